@@ -1,0 +1,6 @@
+namespace Moshpit.Benchmarks;
+
+internal static class Program
+{
+    private static void Main() => Console.WriteLine("moshpit benchmarks");
+}

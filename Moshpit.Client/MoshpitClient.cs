@@ -1,0 +1,6 @@
+#nullable enable
+namespace Moshpit.Client
+{
+    /// <summary>x</summary>
+    public sealed class MoshpitClient { }
+}
