@@ -1,0 +1,74 @@
+namespace Moshpit.Server.Http;
+
+/// <summary>
+/// The head of one request, reduced to what the server acts upon. Pooled: <see cref="Reset"/> makes it as new.
+/// While a head is being parsed, and after it was rejected, it holds what was understood so far, which is enough to answer.
+/// </summary>
+internal sealed class HttpRequest
+{
+    private RetainedBytes _origin;
+    private RetainedBytes _requestedHeaders;
+
+    public HttpMethod Method { get; set; }
+
+    public bool IsHttp10 { get; set; }
+
+    public TargetKind Target { get; set; }
+
+    public UInt128 ChannelId { get; set; }
+
+    /// <summary>The target is a channel's and its text is an id. Other <c>[a-z0-9]+</c> text simply names no channel that exists.</summary>
+    public bool HasChannelId { get; set; }
+
+    public BodyKind Body { get; set; }
+
+    /// <summary>Announced length; <see cref="long.MaxValue"/> also stands for every number beyond it.</summary>
+    public long ContentLength { get; set; }
+
+    /// <summary>Whether the connection goes on after the answer, from the version and Connection. False until the head is complete.</summary>
+    public bool KeepAlive { get; set; }
+
+    /// <summary>The client holds back a body until it reads <c>100 Continue</c>. Never true without a body to come.</summary>
+    public bool ExpectsContinue { get; set; }
+
+    public ContentType ContentType { get; set; }
+
+    /// <summary>Accept admits <c>text/event-stream</c>, by itself or in a wildcard, or there is no Accept.</summary>
+    public bool AcceptsEventStream { get; set; }
+
+    /// <summary>Accept names <c>text/event-stream</c> itself, as a browser's EventSource does.</summary>
+    public bool NamesEventStream { get; set; }
+
+    /// <summary>The body is compressed or otherwise encoded.</summary>
+    public bool HasContentEncoding { get; set; }
+
+    public bool HasOrigin => !_origin.IsEmpty;
+
+    public ReadOnlySpan<byte> Origin => _origin.Span;
+
+    /// <summary>Access-Control-Request-Headers, repeated fields joined by <c>", "</c>.</summary>
+    public ReadOnlySpan<byte> RequestedHeaders => _requestedHeaders.Span;
+
+    public void RetainOrigin(ReadOnlySpan<byte> value) => _origin.AppendListed(value);
+
+    public void RetainRequestedHeaders(ReadOnlySpan<byte> value) => _requestedHeaders.AppendListed(value);
+
+    public void Reset()
+    {
+        Method = default;
+        IsHttp10 = false;
+        Target = default;
+        ChannelId = default;
+        HasChannelId = false;
+        Body = default;
+        ContentLength = 0;
+        KeepAlive = false;
+        ExpectsContinue = false;
+        ContentType = default;
+        AcceptsEventStream = false;
+        NamesEventStream = false;
+        HasContentEncoding = false;
+        _origin.Clear();
+        _requestedHeaders.Clear();
+    }
+}

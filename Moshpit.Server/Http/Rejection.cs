@@ -1,0 +1,42 @@
+using System.Text;
+
+namespace Moshpit.Server.Http;
+
+/// <summary>
+/// Why a request is refused: a status, a stable kebab-case name for logs and counters, and a sentence for the client that says
+/// what was wrong and what would be right.
+/// </summary>
+internal sealed class Rejection
+{
+    private readonly byte[] _body;
+
+    /// <param name="status">Status code of the answer.</param>
+    /// <param name="name">Stable name, in kebab-case.</param>
+    /// <param name="sentence">English, for the client's developer.</param>
+    /// <param name="close">Where the next request starts is unknown or can't be trusted.</param>
+    public Rejection(int status, string name, string sentence, bool close = false)
+    {
+        Status = status;
+        Name = name;
+        Sentence = sentence;
+        Close = close;
+        _body = Encoding.UTF8.GetBytes(sentence + "\n");
+    }
+
+    public int Status { get; }
+
+    public string Name { get; }
+
+    public string Sentence { get; }
+
+    /// <summary>The connection can't be trusted to be in step any more, and ends after the answer.</summary>
+    public bool Close { get; }
+
+    /// <summary>The sentence as it is sent.</summary>
+    public ReadOnlySpan<byte> Body => _body;
+
+    /// <summary>The same refusal in words that fit the one case, where the general sentence would help less.</summary>
+    public Rejection With(string sentence) => new(Status, Name, sentence, Close);
+
+    public override string ToString() => $"{Status} {Name}";
+}

@@ -1,0 +1,167 @@
+namespace Moshpit.Server.Http;
+
+/// <summary>Every refusal of the server. Whatever breaks the message syntax closes the connection: what follows might be read differently by others.</summary>
+internal static class Rejections
+{
+    // Lines (RFC 9112 section 2.2).
+    public static readonly Rejection BareLineFeed = Broken(
+        "bare-line-feed", "A line feed came without a carriage return before it; every line must end in CR LF.");
+
+    public static readonly Rejection BareCarriageReturn = Broken(
+        "bare-carriage-return", "A carriage return came without a line feed after it; every line must end in CR LF.");
+
+    public static readonly Rejection ControlCharacter = Broken(
+        "control-character", "The request holds a control character; only visible characters, spaces and tabs may stand there.");
+
+    // The request-line (RFC 9112 section 3).
+    public static readonly Rejection MalformedRequestLine = Broken(
+        "malformed-request-line", "The request line is malformed; it must be a method, a target and a version with one space between them.");
+
+    public static readonly Rejection MalformedMethod = Broken(
+        "malformed-method", "The method is malformed; it must be a token such as GET or POST.");
+
+    public static readonly Rejection MalformedTarget = Broken(
+        "malformed-target", "The request target is malformed; it must be a path that starts with a slash, or an http URI.");
+
+    public static readonly Rejection MalformedVersion = Broken(
+        "malformed-version", "The protocol version is malformed; it must be HTTP/1.1 or HTTP/1.0.");
+
+    public static readonly Rejection UnsupportedVersion = new(
+        505, "unsupported-version", "This version of HTTP is not spoken here; use HTTP/1.1 or HTTP/1.0.", close: true);
+
+    public static readonly Rejection TargetTooLong = new(
+        414, "target-too-long", "The request target is too long; the whole request line may have 8 KiB.", close: true);
+
+    // Field lines, of the header and of the trailer section (RFC 9112 section 5).
+    public static readonly Rejection LineFolding = Broken(
+        "line-folding", "A header line starts with a blank; each field must stand on one line of its own.");
+
+    public static readonly Rejection MissingColon = Broken(
+        "missing-colon", "A header line has no colon; it must be a name, a colon and a value.");
+
+    public static readonly Rejection BlankBeforeColon = Broken(
+        "blank-before-colon", "A header name is followed by a blank; the colon must come right after the name.");
+
+    public static readonly Rejection MalformedFieldName = Broken(
+        "malformed-field-name", "A header name is empty or malformed; it must be a token such as Content-Type.");
+
+    public static readonly Rejection HeaderSectionTooLarge = new(
+        431, "header-section-too-large", "The header fields are too large; together they may have 16 KiB.", close: true);
+
+    public static readonly Rejection TooManyFields = new(
+        431, "too-many-fields", "There are too many header fields; send at most 100.", close: true);
+
+    // Single fields.
+    public static readonly Rejection MissingHost = Broken(
+        "missing-host", "The Host header is missing; HTTP/1.1 requires exactly one.");
+
+    public static readonly Rejection RepeatedHost = Broken(
+        "repeated-host", "There is more than one Host header; send exactly one.");
+
+    public static readonly Rejection MalformedHost = Broken(
+        "malformed-host", "The Host header is malformed; it must be a host name or an IP address, and may end in a colon and a port.");
+
+    public static readonly Rejection RepeatedOrigin = Broken(
+        "repeated-origin", "There is more than one Origin header; send at most one.");
+
+    public static readonly Rejection RepeatedContentType = Broken(
+        "repeated-content-type", "There is more than one Content-Type header; send exactly one.");
+
+    public static readonly Rejection ExpectationFailed = new(
+        417, "expectation-failed", "This expectation can't be met; only 100-continue is understood in Expect.", close: true);
+
+    // Where the body ends (RFC 9112 section 6): the field of request smuggling.
+    public static readonly Rejection MalformedContentLength = Broken(
+        "malformed-content-length", "The Content-Length is malformed; it must be one number in decimal digits.");
+
+    public static readonly Rejection RepeatedContentLength = Broken(
+        "repeated-content-length", "There is more than one Content-Length header; send at most one.");
+
+    public static readonly Rejection LengthWithTransferEncoding = Broken(
+        "length-with-transfer-encoding", "Content-Length and Transfer-Encoding exclude each other; send only one of them.");
+
+    public static readonly Rejection TransferEncodingInHttp10 = Broken(
+        "transfer-encoding-in-http-1-0", "HTTP/1.0 has no Transfer-Encoding; use Content-Length or HTTP/1.1.");
+
+    public static readonly Rejection MalformedTransferEncoding = Broken(
+        "malformed-transfer-encoding", "The Transfer-Encoding is malformed; it must be chunked.");
+
+    public static readonly Rejection RepeatedTransferEncoding = Broken(
+        "repeated-transfer-encoding", "There is more than one Transfer-Encoding header; send at most one.");
+
+    public static readonly Rejection UnsupportedTransferEncoding = new(
+        501, "unsupported-transfer-encoding", "This transfer coding is not understood; use chunked alone, or Content-Length.", close: true);
+
+    // The chunked body (RFC 9112 section 7.1).
+    public static readonly Rejection MalformedChunkSize = Broken(
+        "malformed-chunk-size", "A chunk size is malformed; it must be 1 to 16 hexadecimal digits without blanks.");
+
+    public static readonly Rejection MalformedChunkExtension = Broken(
+        "malformed-chunk-extension", "A chunk extension is malformed; it must be ;name or ;name=value, without blanks.");
+
+    public static readonly Rejection ChunkNotEnded = Broken(
+        "chunk-not-ended", "A chunk does not end where its size says; CR LF must follow its last byte.");
+
+    public static readonly Rejection ChunkOverheadTooLarge = Broken(
+        "chunk-overhead-too-large", "The chunk extensions and trailers are too large; together they may have 8 KiB.");
+
+    // The request as a whole.
+    public static readonly Rejection IncompleteRequest = Broken(
+        "incomplete-request", "The request ended early; send all of its head and body before you close.");
+
+    public static readonly Rejection HeadersTimeout = new(
+        408, "headers-timeout", "The request took too long; send its head without pausing.", close: true);
+
+    public static readonly Rejection BodyTimeout = new(
+        408, "body-timeout", "The request took too long; send its body without pausing.", close: true);
+
+    public static readonly Rejection BodyTooLarge = new(
+        413, "body-too-large", "The body is too large; send at most 10 KiB.", close: true);
+
+    // What is asked for.
+    public static readonly Rejection MethodNotAllowed = new(
+        405, "method-not-allowed", "This method is not allowed here; use GET or HEAD, POST or OPTIONS.");
+
+    public static readonly Rejection UnknownTarget = new(
+        404, "unknown-target", "There is nothing here; a channel is created by GET / and found at /id.");
+
+    public static readonly Rejection UnknownChannel = new(
+        404, "unknown-channel", "There is no such channel; it may have ended with its owner. Create one by GET /.");
+
+    public static readonly Rejection NotAcceptable = new(
+        406, "not-acceptable", "Accept does not admit what is sent here; it must admit text/event-stream.");
+
+    // What is posted, in the order in which it is checked.
+    public static readonly Rejection UnsupportedMediaType = new(
+        415, "unsupported-media-type", "This Content-Type is not understood; use application/json or application/x-www-form-urlencoded.");
+
+    public static readonly Rejection UnsupportedContentEncoding = new(
+        415, "unsupported-content-encoding", "This Content-Encoding is not understood; send the body as it is, without compression.");
+
+    public static readonly Rejection MalformedJson = new(
+        400, "malformed-json", "The body is no valid JSON; it must be one object with the fields token and data.");
+
+    public static readonly Rejection MalformedForm = new(
+        400, "malformed-form", "The body is no valid form; it must hold the fields token and data.");
+
+    public static readonly Rejection InvalidToken = new(
+        401, "invalid-token", "The token is missing, or of no peer in this channel; send the one from your connect event.");
+
+    public static readonly Rejection MissingData = new(
+        400, "missing-data", "The field data is missing; send the value to deliver in it.");
+
+    public static readonly Rejection UnknownPeer = new(
+        404, "unknown-peer", "The cid is of no peer in this channel; leave it out to reach everyone.");
+
+    // The state of the server.
+    public static readonly Rejection InternalError = new(
+        500, "internal-error", "Something went wrong in the server, not in your request; you may try again.", close: true);
+
+    public static readonly Rejection ShuttingDown = new(
+        503, "shutting-down", "The server is shutting down; try again in a few seconds.", close: true);
+
+    public static readonly Rejection AtCapacity = new(
+        503, "at-capacity", "The server is full; try again in a few seconds.", close: true);
+
+    private static Rejection Broken(string name, string sentence) => new(400, name, sentence, close: true);
+}

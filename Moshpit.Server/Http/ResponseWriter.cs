@@ -1,0 +1,99 @@
+using System.Buffers;
+using System.Buffers.Text;
+
+namespace Moshpit.Server.Http;
+
+/// <summary>
+/// Every response of the server, as bytes. Each carries Date and the CORS fields, refusals too, so that a browser may read why it failed.
+/// Nothing is allocated.
+/// </summary>
+internal static class ResponseWriter
+{
+    /// <summary>What <see cref="HttpRequest.ExpectsContinue"/> waits for.</summary>
+    public static ReadOnlySpan<byte> Continue => "HTTP/1.1 100 Continue\r\n\r\n"u8;
+
+    /// <summary>A POST was delivered.</summary>
+    public static void WriteOk(IBufferWriter<byte> output, HttpRequest request)
+    {
+        output.Write("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n"u8);
+        WriteCommon(output, request);
+        WriteConnection(output, request, !request.KeepAlive);
+        output.Write("\r\nOK"u8);
+    }
+
+    /// <summary>
+    /// A refusal, with its sentence as the body. The answer says <c>Connection: close</c> where <paramref name="close"/>, the rejection or
+    /// the request wants it; the caller then has to do so.
+    /// </summary>
+    public static void WriteRejection(IBufferWriter<byte> output, HttpRequest request, Rejection rejection, bool close)
+    {
+        output.Write(StatusLine.Of(rejection.Status));
+        output.Write("Content-Type: text/plain; charset=utf-8\r\nContent-Length: "u8);
+        WriteNumber(output, rejection.Body.Length);
+        output.Write("\r\n"u8);
+
+        // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
+        if (rejection.Status == 405)
+            output.Write("Allow: GET, HEAD, POST, OPTIONS\r\n"u8);
+        if (rejection.Status is 429 or 503)
+            output.Write("Retry-After: 5\r\n"u8);
+        WriteCommon(output, request);
+        WriteConnection(output, request, close || rejection.Close || !request.KeepAlive);
+        output.Write("\r\n"u8);
+
+        // Section 9.3.2: a response to HEAD has the same header section and no content.
+        if (request.Method != HttpMethod.Head)
+            output.Write(rejection.Body);
+    }
+
+    /// <summary>
+    /// The head of an event stream, which ends with the connection: no length and no chunks, so that the frames after it are the same bytes
+    /// for every peer. nginx neither buffers nor, by no-transform, compresses it.
+    /// </summary>
+    public static void WriteStreamHead(IBufferWriter<byte> output, HttpRequest request, int status)
+    {
+        output.Write(StatusLine.Of(status));
+        output.Write("Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"u8);
+        WriteCommon(output, request);
+        output.Write("Connection: close\r\n\r\n"u8);
+    }
+
+    /// <summary>What is allowed here, for a CORS preflight or for anyone who asks.</summary>
+    public static void WriteOptions(IBufferWriter<byte> output, HttpRequest request)
+    {
+        output.Write("HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, OPTIONS\r\nAccess-Control-Max-Age: 86400\r\n"u8);
+        if (!request.RequestedHeaders.IsEmpty)
+        {
+            output.Write("Access-Control-Allow-Headers: "u8);
+            output.Write(request.RequestedHeaders);
+            output.Write("\r\n"u8);
+        }
+
+        WriteCommon(output, request);
+        WriteConnection(output, request, !request.KeepAlive);
+        output.Write("\r\n"u8);
+    }
+
+    private static void WriteCommon(IBufferWriter<byte> output, HttpRequest request)
+    {
+        output.Write(HttpDate.System.FieldLine);
+        output.Write("Access-Control-Allow-Origin: "u8);
+        output.Write(request.HasOrigin ? request.Origin : "*"u8);
+        output.Write("\r\nAccess-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\nVary: Origin\r\n"u8);
+    }
+
+    // RFC 9112 section 9.3: HTTP/1.1 connections persist unless it is said that they don't, HTTP/1.0 ones the other way round.
+    private static void WriteConnection(IBufferWriter<byte> output, HttpRequest request, bool close)
+    {
+        if (close)
+            output.Write("Connection: close\r\n"u8);
+        else if (request.IsHttp10)
+            output.Write("Connection: keep-alive\r\n"u8);
+    }
+
+    private static void WriteNumber(IBufferWriter<byte> output, int number)
+    {
+        Utf8Formatter.TryFormat(number, output.GetSpan(10), out int written);
+        output.Advance(written);
+    }
+}
