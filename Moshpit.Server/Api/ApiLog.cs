@@ -1,0 +1,20 @@
+using Microsoft.Extensions.Logging;
+using Moshpit.Server.Transport;
+
+namespace Moshpit.Server.Api;
+
+/// <summary>What the routes have to say, without tokens and payloads. Event ids 200–299.</summary>
+internal static partial class ApiLog
+{
+    [LoggerMessage(200, LogLevel.Debug, "Peer {Cid:x32} joined channel {Id:x32}.")]
+    public static partial void StreamOpened(ILogger logger, UInt128 id, UInt128 cid);
+
+    [LoggerMessage(201, LogLevel.Debug, "Peer {Cid:x32} left channel {Id:x32}: {Reason}.")]
+    public static partial void StreamEnded(ILogger logger, UInt128 id, UInt128 cid, DisconnectReason reason);
+
+    [LoggerMessage(202, LogLevel.Debug, "A request was refused: {Status} {Name}.")]
+    public static partial void Refused(ILogger logger, int status, string name);
+
+    [LoggerMessage(203, LogLevel.Error, "A connection failed because of an error of ours; the others are not affected.")]
+    public static partial void Failed(ILogger logger, Exception exception);
+}

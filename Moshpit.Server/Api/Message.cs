@@ -1,0 +1,30 @@
+using Moshpit.Server.Buffers;
+
+namespace Moshpit.Server.Api;
+
+/// <summary>What a POST's body says, besides its data.</summary>
+internal struct Message
+{
+    public IdField TokenField;
+    public UInt128 Token;
+    public IdField CidField;
+    public UInt128 Cid;
+    public bool HasData;
+
+    /// <summary>A <c>token</c> that was sent as the string <paramref name="text"/>; empty for one that is no string.</summary>
+    public void SetToken(ReadOnlySpan<byte> text) => TokenField = HexId.TryParse(text, out Token) ? IdField.Present : IdField.Malformed;
+
+    /// <summary>A <c>cid</c> that was sent as the string <paramref name="text"/>; an empty one is none.</summary>
+    public void SetCid(ReadOnlySpan<byte> text)
+    {
+        bool parsed = HexId.TryParse(text, out Cid);
+        CidField = parsed ? IdField.Present : text.IsEmpty ? IdField.Absent : IdField.Malformed;
+    }
+
+    /// <summary>A <c>cid</c> that was sent as something else than a string.</summary>
+    public void SetMalformedCid()
+    {
+        CidField = IdField.Malformed;
+        Cid = default;
+    }
+}

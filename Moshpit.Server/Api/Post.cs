@@ -1,0 +1,40 @@
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Channels;
+
+namespace Moshpit.Server.Api;
+
+/// <summary>A message that was understood and is allowed: its event, encoded, and whom it is for.</summary>
+/// <param name="Channel">Where it was posted.</param>
+/// <param name="Addressee">Who alone gets it; null for everybody.</param>
+/// <param name="Frame">Held by the post until it is delivered.</param>
+internal readonly record struct Post(Channel Channel, Peer? Addressee, SharedFrame Frame)
+{
+    /// <summary>Delivers it, once. Completes when its place in the order is certain. False: the channel closed meanwhile.</summary>
+    public ValueTask<bool> DeliverAsync()
+    {
+        if (Addressee is not null)
+        {
+            Channel.Send(Addressee, Frame);
+            Frame.Release();
+            return new(true);
+        }
+
+        ValueTask<bool> published = Channel.PublishAsync(Frame);
+        if (!published.IsCompletedSuccessfully)
+            return ReleaseAfterAsync(published, Frame);
+        Frame.Release();
+        return published;
+    }
+
+    private static async ValueTask<bool> ReleaseAfterAsync(ValueTask<bool> published, SharedFrame frame)
+    {
+        try
+        {
+            return await published.ConfigureAwait(false);
+        }
+        finally
+        {
+            frame.Release();
+        }
+    }
+}

@@ -1,0 +1,164 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Channels;
+using Moshpit.Server.Http;
+using Moshpit.Server.Sse;
+using Moshpit.Server.Transport;
+
+namespace Moshpit.Server.Api;
+
+/// <summary>What the server does for a request: open a stream, take a message, say what is possible, or refuse. Checks stand in the order of the protocol.</summary>
+internal static class Routes
+{
+    /// <summary>Room for a response's head and a <c>connect</c> event.</summary>
+    private const int OpeningLength = 768;
+
+    /// <summary>Room for a signal's framing, and for some of the repairs that make its data longer than it was sent.</summary>
+    private const int SignalOverhead = 64;
+
+    /// <summary>Answers a request other than POST. True: the connection has become an event stream, and is no longer the caller's.</summary>
+    public static bool Answer(ServerState server, HttpConnection connection, HttpRequest request, ArrayBufferWriter<byte> output)
+    {
+        Rejection? rejection = null;
+        switch (request.Method)
+        {
+            case HttpMethod.Options:
+                ResponseWriter.WriteOptions(output, request);
+                return false;
+            case HttpMethod.Get or HttpMethod.Head:
+                rejection = CheckStream(server, request, out Channel? channel);
+                if (rejection is null && request.Method == HttpMethod.Get)
+                {
+                    if (OpenStream(server, connection, request, channel, output))
+                        return true;
+                    rejection = Rejections.UnknownChannel;
+                }
+
+                break;
+            default:
+                rejection = Rejections.MethodNotAllowed;
+                break;
+        }
+
+        if (rejection is null)
+        {
+            ResponseWriter.WriteStreamHead(output, request, StreamStatus(request));
+            request.KeepAlive = false;
+        }
+        else
+        {
+            ApiLog.Refused(server.Logger, rejection.Status, rejection.Name);
+            ResponseWriter.WriteRejection(output, request, rejection, close: request.Body != BodyKind.None || server.Stopping);
+        }
+
+        return false;
+    }
+
+    /// <summary>What is wrong with a POST by its head alone, except its length; null: nothing.</summary>
+    public static Rejection? CheckPost(ServerState server, HttpRequest request)
+    {
+        if (request.Target != TargetKind.Channel)
+            return Rejections.UnknownTarget;
+        if (FindChannel(server, request) is null)
+            return Rejections.UnknownChannel;
+        if (request.ContentType is not (ContentType.Json or ContentType.Form))
+            return Rejections.UnsupportedMediaType;
+        return request.HasContentEncoding ? Rejections.UnsupportedContentEncoding : null;
+    }
+
+    /// <summary>Understands the body of a POST that <see cref="CheckPost"/> let through. Null: <paramref name="post"/> is to be delivered.</summary>
+    public static Rejection? ReadPost(ServerState server, HttpRequest request, ReadOnlySpan<byte> body, out Post post)
+    {
+        post = default;
+        if (FindChannel(server, request) is not { } channel)
+            return Rejections.UnknownChannel;
+        SharedFrame frame = server.Frames.Rent(body.Length + SignalOverhead);
+        EventWriter.BeginSignal(frame);
+        Rejection? rejection = ParseBody(request, body, frame, out Message message) ?? Authorize(channel, message, frame, out post);
+        if (rejection is null)
+            EventWriter.EndSignal(frame);
+        else
+            frame.Release();
+        return rejection;
+    }
+
+    private static Rejection? ParseBody(HttpRequest request, ReadOnlySpan<byte> body, SharedFrame frame, out Message message)
+    {
+        string? error;
+        if (request.ContentType == ContentType.Json)
+            return JsonBody.TryParse(body, frame, out message, out error) ? null : Rejections.MalformedJson.With(error);
+        return FormBody.TryParse(body, frame, out message, out error) ? null : Rejections.MalformedForm.With(error);
+    }
+
+    private static Rejection? Authorize(Channel channel, in Message message, SharedFrame frame, out Post post)
+    {
+        Peer? addressee = null;
+        post = default;
+        if (message.TokenField != IdField.Present || channel.FindByToken(message.Token) is null)
+            return Rejections.InvalidToken;
+        if (!message.HasData)
+            return Rejections.MissingData;
+        if (message.CidField != IdField.Absent)
+        {
+            addressee = message.CidField == IdField.Present ? channel.FindByCid(message.Cid) : null;
+            if (addressee is null)
+                return Rejections.UnknownPeer;
+        }
+
+        post = new Post(channel, addressee, frame);
+        return null;
+    }
+
+    private static Rejection? CheckStream(ServerState server, HttpRequest request, out Channel? channel)
+    {
+        channel = null;
+        if (request.Target is not (TargetKind.Root or TargetKind.Channel))
+            return Rejections.UnknownTarget;
+        if (!request.AcceptsEventStream)
+            return Rejections.NotAcceptable;
+        if (server.Stopping)
+            return Rejections.ShuttingDown;
+        if (request.Target == TargetKind.Root)
+            return null;
+        channel = FindChannel(server, request);
+        return channel is null ? Rejections.UnknownChannel : null;
+    }
+
+    private static Channel? FindChannel(ServerState server, HttpRequest request) =>
+        request.HasChannelId ? server.Channels.Find(request.ChannelId) : null;
+
+    /// <summary>
+    /// The original answers 201 where a channel is created. But a browser's EventSource, which says what it accepts, fails for good on
+    /// anything but 200.
+    /// </summary>
+    private static int StreamStatus(HttpRequest request) =>
+        request.Target == TargetKind.Root && !request.NamesEventStream ? 201 : 200;
+
+    /// <summary>Makes the connection an event stream of a peer in <paramref name="channel"/>, or in a new one. False: the channel has just closed.</summary>
+    private static bool OpenStream(
+        ServerState server, HttpConnection connection, HttpRequest request, Channel? channel, ArrayBufferWriter<byte> output)
+    {
+        Span<UInt128> random = stackalloc UInt128[3];
+        RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(random));
+        channel ??= server.Channels.Create(random[2]);
+        var stream = new StreamConnection(connection.Socket, server.Streams);
+        var peer = new Peer(channel, random[0], random[1], stream);
+        stream.Owner = peer;
+
+        SharedFrame opening = server.Frames.Rent(OpeningLength);
+        opening.Append(output.WrittenSpan);
+        ResponseWriter.WriteStreamHead(opening, request, StreamStatus(request));
+        EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token);
+        bool joined = channel.TryJoin(peer, opening);
+        opening.Release();
+        if (!joined)
+            return false;
+
+        output.ResetWrittenCount();
+        ApiLog.StreamOpened(server.Logger, channel.Id, peer.Cid);
+        stream.Start();
+        return true;
+    }
+}

@@ -1,0 +1,133 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.ObjectPool;
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Channels;
+using Moshpit.Server.Http;
+using Moshpit.Server.Sse;
+using Moshpit.Server.Transport;
+
+namespace Moshpit.Server.Api;
+
+/// <summary>What all connections of one server share.</summary>
+internal sealed class ServerState : IDisposable
+{
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly SharedFrame _heartbeat;
+
+    public ServerState(MoshpitServerOptions options)
+    {
+        Options = options;
+        Logger = options.LoggerFactory.CreateLogger("Moshpit");
+        Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options));
+        Clock.Tick += OnTick;
+        Channels = new ChannelRegistry(Frames, options.PendingLimit);
+        Limits = new RequestLimits
+        {
+            MaxRequestLine = options.RequestLineLimit,
+            MaxHeaderSection = options.HeaderSectionLimit,
+            MaxHeaderFields = options.HeaderFieldLimit,
+        };
+        BodyTooLarge = Rejections.BodyTooLarge.With($"The body is too large; send at most {options.BodyLimit} bytes.");
+        RequestStates = new DefaultObjectPool<RequestState>(new RequestState.Policy(Limits), maximumRetained: 256);
+        _heartbeat = Frames.Rent(EventWriter.Heartbeat.Length);
+        _heartbeat.Append(EventWriter.Heartbeat);
+        Streams = new StreamTransport
+        {
+            Clock = Clock,
+            Heartbeat = _heartbeat,
+            HeartbeatInterval = options.Heartbeat == TimeSpan.Zero ? long.MaxValue : (long)options.Heartbeat.TotalMilliseconds,
+            BacklogLimit = options.BacklogLimit,
+            StallTimeout = (long)options.StallTimeout.TotalMilliseconds,
+            LingerTimeout = (long)options.LingerTimeout.TotalMilliseconds,
+            InputLimit = options.StreamInputLimit,
+            Ended = OnStreamEnded,
+        };
+    }
+
+    public MoshpitServerOptions Options { get; }
+
+    public ILogger Logger { get; }
+
+    public ServerClock Clock { get; }
+
+    public FramePool Frames { get; } = new();
+
+    public ChannelRegistry Channels { get; }
+
+    public RequestLimits Limits { get; }
+
+    public ObjectPool<RequestState> RequestStates { get; }
+
+    /// <summary>Connections that carry an event stream.</summary>
+    public StreamTransport Streams { get; }
+
+    /// <summary>Connections that carry requests.</summary>
+    public SlotTable<HttpConnection> Connections { get; } = new();
+
+    /// <summary>The server takes no new work; what is under way is finished.</summary>
+    public bool Stopping { get; private set; }
+
+    /// <summary><see cref="Rejections.BodyTooLarge"/> with the limit in force.</summary>
+    public Rejection BodyTooLarge { get; }
+
+    /// <summary>Finishes what is under way, ends the streams, and cuts who is still there after <see cref="MoshpitServerOptions.ShutdownTimeout"/>.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        Stopping = true;
+        Channels.CloseAll(DisconnectReason.ServerStopped);
+        foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
+            connection?.OnStopping();
+        OnConnectionEnded();
+        try
+        {
+            await _drained.Task.WaitAsync(Options.ShutdownTimeout, Options.TimeProvider, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        {
+            foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
+                connection?.Abort();
+            foreach (StreamConnection? stream in Streams.Streams.Snapshot().ToArray())
+                stream?.Abort(DisconnectReason.ServerStopped);
+            await _drained.Task.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Called after a connection of either kind has ended.</summary>
+    public void OnConnectionEnded()
+    {
+        if (Stopping && Connections.Count == 0 && Streams.Streams.Count == 0)
+            _drained.TrySetResult();
+    }
+
+    public void Dispose()
+    {
+        Clock.Dispose();
+        _heartbeat.Release();
+    }
+
+    private static TimeSpan ShortestTimeout(MoshpitServerOptions options)
+    {
+        TimeSpan shortest = options.Heartbeat == TimeSpan.Zero ? TimeSpan.MaxValue : options.Heartbeat;
+        ReadOnlySpan<TimeSpan> others =
+            [options.HeaderTimeout, options.BodyTimeout, options.IdleTimeout, options.LingerTimeout, options.StallTimeout];
+        foreach (TimeSpan timeout in others)
+            shortest = timeout < shortest ? timeout : shortest;
+        return shortest;
+    }
+
+    private void OnTick()
+    {
+        long now = Clock.Now;
+        foreach (HttpConnection? connection in Connections.Snapshot())
+            connection?.OnTick(now);
+        Streams.OnTick();
+    }
+
+    private void OnStreamEnded(StreamConnection stream, DisconnectReason reason)
+    {
+        var peer = (Peer)stream.Owner!;
+        ApiLog.StreamEnded(Logger, peer.Channel.Id, peer.Cid, reason);
+        peer.Channel.Leave(peer);
+        OnConnectionEnded();
+    }
+}

@@ -1,0 +1,38 @@
+using Microsoft.Extensions.ObjectPool;
+
+namespace Moshpit.Server.Buffers;
+
+/// <summary>Where a server's frames come from and go back to. It counts those that are out: none may be when nothing is going on.</summary>
+internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
+{
+    /// <summary>Idle frames kept (their buffers are not: those go back to the array pool).</summary>
+    private const int MaxRetained = 1024;
+
+    private readonly DefaultObjectPool<SharedFrame> _pool;
+    private int _outstanding;
+
+    public FramePool() => _pool = new DefaultObjectPool<SharedFrame>(this, MaxRetained);
+
+    /// <summary>Frames rented and not returned.</summary>
+    public int Outstanding => Volatile.Read(ref _outstanding);
+
+    /// <summary>An empty frame with room for <paramref name="capacity"/> bytes (it grows when more is written), held once by the caller.</summary>
+    public SharedFrame Rent(int capacity)
+    {
+        SharedFrame frame = _pool.Get();
+        Interlocked.Increment(ref _outstanding);
+        frame.Rented(capacity);
+        return frame;
+    }
+
+    internal void Return(SharedFrame frame)
+    {
+        frame.Returned();
+        Interlocked.Decrement(ref _outstanding);
+        _pool.Return(frame);
+    }
+
+    SharedFrame IPooledObjectPolicy<SharedFrame>.Create() => new(this);
+
+    bool IPooledObjectPolicy<SharedFrame>.Return(SharedFrame obj) => true;
+}

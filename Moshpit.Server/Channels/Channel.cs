@@ -1,0 +1,242 @@
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Sse;
+using Moshpit.Server.Transport;
+
+namespace Moshpit.Server.Channels;
+
+/// <summary>
+/// Some peers who hear each other. The first is the owner: it is told who joins and leaves, and when it goes, the channel goes.
+/// Every peer sees all broadcasts in one order, and one sender's messages, broadcast or direct, in the order of its calls.
+/// </summary>
+internal sealed class Channel
+{
+    /// <summary>Up to so many peers are served by the thread that publishes; a hop to another thread would cost more.</summary>
+    private const int InlinePeers = 16;
+
+    /// <summary>Enough for a <c>join</c> or <c>leave</c> event.</summary>
+    private const int PresenceLength = 128;
+
+    /// <summary>A channel with more peers than this is split over the cores.</summary>
+    private const int PeersPerFanOut = 256;
+
+    /// <summary>About one a core; a bit each in <see cref="TryPublish"/>.</summary>
+    private static readonly int MaxFanOuts = Math.Min(Environment.ProcessorCount, 32);
+
+    private readonly ChannelRegistry _registry;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<UInt128, Peer> _byCid = [];
+    private readonly Dictionary<UInt128, Peer> _byToken = new(TokenComparer.Instance);
+    private Peer? _owner;
+    private FanOut[] _fanOuts;
+    private bool _closed;
+    private volatile TaskCompletionSource? _room;
+
+    internal Channel(UInt128 id, ChannelRegistry registry)
+    {
+        Id = id;
+        _registry = registry;
+        _fanOuts = [new FanOut(this, registry.Frames)];
+    }
+
+    public UInt128 Id { get; }
+
+    /// <summary>
+    /// Lets <paramref name="peer"/> in; the first one is the owner. <paramref name="opening"/>, with its <c>connect</c> event, is the first thing that it gets; the owner
+    /// hears of it before anything that the peer does next. False: the channel has just closed.
+    /// </summary>
+    public bool TryJoin(Peer peer, SharedFrame opening)
+    {
+        // Holding the sink throughout keeps everything else (a pass, a direct message) behind the opening.
+        lock (peer.Sink)
+        {
+            lock (_gate)
+            {
+                if (_closed)
+                    return false;
+                _owner ??= peer;
+                _byCid.Add(peer.Cid, peer);
+                _byToken.Add(peer.Token, peer);
+                ChooseFanOut().Add(peer);
+            }
+
+            if (peer != _owner)
+                TellOwner(peer, joined: true);
+            peer.Sink.Write(opening, 0);
+        }
+
+        return true;
+    }
+
+    /// <summary>Lets <paramref name="peer"/> go, which joined: its token dies, and the owner is told; with the owner, all go.</summary>
+    public void Leave(Peer peer)
+    {
+        lock (_gate)
+        {
+            _byCid.Remove(peer.Cid);
+            _byToken.Remove(peer.Token);
+        }
+
+        peer.FanOut?.Remove(peer);
+        if (peer == _owner)
+            Close(DisconnectReason.ChannelClosed);
+        else
+            TellOwner(peer, joined: false);
+    }
+
+    /// <summary>Ends every stream of the channel, after what was published, and forgets the channel.</summary>
+    public void Close(DisconnectReason reason)
+    {
+        FanOut[] fanOuts;
+        lock (_gate)
+        {
+            if (_closed)
+                return;
+            _closed = true;
+            fanOuts = _fanOuts;
+        }
+
+        _registry.Remove(this);
+        foreach (FanOut fanOut in fanOuts)
+        {
+            if (fanOut.End(reason))
+                fanOut.Schedule();
+        }
+
+        _room?.TrySetResult();
+    }
+
+    /// <summary>The peer whose secret <paramref name="token"/> is, or null.</summary>
+    public Peer? FindByToken(UInt128 token)
+    {
+        lock (_gate)
+            return _byToken.GetValueOrDefault(token);
+    }
+
+    /// <summary>The peer named <paramref name="cid"/>, or null.</summary>
+    public Peer? FindByCid(UInt128 cid)
+    {
+        lock (_gate)
+            return _byCid.GetValueOrDefault(cid);
+    }
+
+    /// <summary>
+    /// Sends <paramref name="frame"/> to every peer; the caller keeps its reference. Completes when the frame has its place in the order,
+    /// which is at once unless too much is pending: then it waits for room. False: the channel closed.
+    /// </summary>
+    public ValueTask<bool> PublishAsync(SharedFrame frame)
+    {
+        Task? room = TryPublish(frame, out bool published);
+        return room is null ? new(published) : new(PublishWhenRoomAsync(frame, room));
+    }
+
+    /// <summary>Sends <paramref name="frame"/> to <paramref name="addressee"/> alone; the caller keeps its reference.</summary>
+    public static void Send(Peer addressee, SharedFrame frame) => addressee.FanOut?.Send(addressee, frame);
+
+    /// <summary>Called by a fan-out that took something.</summary>
+    internal void OnRoom()
+    {
+        if (_room is null)
+            return;
+        TaskCompletionSource? room = null;
+        lock (_gate)
+        {
+            if (HasRoom())
+                (room, _room) = (_room, null);
+        }
+
+        room?.TrySetResult();
+    }
+
+    private async Task<bool> PublishWhenRoomAsync(SharedFrame frame, Task room)
+    {
+        while (true)
+        {
+            await room.ConfigureAwait(false);
+            if (TryPublish(frame, out bool published) is not { } next)
+                return published;
+            room = next;
+        }
+    }
+
+    /// <summary>Null: done. Otherwise what to wait for before the next try.</summary>
+    private Task? TryPublish(SharedFrame frame, out bool published)
+    {
+        published = false;
+        FanOut[] fanOuts;
+        uint started = 0;
+        lock (_gate)
+        {
+            if (_closed)
+                return null;
+            if (!HasRoom())
+            {
+                Task room = (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+
+                // A pass may have taken the last of it meanwhile, and seen nobody waiting.
+                Interlocked.MemoryBarrier();
+                if (!HasRoom())
+                    return room;
+            }
+
+            // All fan-outs get it under one lock: that is the one order for all peers.
+            fanOuts = _fanOuts;
+            for (int i = 0; i < fanOuts.Length; i++)
+            {
+                if (fanOuts[i].Append(frame))
+                    started |= 1u << i;
+            }
+        }
+
+        published = true;
+        for (int i = 0; i < fanOuts.Length; i++)
+        {
+            if ((started & 1u << i) == 0)
+                continue;
+            if (fanOuts.Length == 1 && fanOuts[0].Count <= InlinePeers)
+                fanOuts[0].Run();
+            else
+                fanOuts[i].Schedule();
+        }
+
+        return null;
+    }
+
+    private bool HasRoom()
+    {
+        foreach (FanOut fanOut in _fanOuts)
+        {
+            if (fanOut.PendingBytes >= _registry.PendingLimit)
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>The fan-out with the fewest peers, or one more when all have enough.</summary>
+    private FanOut ChooseFanOut()
+    {
+        FanOut fewest = _fanOuts[0];
+        foreach (FanOut fanOut in _fanOuts)
+        {
+            if (fanOut.Count < fewest.Count)
+                fewest = fanOut;
+        }
+
+        if (fewest.Count < PeersPerFanOut || _fanOuts.Length == MaxFanOuts)
+            return fewest;
+        var added = new FanOut(this, _registry.Frames);
+        _fanOuts = [.. _fanOuts, added];
+        return added;
+    }
+
+    private void TellOwner(Peer peer, bool joined)
+    {
+        SharedFrame frame = _registry.Frames.Rent(PresenceLength);
+        if (joined)
+            EventWriter.WriteJoin(frame, Id, peer.Cid);
+        else
+            EventWriter.WriteLeave(frame, Id, peer.Cid);
+        Send(_owner!, frame);
+        frame.Release();
+    }
+}

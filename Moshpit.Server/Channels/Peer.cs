@@ -1,0 +1,35 @@
+using Moshpit.Server.Transport;
+
+namespace Moshpit.Server.Channels;
+
+/// <summary>One participant of a channel: who it is, and the sink that takes its frames.</summary>
+internal sealed class Peer
+{
+    public Peer(Channel channel, UInt128 cid, UInt128 token, FrameSink sink)
+    {
+        Channel = channel;
+        Cid = cid;
+        Token = token;
+        Sink = sink;
+    }
+
+    public Channel Channel { get; }
+
+    /// <summary>Its public name within the channel.</summary>
+    public UInt128 Cid { get; }
+
+    /// <summary>Its secret: who has it may send in the peer's name.</summary>
+    public UInt128 Token { get; }
+
+    /// <summary>Takes its frames. Its lock guards <see cref="Position"/> too.</summary>
+    public FrameSink Sink { get; }
+
+    /// <summary>The fan-out that serves it and its slot there, once it joined.</summary>
+    public FanOut? FanOut { get; set; }
+
+    /// <inheritdoc cref="FanOut"/>
+    public int Slot { get; set; }
+
+    /// <summary>Everything broadcast before this position of its fan-out was given to its sink, or was before its time.</summary>
+    public long Position { get; set; }
+}

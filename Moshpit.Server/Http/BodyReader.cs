@@ -1,0 +1,86 @@
+using System.Buffers;
+
+namespace Moshpit.Server.Http;
+
+/// <summary>
+/// Reads one body, by its length or in chunks, up to a limit that the caller checked a length against. A body that came in one piece
+/// is not copied. Pooled; <see cref="Begin"/> before each body, <see cref="End"/> after each <see cref="Read"/> whose result is done with.
+/// </summary>
+internal sealed class BodyReader
+{
+    private BodyKind _kind;
+    private int _length;
+    private ChunkedDecoder _chunks;
+    private byte[]? _buffer;
+    private int _written;
+    private bool _complete;
+
+    /// <summary>The body is not just empty.</summary>
+    public bool NeedsBytes => _kind == BodyKind.Chunked || _length > 0;
+
+    public void Begin(HttpRequest request, int limit)
+    {
+        _kind = request.Body;
+        _length = _kind == BodyKind.Length ? (int)request.ContentLength : _kind == BodyKind.Chunked ? limit : 0;
+        _chunks = default;
+        _written = 0;
+        _complete = false;
+    }
+
+    /// <summary>Done: <paramref name="body"/> is all of it, valid until <see cref="End"/> and until the reader's memory is given back.</summary>
+    public ParseOutcome Read(ref SequenceReader<byte> reader, out ReadOnlySpan<byte> body, out Rejection? rejection)
+    {
+        body = default;
+        rejection = null;
+        ParseOutcome outcome = _kind switch
+        {
+            BodyKind.Length => ReadLength(ref reader, out body),
+            BodyKind.Chunked => ReadChunks(ref reader, out body, out rejection),
+            _ => ParseOutcome.Done,
+        };
+        _complete = outcome != ParseOutcome.NeedMore;
+        return outcome;
+    }
+
+    /// <summary>Gives back what a complete or refused body needed. Between the pieces of a body it does nothing.</summary>
+    public void End()
+    {
+        if (_complete)
+            Release();
+    }
+
+    /// <summary>Gives everything back, however far the body has come.</summary>
+    public void Release()
+    {
+        if (Interlocked.Exchange(ref _buffer, null) is { } buffer)
+            ArrayPool<byte>.Shared.Return(buffer);
+    }
+
+    private ParseOutcome ReadLength(ref SequenceReader<byte> reader, out ReadOnlySpan<byte> body)
+    {
+        body = default;
+        if (reader.Remaining < _length)
+            return ParseOutcome.NeedMore;
+        if (reader.UnreadSpan.Length >= _length)
+        {
+            body = reader.UnreadSpan[.._length];
+        }
+        else
+        {
+            _buffer = ArrayPool<byte>.Shared.Rent(_length);
+            reader.TryCopyTo(_buffer.AsSpan(0, _length));
+            body = _buffer.AsSpan(0, _length);
+        }
+
+        reader.Advance(_length);
+        return ParseOutcome.Done;
+    }
+
+    private ParseOutcome ReadChunks(ref SequenceReader<byte> reader, out ReadOnlySpan<byte> body, out Rejection? rejection)
+    {
+        _buffer ??= ArrayPool<byte>.Shared.Rent(_length);
+        ParseOutcome outcome = _chunks.Decode(ref reader, _buffer.AsSpan(0, _length), ref _written, out rejection);
+        body = _buffer.AsSpan(0, _written);
+        return outcome;
+    }
+}

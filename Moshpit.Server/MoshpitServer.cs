@@ -1,0 +1,108 @@
+using System.Net;
+using System.Net.Sockets;
+using Moshpit.Server.Api;
+using Moshpit.Server.Transport;
+
+namespace Moshpit.Server;
+
+/// <summary>
+/// A Moshpit server, to be run by itself or inside another program. It shares nothing with other instances in the process.
+/// </summary>
+/// <example>
+/// <code>
+/// await using var server = new MoshpitServer(new MoshpitServerOptions { Port = 0 });
+/// await server.StartAsync();
+/// Console.WriteLine(server.Port);
+/// </code>
+/// </example>
+public sealed class MoshpitServer : IAsyncDisposable
+{
+    private readonly MoshpitServerOptions _options;
+    private readonly List<Listener> _listeners = [];
+    private ServerState? _state;
+    private Task? _stopped;
+
+    /// <summary>A server that does not listen yet.</summary>
+    /// <param name="options">Read once, at <see cref="StartAsync"/>; null for the defaults.</param>
+    public MoshpitServer(MoshpitServerOptions? options = null) => _options = options ?? new MoshpitServerOptions();
+
+    /// <summary>Where the server listens, with the port that was chosen where 0 was asked for. Empty before the start and after the end.</summary>
+    public IReadOnlyList<EndPoint> EndPoints => [.. _listeners.Select(listener => listener.EndPoint)];
+
+    /// <summary>The TCP port that the server listens on; null when it listens on none.</summary>
+    public int? Port => EndPoints.OfType<IPEndPoint>().FirstOrDefault()?.Port;
+
+    internal ServerState State => _state ?? throw new InvalidOperationException("The server was not started.");
+
+    /// <summary>Binds to all addresses asked for and begins to serve. Call once.</summary>
+    /// <param name="cancellationToken">Gives up looking up <see cref="MoshpitServerOptions.Host"/>.</param>
+    /// <exception cref="ArgumentException">An option makes no sense; the message names it.</exception>
+    /// <exception cref="SocketException">An address is in use, not this machine's, unknown, or may not be bound.</exception>
+    /// <exception cref="IOException">The Unix socket's path is taken.</exception>
+    /// <exception cref="InvalidOperationException">The server was started before.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        if (_state is not null)
+            throw new InvalidOperationException("The server was started before; make a new one.");
+        _options.Validate();
+        IPAddress[] addresses = _options.Port is null ? [] : await FindAddressesAsync(_options.Host, cancellationToken).ConfigureAwait(false);
+        var state = new ServerState(_options);
+        try
+        {
+            foreach (IPAddress address in addresses)
+                Bind(new IPEndPoint(address, Port ?? _options.Port!.Value), state);
+            if (_options.SocketPath is not null)
+                Bind(new UnixDomainSocketEndPoint(_options.SocketPath), state);
+        }
+        catch
+        {
+            await CloseListenersAsync().ConfigureAwait(false);
+            state.Dispose();
+            throw;
+        }
+
+        _state = state;
+        state.Clock.Start();
+        foreach (Listener listener in _listeners)
+            listener.Start();
+    }
+
+    /// <summary>
+    /// Stops accepting, finishes the requests under way, ends all streams, and cuts who has not closed after
+    /// <see cref="MoshpitServerOptions.ShutdownTimeout"/>. Safe to call more than once.
+    /// </summary>
+    /// <param name="cancellationToken">Cuts everybody at once.</param>
+    public Task StopAsync(CancellationToken cancellationToken = default) => _stopped ??= StopOnceAsync(cancellationToken);
+
+    /// <inheritdoc cref="StopAsync"/>
+    public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
+
+    private static async Task<IPAddress[]> FindAddressesAsync(string? host, CancellationToken cancellationToken)
+    {
+        if (host is null)
+            return [Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any];
+        if (IPAddress.TryParse(host, out IPAddress? literal))
+            return [literal];
+        IPAddress[] addresses = await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
+        return [.. addresses.Where(a => a.AddressFamily != AddressFamily.InterNetworkV6 || Socket.OSSupportsIPv6).Distinct()];
+    }
+
+    private void Bind(EndPoint endPoint, ServerState state) =>
+        _listeners.Add(Listener.Bind(endPoint, socket => HttpConnection.Serve(socket, state), _options.TimeProvider, state.Logger));
+
+    private async Task StopOnceAsync(CancellationToken cancellationToken)
+    {
+        await CloseListenersAsync().ConfigureAwait(false);
+        if (_state is null)
+            return;
+        await _state.StopAsync(cancellationToken).ConfigureAwait(false);
+        _state.Dispose();
+    }
+
+    private async Task CloseListenersAsync()
+    {
+        foreach (Listener listener in _listeners)
+            await listener.DisposeAsync().ConfigureAwait(false);
+        _listeners.Clear();
+    }
+}

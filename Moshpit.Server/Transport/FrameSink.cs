@@ -1,0 +1,19 @@
+using Moshpit.Server.Buffers;
+
+namespace Moshpit.Server.Transport;
+
+/// <summary>
+/// Something that takes frames, in order, and never waits. Every call is made while the caller holds the lock on the sink itself
+/// (<c>lock (sink)</c>), so that what several calls put in stays together.
+/// </summary>
+internal abstract class FrameSink
+{
+    /// <summary>
+    /// Takes the bytes of <paramref name="frame"/> from <paramref name="offset"/> on: they are sent, or kept for later with a reference
+    /// of the sink's own. A sink that has ended drops them.
+    /// </summary>
+    public abstract void Write(SharedFrame frame, int offset);
+
+    /// <summary>Ends the sink after everything that it has taken.</summary>
+    public abstract void Complete(DisconnectReason reason);
+}

@@ -1,0 +1,122 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace Moshpit.Server.Transport;
+
+/// <summary>A listening socket and the loop that accepts from it. Running out of descriptors or memory makes it wait, never spin or stop.</summary>
+internal sealed class Listener : IAsyncDisposable
+{
+    /// <summary>Connections that the kernel may keep for us until we accept them (it has a cap of its own, <c>net.core.somaxconn</c>).</summary>
+    private const int AcceptQueueLength = 4096;
+
+    /// <summary>How long a failing accept is not repeated.</summary>
+    private static readonly TimeSpan Backoff = TimeSpan.FromMilliseconds(100);
+
+    private readonly Socket _socket;
+    private readonly UnixSocketFile? _file;
+    private readonly Action<Socket> _accepted;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private Task _loop = Task.CompletedTask;
+
+    private Listener(Socket socket, UnixSocketFile? file, Action<Socket> accepted, TimeProvider time, ILogger logger)
+    {
+        _socket = socket;
+        _file = file;
+        _accepted = accepted;
+        _time = time;
+        _logger = logger;
+    }
+
+    /// <summary>The bound end point, with the port that the system chose where 0 was asked for.</summary>
+    public EndPoint EndPoint => _socket.LocalEndPoint!;
+
+    /// <summary>Binds to <paramref name="endPoint"/>. <see cref="IPAddress.IPv6Any"/> takes IPv4 as well.</summary>
+    /// <param name="endPoint">Where to listen.</param>
+    /// <param name="accepted">Owns each accepted socket, which does not block; must return soon and must not throw.</param>
+    /// <param name="time">The source of time.</param>
+    /// <param name="logger">Told of accepts that fail.</param>
+    /// <exception cref="SocketException">The address is in use, is not this machine's, or may not be bound.</exception>
+    /// <exception cref="IOException">The path of a Unix socket is taken by another server or by another kind of file.</exception>
+    public static Listener Bind(EndPoint endPoint, Action<Socket> accepted, TimeProvider time, ILogger logger)
+    {
+        UnixSocketFile? file = endPoint is UnixDomainSocketEndPoint ? UnixSocketFile.Claim(endPoint.ToString()!) : null;
+        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            if (endPoint is IPEndPoint { Address: var address } && address.Equals(IPAddress.IPv6Any))
+                socket.DualMode = true;
+            socket.Bind(endPoint);
+            file?.Created();
+            socket.Listen(AcceptQueueLength);
+        }
+        catch
+        {
+            socket.Dispose();
+            file?.Dispose();
+            throw;
+        }
+
+        return new Listener(socket, file, accepted, time, logger);
+    }
+
+    /// <summary>Begins to accept.</summary>
+    public void Start() => _loop = AcceptAsync();
+
+    /// <summary>Stops accepting, closes the socket and removes a Unix socket's file.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        _socket.Dispose();
+        await _loop.ConfigureAwait(false);
+        _file?.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync()
+    {
+        bool failing = false;
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                Socket socket = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                if (failing)
+                {
+                    failing = false;
+                    TransportLog.AcceptRecovered(_logger);
+                }
+
+                Prepare(socket);
+                _accepted(socket);
+            }
+            catch (Exception) when (_stop.IsCancellationRequested)
+            {
+                break;
+            }
+            catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.ConnectionAborted)
+            {
+                // The client was gone before we came to it (accept(2) reports it like this); the next one is not affected.
+            }
+            catch (SocketException e)
+            {
+                if (!failing)
+                {
+                    failing = true;
+                    TransportLog.AcceptFailed(_logger, e.SocketErrorCode, Backoff.TotalMilliseconds);
+                }
+
+                await Task.Delay(Backoff, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private static void Prepare(Socket socket)
+    {
+        socket.Blocking = false;
+        if (socket.ProtocolType == ProtocolType.Tcp || socket.AddressFamily != AddressFamily.Unix)
+            socket.NoDelay = true;
+    }
+}

@@ -1,0 +1,64 @@
+using System.Net.Sockets;
+using System.Threading.Tasks.Sources;
+
+namespace Moshpit.Server.Transport;
+
+/// <summary>
+/// Waits until a socket has something to read, holding no buffer meanwhile (a zero-byte receive), or until somebody calls
+/// <see cref="Expire"/>: then the wait ends at once and the receive stays behind, to be ended by closing the socket. Errors are values,
+/// not exceptions: a reset is an everyday event.
+/// </summary>
+internal sealed class ReceiveWaiter : SocketAsyncEventArgs, IValueTaskSource<SocketError>
+{
+    private ManualResetValueTaskSourceCore<SocketError> _source;
+    private int _waits;
+    private int _current;
+
+    public ReceiveWaiter()
+        : base(true) => SetBuffer(Array.Empty<byte>(), 0, 0);
+
+    /// <summary>The number of the wait that is going on; 0 for none. To be read before deciding that it is to be expired.</summary>
+    public int Current => Volatile.Read(ref _current);
+
+    /// <summary>A receive was left behind: this object must not be used again.</summary>
+    public bool Abandoned { get; private set; }
+
+    /// <summary>
+    /// Success: there is something to read, or the end of the stream. <see cref="SocketError.TimedOut"/>: it was expired.
+    /// </summary>
+    public ValueTask<SocketError> WaitAsync(Socket socket)
+    {
+        _source.Reset();
+        _source.RunContinuationsAsynchronously = false;
+        int wait = _waits = _waits == int.MaxValue ? 1 : _waits + 1;
+        Volatile.Write(ref _current, wait);
+        bool completed = !socket.ReceiveAsync(this);
+        return completed && TryEnd(wait) ? new(SocketError) : new(this, _source.Version);
+    }
+
+    /// <summary>Ends <paramref name="wait"/>, if it is still going on.</summary>
+    public void Expire(int wait)
+    {
+        if (wait == 0 || !TryEnd(wait))
+            return;
+        Abandoned = true;
+        _source.RunContinuationsAsynchronously = true;
+        _source.SetResult(SocketError.TimedOut);
+    }
+
+    SocketError IValueTaskSource<SocketError>.GetResult(short token) => _source.GetResult(token);
+
+    ValueTaskSourceStatus IValueTaskSource<SocketError>.GetStatus(short token) => _source.GetStatus(token);
+
+    void IValueTaskSource<SocketError>.OnCompleted(
+        Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+        _source.OnCompleted(continuation, state, token, flags);
+
+    protected override void OnCompleted(SocketAsyncEventArgs e)
+    {
+        if (TryEnd(_waits))
+            _source.SetResult(SocketError);
+    }
+
+    private bool TryEnd(int wait) => Interlocked.CompareExchange(ref _current, 0, wait) == wait;
+}

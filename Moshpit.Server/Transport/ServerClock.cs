@@ -1,0 +1,60 @@
+namespace Moshpit.Server.Transport;
+
+/// <summary>
+/// A coarse clock that costs a memory read, and what must happen when time passes: <see cref="Tick"/> is raised once a
+/// <see cref="Period"/>, so nothing needs a timer of its own.
+/// </summary>
+internal sealed class ServerClock : IDisposable
+{
+    private static readonly TimeSpan ShortestPeriod = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan LongestPeriod = TimeSpan.FromSeconds(1);
+
+    private readonly TimeProvider _time;
+    private readonly long _start;
+    private ITimer? _timer;
+    private long _now;
+    private int _ticking;
+
+    /// <param name="time">The source of time.</param>
+    /// <param name="finest">The shortest timeout that is to be kept; the clock ticks four times as often, within bounds.</param>
+    public ServerClock(TimeProvider time, TimeSpan finest)
+    {
+        _time = time;
+        _start = time.GetTimestamp();
+        TimeSpan quarter = finest / 4;
+        Period = quarter < ShortestPeriod ? ShortestPeriod : quarter > LongestPeriod ? LongestPeriod : quarter;
+    }
+
+    /// <summary>Raised on a pool thread after <see cref="Now"/> moved; never twice at once.</summary>
+    public event Action? Tick;
+
+    /// <summary>How often the clock moves.</summary>
+    public TimeSpan Period { get; }
+
+    /// <summary>Milliseconds since the start, as of the last tick.</summary>
+    public long Now => Volatile.Read(ref _now);
+
+    /// <summary>The first <see cref="Now"/> at which <paramref name="timeout"/> has certainly passed.</summary>
+    public long DeadlineAfter(TimeSpan timeout) =>
+        timeout == Timeout.InfiniteTimeSpan ? long.MaxValue : Now + (long)Math.Ceiling((timeout + Period).TotalMilliseconds);
+
+    public void Start() => _timer = _time.CreateTimer(static clock => ((ServerClock)clock!).OnTimer(), this, Period, Period);
+
+    public void Dispose() => _timer?.Dispose();
+
+    private void OnTimer()
+    {
+        // A tick that takes longer than a period (thousands of heartbeats) must not run beside the next one.
+        if (Interlocked.Exchange(ref _ticking, 1) != 0)
+            return;
+        try
+        {
+            Volatile.Write(ref _now, (long)_time.GetElapsedTime(_start).TotalMilliseconds);
+            Tick?.Invoke();
+        }
+        finally
+        {
+            Volatile.Write(ref _ticking, 0);
+        }
+    }
+}

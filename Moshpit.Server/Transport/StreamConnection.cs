@@ -1,0 +1,285 @@
+using System.Net.Sockets;
+using Moshpit.Server.Buffers;
+
+namespace Moshpit.Server.Transport;
+
+/// <summary>
+/// A socket that carries an event stream. A write is one non-blocking send; only what does not fit into the socket's buffer waits in a
+/// backlog, bounded in bytes and in time. It keeps receiving (zero bytes, so that it holds no buffer): that is how it hears of the
+/// peer's end at once. The connection ends for one reason, the first, and then calls back once.
+/// </summary>
+internal sealed class StreamConnection : FrameSink
+{
+    private readonly Socket _socket;
+    private readonly StreamTransport _transport;
+    private readonly Receiver _receiver;
+    private Backlog? _backlog;
+    private volatile State _state;
+    private DisconnectReason _reason;
+    private int _input;
+    private int _slot;
+
+    /// <summary>While open: when something was last written. While there is a backlog: when it last shrank. While closing: since when.</summary>
+    private long _lastProgress;
+
+    /// <param name="socket">Owned from here on; must not be blocking.</param>
+    /// <param name="transport">The limits and counters shared by all streams.</param>
+    public StreamConnection(Socket socket, StreamTransport transport)
+    {
+        _socket = socket;
+        _transport = transport;
+        _receiver = new Receiver(this);
+        _lastProgress = transport.Clock.Now;
+    }
+
+    private enum State : byte
+    {
+        /// <summary>Takes frames.</summary>
+        Open,
+
+        /// <summary>Takes no more; the backlog is still being sent.</summary>
+        Completing,
+
+        /// <summary>Everything was sent, and a FIN; waiting for the peer's.</summary>
+        HalfClosed,
+
+        /// <summary>The socket is closed.</summary>
+        Closed,
+    }
+
+    /// <summary>Who listens at the other end; set by who opened the stream.</summary>
+    public object? Owner { get; set; }
+
+    /// <summary>Begins to listen for the peer's end. Call once, after the first write.</summary>
+    public void Start()
+    {
+        _slot = _transport.Streams.Add(this);
+        _receiver.Arm();
+    }
+
+    /// <inheritdoc/>
+    public override void Write(SharedFrame frame, int offset)
+    {
+        if (_state != State.Open)
+            return;
+        if (_backlog is null)
+        {
+            ReadOnlySpan<byte> bytes = frame.Span[offset..];
+            int sent = _socket.Send(bytes, SocketFlags.None, out SocketError error);
+            if (sent == bytes.Length && error == SocketError.Success)
+            {
+                _lastProgress = _transport.Clock.Now;
+                return;
+            }
+
+            if (error is not (SocketError.Success or SocketError.WouldBlock))
+            {
+                Close(DisconnectReason.Reset);
+                return;
+            }
+
+            offset += Math.Max(sent, 0);
+            _lastProgress = _transport.Clock.Now;
+            _backlog = new Backlog();
+            _backlog.Add(frame, offset);
+            _ = SendBacklogAsync(_backlog);
+        }
+        else
+        {
+            _backlog.Add(frame, offset);
+            if (_backlog.Length > _transport.BacklogLimit)
+                Close(DisconnectReason.BacklogFull);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Complete(DisconnectReason reason)
+    {
+        if (_state != State.Open)
+            return;
+        _reason = reason;
+        _state = State.Completing;
+        if (_backlog is null)
+            HalfClose();
+    }
+
+    /// <summary>Ends the connection at once, whatever has not been sent.</summary>
+    public void Abort(DisconnectReason reason)
+    {
+        lock (this)
+            Close(reason);
+    }
+
+    /// <summary>Called when time has passed: a heartbeat for who heard nothing for long, an end for who takes nothing.</summary>
+    public void OnTick(long now)
+    {
+        // Looked at without the lock first: nearly always there is nothing to do, for each of thousands of streams.
+        long silent = now - Volatile.Read(ref _lastProgress);
+        if (silent < _transport.ShortestPatience)
+            return;
+        lock (this)
+        {
+            silent = now - _lastProgress;
+            if (_state == State.HalfClosed)
+            {
+                if (silent >= _transport.LingerTimeout)
+                    Close(_reason);
+            }
+            else if (_backlog is not null)
+            {
+                if (silent >= _transport.StallTimeout)
+                    Close(DisconnectReason.Stalled);
+            }
+            else if (_state == State.Open && silent >= _transport.HeartbeatInterval)
+            {
+                Write(_transport.Heartbeat, 0);
+            }
+        }
+    }
+
+    /// <summary>Sends the backlog until it is empty or the connection is closed. The lock is held only between sends.</summary>
+    private async Task SendBacklogAsync(Backlog backlog)
+    {
+        ReadOnlyMemory<byte> head;
+        lock (this)
+            head = backlog.Head;
+        while (true)
+        {
+            int sent;
+            try
+            {
+                sent = await _socket.SendAsync(head, SocketFlags.None).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                lock (this)
+                {
+                    Close(DisconnectReason.Reset);
+                    backlog.Clear();
+                }
+
+                return;
+            }
+
+            lock (this)
+            {
+                if (_state == State.Closed)
+                {
+                    backlog.Clear();
+                    return;
+                }
+
+                _lastProgress = _transport.Clock.Now;
+                head = head[sent..];
+                if (!head.IsEmpty)
+                    continue;
+                backlog.RemoveHead();
+                if (backlog.IsEmpty)
+                {
+                    _backlog = null;
+                    if (_state == State.Completing)
+                        HalfClose();
+                    return;
+                }
+
+                head = backlog.Head;
+            }
+        }
+    }
+
+    /// <summary>Everything was sent: sends a FIN. Closing now could turn into a reset and lose what is on its way, so the peer's FIN is awaited.</summary>
+    private void HalfClose()
+    {
+        _state = State.HalfClosed;
+        _lastProgress = _transport.Clock.Now;
+        try
+        {
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (SocketException)
+        {
+            Close(_reason);
+        }
+    }
+
+    /// <summary>Closes the socket; the receive that is pending then ends, and with it the connection.</summary>
+    private void Close(DisconnectReason reason)
+    {
+        if (_state == State.Closed)
+            return;
+        if (_reason == DisconnectReason.None)
+            _reason = reason;
+        _state = State.Closed;
+        _socket.Dispose();
+    }
+
+    private void OnReadable(SocketError error)
+    {
+        Span<byte> scratch = stackalloc byte[512];
+        lock (this)
+        {
+            while (_state != State.Closed)
+            {
+                int received = 0;
+                if (error == SocketError.Success)
+                    received = _socket.Receive(scratch, SocketFlags.None, out error);
+                if (error == SocketError.WouldBlock)
+                    break;
+                if (error != SocketError.Success)
+                    Close(DisconnectReason.Reset);
+                else if (received == 0)
+                    Close(DisconnectReason.ClosedByPeer);
+                else if ((_input += received) > _transport.InputLimit)
+                    Close(DisconnectReason.TooMuchInput);
+            }
+        }
+    }
+
+    private void OnEnded()
+    {
+        _receiver.Dispose();
+        _transport.Streams.Remove(_slot, this);
+        _transport.Ended(this, _reason);
+    }
+
+    /// <summary>The pending zero-byte receive. Its callbacks are those of the socket engine: no task, no state machine, no exception.</summary>
+    private sealed class Receiver : SocketAsyncEventArgs
+    {
+        private readonly StreamConnection _connection;
+
+        public Receiver(StreamConnection connection)
+            : base(true)
+        {
+            _connection = connection;
+            SetBuffer(Array.Empty<byte>(), 0, 0);
+        }
+
+        public void Arm()
+        {
+            while (true)
+            {
+                if (_connection._state == State.Closed)
+                    break;
+                try
+                {
+                    if (_connection._socket.ReceiveAsync(this))
+                        return;
+                }
+                catch (ObjectDisposedException)
+                {
+                    break;
+                }
+
+                _connection.OnReadable(SocketError);
+            }
+
+            _connection.OnEnded();
+        }
+
+        protected override void OnCompleted(SocketAsyncEventArgs e)
+        {
+            _connection.OnReadable(SocketError);
+            Arm();
+        }
+    }
+}

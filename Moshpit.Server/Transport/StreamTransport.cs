@@ -1,0 +1,42 @@
+using Moshpit.Server.Buffers;
+
+namespace Moshpit.Server.Transport;
+
+/// <summary>What all event streams of a server share: limits, the heartbeat, and the set of those that are open.</summary>
+internal sealed class StreamTransport
+{
+    public required ServerClock Clock { get; init; }
+
+    /// <summary>Sent to who heard nothing for <see cref="HeartbeatInterval"/>; held by the server as long as it runs.</summary>
+    public required SharedFrame Heartbeat { get; init; }
+
+    /// <summary>Milliseconds of silence before a heartbeat; <see cref="long.MaxValue"/> for none.</summary>
+    public required long HeartbeatInterval { get; init; }
+
+    /// <summary>Bytes that may wait for one peer.</summary>
+    public required long BacklogLimit { get; init; }
+
+    /// <summary>Milliseconds without progress that a backlog may last.</summary>
+    public required long StallTimeout { get; init; }
+
+    /// <summary>Milliseconds that a peer has to close its side after the end of the stream.</summary>
+    public required long LingerTimeout { get; init; }
+
+    /// <summary>Bytes that a stream's peer may send in all; they are dropped.</summary>
+    public required int InputLimit { get; init; }
+
+    /// <summary>Called once for each stream that was started, on any thread, when its socket is closed.</summary>
+    public required Action<StreamConnection, DisconnectReason> Ended { get; init; }
+
+    /// <summary>Nothing can be due for a stream that made progress more recently than this.</summary>
+    public long ShortestPatience => Math.Min(HeartbeatInterval, Math.Min(StallTimeout, LingerTimeout));
+
+    public SlotTable<StreamConnection> Streams { get; } = new();
+
+    public void OnTick()
+    {
+        long now = Clock.Now;
+        foreach (StreamConnection? stream in Streams.Snapshot())
+            stream?.OnTick(now);
+    }
+}

@@ -1,0 +1,14 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace Moshpit.Server.Transport;
+
+/// <summary>What the transport has to say. Event ids 100–199.</summary>
+internal static partial class TransportLog
+{
+    [LoggerMessage(100, LogLevel.Warning, "Accepting a connection failed ({Error}); retrying every {Milliseconds} ms. Connected peers are not affected.")]
+    public static partial void AcceptFailed(ILogger logger, SocketError error, double milliseconds);
+
+    [LoggerMessage(101, LogLevel.Warning, "Accepting connections again.")]
+    public static partial void AcceptRecovered(ILogger logger);
+}

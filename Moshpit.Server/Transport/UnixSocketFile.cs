@@ -1,0 +1,75 @@
+using System.Net.Sockets;
+
+namespace Moshpit.Server.Transport;
+
+/// <summary>The file of a listening Unix socket: a stale one is replaced, a live one is an error, our own is removed at the end.</summary>
+internal sealed class UnixSocketFile : IDisposable
+{
+    private readonly string _path;
+    private bool _created;
+
+    private UnixSocketFile(string path) => _path = path;
+
+    /// <summary>Makes sure that a socket can be bound to <paramref name="path"/>.</summary>
+    /// <exception cref="IOException">Another server listens there, or the file is no socket.</exception>
+    public static UnixSocketFile Claim(string path)
+    {
+        if (!File.Exists(path))
+            return Directory.Exists(path) ? throw new IOException($"{path} is a directory; name a file for the socket.") : new(path);
+
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && IsSocket(path))
+        {
+            // Nobody listens: what a server that died left behind.
+            File.Delete(path);
+            return new UnixSocketFile(path);
+        }
+        catch (SocketException)
+        {
+            throw new IOException($"{path} exists and is not a socket that could be replaced; name another file or remove it.");
+        }
+
+        throw new IOException($"Another server listens on {path}; stop it or name another file.");
+    }
+
+    /// <summary>The file is there now and is ours.</summary>
+    public void Created() => _created = true;
+
+    /// <summary>Removes the file, if it is ours.</summary>
+    public void Dispose()
+    {
+        if (!_created)
+            return;
+        _created = false;
+        try
+        {
+            File.Delete(_path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // After dropping permissions the folder may not be ours to change; the next start replaces the stale file.
+        }
+    }
+
+    /// <summary>A file of ordinary bytes refuses connections too, and must never be deleted. Only a socket can't be opened.</summary>
+    private static bool IsSocket(string path)
+    {
+        try
+        {
+            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}
