@@ -37,34 +37,12 @@ public sealed class MoshpitServer : IAsyncDisposable
     /// <summary>Binds to all addresses asked for and begins to serve. Call once.</summary>
     /// <param name="cancellationToken">Gives up looking up <see cref="MoshpitServerOptions.Host"/>.</param>
     /// <exception cref="ArgumentException">An option makes no sense; the message names it.</exception>
-    /// <exception cref="SocketException">An address is in use, not this machine's, unknown, or may not be bound.</exception>
-    /// <exception cref="IOException">The Unix socket's path is taken.</exception>
+    /// <exception cref="IOException">An address is in use, not this machine's, unknown, or may not be bound; the message says which and why.</exception>
     /// <exception cref="InvalidOperationException">The server was started before.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
-        if (_state is not null)
-            throw new InvalidOperationException("The server was started before; make a new one.");
-        _options.Validate();
-        IPAddress[] addresses = _options.Port is null ? [] : await FindAddressesAsync(_options.Host, cancellationToken).ConfigureAwait(false);
-        var state = new ServerState(_options);
-        try
-        {
-            foreach (IPAddress address in addresses)
-                Bind(new IPEndPoint(address, Port ?? _options.Port!.Value), state);
-            if (_options.SocketPath is not null)
-                Bind(new UnixDomainSocketEndPoint(_options.SocketPath), state);
-        }
-        catch
-        {
-            await CloseListenersAsync().ConfigureAwait(false);
-            state.Dispose();
-            throw;
-        }
-
-        _state = state;
-        state.Clock.Start();
-        foreach (Listener listener in _listeners)
-            listener.Start();
+        await BindAsync(cancellationToken).ConfigureAwait(false);
+        Accept();
     }
 
     /// <summary>
@@ -77,18 +55,58 @@ public sealed class MoshpitServer : IAsyncDisposable
     /// <inheritdoc cref="StopAsync"/>
     public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
 
+    /// <summary>The first half of <see cref="StartAsync"/>: what may need permissions.</summary>
+    internal async Task BindAsync(CancellationToken cancellationToken)
+    {
+        if (_state is not null)
+            throw new InvalidOperationException("The server was started before; make a new one.");
+        _options.Validate();
+        IPAddress[] addresses = _options.Port is null ? [] : await FindAddressesAsync(_options.Host, cancellationToken).ConfigureAwait(false);
+        _state = new ServerState(_options);
+        try
+        {
+            foreach (IPAddress address in addresses)
+                Bind(new IPEndPoint(address, Port ?? _options.Port!.Value));
+            if (_options.SocketPath is not null)
+                Bind(new UnixDomainSocketEndPoint(_options.SocketPath));
+        }
+        catch
+        {
+            await StopAsync(CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>The second half of <see cref="StartAsync"/>.</summary>
+    internal void Accept()
+    {
+        State.Clock.Start();
+        foreach (Listener listener in _listeners)
+            listener.Start();
+    }
+
     private static async Task<IPAddress[]> FindAddressesAsync(string? host, CancellationToken cancellationToken)
     {
         if (host is null)
             return [Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any];
         if (IPAddress.TryParse(host, out IPAddress? literal))
             return [literal];
-        IPAddress[] addresses = await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
-        return [.. addresses.Where(a => a.AddressFamily != AddressFamily.InterNetworkV6 || Socket.OSSupportsIPv6).Distinct()];
+        try
+        {
+            IPAddress[] addresses = await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
+            return [.. addresses.Where(a => a.AddressFamily != AddressFamily.InterNetworkV6 || Socket.OSSupportsIPv6).Distinct()];
+        }
+        catch (SocketException e)
+        {
+            throw new IOException($"There is no host '{host}'; give a name or an address of this machine.", e);
+        }
     }
 
-    private void Bind(EndPoint endPoint, ServerState state) =>
+    private void Bind(EndPoint endPoint)
+    {
+        ServerState state = State;
         _listeners.Add(Listener.Bind(endPoint, socket => HttpConnection.Serve(socket, state), _options.TimeProvider, state.Logger));
+    }
 
     private async Task StopOnceAsync(CancellationToken cancellationToken)
     {

@@ -6,6 +6,9 @@ namespace Moshpit.Server;
 /// <summary>Everything about a <see cref="MoshpitServer"/> that can be set. The defaults suit a server on the open internet.</summary>
 public sealed class MoshpitServerOptions
 {
+    /// <summary>What fits into <c>sockaddr_un</c> on every system, with its terminating NUL.</summary>
+    private const int LongestSocketPath = 103;
+
     /// <summary>
     /// TCP port to listen on; 0 lets the system choose (read it from <see cref="MoshpitServer.Port"/>); null for no TCP at all.
     /// Default 5000, as in the original program.
@@ -83,8 +86,8 @@ public sealed class MoshpitServerOptions
             throw new ArgumentException("There is nothing to listen on: set Port, SocketPath, or both.");
         if (Port is < 0 or > 65535)
             throw new ArgumentException($"Port is {Port}; it must be from 0 to 65535.");
-        if (SocketPath is "")
-            throw new ArgumentException("SocketPath is empty; it must be the path of a file.");
+        if (SocketPath is not null && (SocketPath.Length == 0 || System.Text.Encoding.UTF8.GetByteCount(SocketPath) > LongestSocketPath))
+            throw new ArgumentException($"SocketPath must be the path of a file, of at most {LongestSocketPath} bytes.");
         RequirePositive(BodyLimit, nameof(BodyLimit));
         RequirePositive(RequestLineLimit, nameof(RequestLineLimit));
         RequirePositive(HeaderSectionLimit, nameof(HeaderSectionLimit));

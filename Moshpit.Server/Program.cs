@@ -1,3 +1,57 @@
+using System.CommandLine;
+using System.Net;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
 using Moshpit.Server;
-await using var s = new MoshpitServer(new MoshpitServerOptions{Port=int.Parse(args.Length>0?args[0]:"5000"), LoggerFactory = Microsoft.Extensions.Logging.LoggerFactory.Create(b=>Microsoft.Extensions.Logging.ConsoleLoggerExtensions.AddSimpleConsole(b))});
-await s.StartAsync(); Console.WriteLine("listening on "+s.Port); await Task.Delay(-1);
+
+ParseResult parsed = new CommandLine().Build(RunAsync).Parse(args);
+return parsed.Errors.Count > 0 ? Fail(2, $"{parsed.Errors[0].Message} Try moshpit --help.") : await parsed.InvokeAsync();
+
+static async Task<int> RunAsync(CommandLine.Arguments arguments)
+{
+    using ILoggerFactory loggers = LoggerFactory.Create(logging => logging
+        .SetMinimumLevel(arguments.LogLevel)
+        .AddSimpleConsole(console => console.SingleLine = true)
+        .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
+    arguments.Options.LoggerFactory = loggers;
+
+    using var stop = new CancellationTokenSource();
+    using var cut = new CancellationTokenSource();
+    void OnSignal(PosixSignalContext context)
+    {
+        // The first signal ends the server gently, a second one at once.
+        context.Cancel = true;
+        (stop.IsCancellationRequested ? cut : stop).Cancel();
+    }
+
+    using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
+    using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
+    try
+    {
+        Privileges.Identity? identity = Privileges.Find(arguments.User, arguments.Group);
+        await using var server = new MoshpitServer(arguments.Options);
+        await server.BindAsync(stop.Token);
+        if (identity is not null)
+            Privileges.Drop(identity);
+        server.Accept();
+        foreach (EndPoint endPoint in server.EndPoints)
+            Console.WriteLine($"listening on {(endPoint is IPEndPoint ip ? ip.Port : endPoint)}");
+        await Task.Delay(Timeout.Infinite, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await server.StopAsync(cut.Token);
+        return 0;
+    }
+    catch (Exception e) when (e is IOException or ArgumentException or InvalidOperationException)
+    {
+        return Fail(1, e.Message);
+    }
+    catch (OperationCanceledException) when (stop.IsCancellationRequested)
+    {
+        return 0;
+    }
+}
+
+static int Fail(int status, string sentence)
+{
+    Console.Error.WriteLine($"moshpit: {sentence}");
+    return status;
+}

@@ -38,8 +38,7 @@ internal sealed class Listener : IAsyncDisposable
     /// <param name="accepted">Owns each accepted socket, which does not block; must return soon and must not throw.</param>
     /// <param name="time">The source of time.</param>
     /// <param name="logger">Told of accepts that fail.</param>
-    /// <exception cref="SocketException">The address is in use, is not this machine's, or may not be bound.</exception>
-    /// <exception cref="IOException">The path of a Unix socket is taken by another server or by another kind of file.</exception>
+    /// <exception cref="IOException">The address is in use, is not this machine's, or may not be bound; the message is for the user.</exception>
     public static Listener Bind(EndPoint endPoint, Action<Socket> accepted, TimeProvider time, ILogger logger)
     {
         UnixSocketFile? file = endPoint is UnixDomainSocketEndPoint ? UnixSocketFile.Claim(endPoint.ToString()!) : null;
@@ -52,11 +51,11 @@ internal sealed class Listener : IAsyncDisposable
             file?.Created();
             socket.Listen(AcceptQueueLength);
         }
-        catch
+        catch (Exception e)
         {
             socket.Dispose();
             file?.Dispose();
-            throw;
+            throw e is SocketException error ? new IOException(Describe(endPoint, error), e) : e;
         }
 
         return new Listener(socket, file, accepted, time, logger);
@@ -113,10 +112,23 @@ internal sealed class Listener : IAsyncDisposable
         }
     }
 
+    private static string Describe(EndPoint endPoint, SocketException error)
+    {
+        string where = endPoint is IPEndPoint ip ? $"port {ip.Port}" : endPoint.ToString()!;
+        return error.SocketErrorCode switch
+        {
+            SocketError.AddressAlreadyInUse => $"Cannot listen on {where}: it is in use. Stop who uses it, or choose another.",
+            SocketError.AccessDenied => $"Cannot listen on {where}: permission denied. Start as root (and drop to a user), or choose another.",
+            SocketError.AddressNotAvailable when endPoint is IPEndPoint { Address: var address } =>
+                $"Cannot listen on {where}: {address} is no address of this machine.",
+            _ => $"Cannot listen on {where}: {error.Message}.",
+        };
+    }
+
     private static void Prepare(Socket socket)
     {
         socket.Blocking = false;
-        if (socket.ProtocolType == ProtocolType.Tcp || socket.AddressFamily != AddressFamily.Unix)
+        if (socket.AddressFamily != AddressFamily.Unix)
             socket.NoDelay = true;
     }
 }
