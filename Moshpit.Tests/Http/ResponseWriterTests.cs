@@ -1,0 +1,212 @@
+using System.Buffers;
+using System.Text;
+using System.Text.RegularExpressions;
+using Moshpit.Server.Http;
+using HttpMethod = Moshpit.Server.Http.HttpMethod;
+
+namespace Moshpit.Tests.Http;
+
+/// <summary>One golden text for each shape of response. A line end here is CRLF on the wire.</summary>
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+internal sealed partial class ResponseWriterTests
+{
+    private readonly HttpRequest _request = new() { KeepAlive = true };
+
+    [Test]
+    public void Continue_is_a_status_line_alone() =>
+        Assert.That(Encoding.ASCII.GetString(ResponseWriter.Continue), Is.EqualTo("HTTP/1.1 100 Continue\r\n\r\n"));
+
+    [Test]
+    public void Ok_to_a_kept_connection() => AssertWritten(output => ResponseWriter.WriteOk(output, _request), """
+        HTTP/1.1 200 OK
+        Content-Type: text/plain; charset=utf-8
+        Content-Length: 2
+        Date: now
+        Access-Control-Allow-Origin: *
+        Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+        Vary: Origin
+
+        OK
+        """);
+
+    [Test]
+    public void Ok_to_a_kept_http_1_0_connection_says_so()
+    {
+        _request.IsHttp10 = true;
+        _request.RetainOrigin("http://a.example"u8);
+        AssertWritten(output => ResponseWriter.WriteOk(output, _request), """
+            HTTP/1.1 200 OK
+            Content-Type: text/plain; charset=utf-8
+            Content-Length: 2
+            Date: now
+            Access-Control-Allow-Origin: http://a.example
+            Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+            Vary: Origin
+            Connection: keep-alive
+
+            OK
+            """);
+    }
+
+    [Test]
+    public void Ok_to_a_connection_that_closes_says_so()
+    {
+        _request.KeepAlive = false;
+        AssertWritten(output => ResponseWriter.WriteOk(output, _request), """
+            HTTP/1.1 200 OK
+            Content-Type: text/plain; charset=utf-8
+            Content-Length: 2
+            Date: now
+            Access-Control-Allow-Origin: *
+            Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+            Vary: Origin
+            Connection: close
+
+            OK
+            """);
+    }
+
+    [Test]
+    public void A_rejection_carries_its_sentence() =>
+        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(404, "x", "Nö."), close: false), """
+        HTTP/1.1 404 Not Found
+        Content-Type: text/plain; charset=utf-8
+        Content-Length: 5
+        Date: now
+        Access-Control-Allow-Origin: *
+        Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+        Vary: Origin
+
+        Nö.
+
+        """);
+
+    [Test]
+    public void A_method_that_is_not_allowed_is_told_which_are() =>
+        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(405, "x", "No."), close: true), """
+        HTTP/1.1 405 Method Not Allowed
+        Content-Type: text/plain; charset=utf-8
+        Content-Length: 4
+        Allow: GET, HEAD, POST, OPTIONS
+        Date: now
+        Access-Control-Allow-Origin: *
+        Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+        Vary: Origin
+        Connection: close
+
+        No.
+
+        """);
+
+    [TestCase(429, "Too Many Requests")]
+    [TestCase(503, "Service Unavailable")]
+    public void A_client_that_may_come_back_is_told_when(int status, string reason) =>
+        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(status, "x", "No."), close: false), $"""
+        HTTP/1.1 {status} {reason}
+        Content-Type: text/plain; charset=utf-8
+        Content-Length: 4
+        Retry-After: 5
+        Date: now
+        Access-Control-Allow-Origin: *
+        Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+        Vary: Origin
+
+        No.
+
+        """);
+
+    [Test]
+    public void A_rejected_HEAD_has_no_body()
+    {
+        _request.Method = HttpMethod.Head;
+        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(404, "x", "No."), close: false), """
+            HTTP/1.1 404 Not Found
+            Content-Type: text/plain; charset=utf-8
+            Content-Length: 4
+            Date: now
+            Access-Control-Allow-Origin: *
+            Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+            Vary: Origin
+
+
+            """);
+    }
+
+    [TestCase(true, false, true)]
+    [TestCase(false, true, true)]
+    [TestCase(false, false, false)]
+    public void A_rejection_closes_when_it_or_the_request_or_the_caller_wants_it(bool close, bool rejectionCloses, bool keepAlive)
+    {
+        _request.KeepAlive = keepAlive;
+        string written = Written(output => ResponseWriter.WriteRejection(output, _request, new Rejection(400, "x", "No.", rejectionCloses), close));
+        Assert.That(written, Does.Contain("\r\nConnection: close\r\n"));
+    }
+
+    [TestCase(200, "OK", false)]
+    [TestCase(201, "Created", true)]
+    public void A_stream_ends_with_its_connection_in_every_version(int status, string reason, bool isHttp10)
+    {
+        _request.IsHttp10 = isHttp10;
+        AssertWritten(output => ResponseWriter.WriteStreamHead(output, _request, status), $"""
+            HTTP/1.1 {status} {reason}
+            Content-Type: text/event-stream; charset=utf-8
+            Cache-Control: no-cache, no-transform
+            X-Accel-Buffering: no
+            Date: now
+            Access-Control-Allow-Origin: *
+            Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+            Vary: Origin
+            Connection: close
+
+
+            """);
+    }
+
+    [Test]
+    public void A_preflight_is_granted_the_headers_it_asks_for()
+    {
+        _request.RetainOrigin("http://a.example"u8);
+        _request.RetainRequestedHeaders("content-type"u8);
+        _request.RetainRequestedHeaders("x-y"u8);
+        AssertWritten(output => ResponseWriter.WriteOptions(output, _request), """
+            HTTP/1.1 204 No Content
+            Allow: GET, HEAD, POST, OPTIONS
+            Access-Control-Max-Age: 86400
+            Access-Control-Allow-Headers: content-type, x-y
+            Date: now
+            Access-Control-Allow-Origin: http://a.example
+            Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+            Vary: Origin
+
+
+            """);
+    }
+
+    [Test]
+    public void Options_without_a_preflight_grant_no_headers() => AssertWritten(output => ResponseWriter.WriteOptions(output, _request), """
+        HTTP/1.1 204 No Content
+        Allow: GET, HEAD, POST, OPTIONS
+        Access-Control-Max-Age: 86400
+        Date: now
+        Access-Control-Allow-Origin: *
+        Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+        Vary: Origin
+
+
+        """);
+
+    private static void AssertWritten(Action<IBufferWriter<byte>> write, string golden) =>
+        Assert.That(Written(write), Is.EqualTo(golden.ReplaceLineEndings("\r\n").Replace("No.\r\n", "No.\n").Replace("Nö.\r\n", "Nö.\n")));
+
+    private static string Written(Action<IBufferWriter<byte>> write)
+    {
+        ArrayBufferWriter<byte> output = new();
+        write(output);
+        string text = Encoding.UTF8.GetString(output.WrittenSpan);
+        Assert.That(text, Does.Match(Date()), "Every response has a date.");
+        return Date().Replace(text, "\r\nDate: now\r\n");
+    }
+
+    [GeneratedRegex("\r\nDate: [A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\r\n")]
+    private static partial Regex Date();
+}
