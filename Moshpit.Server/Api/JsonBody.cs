@@ -1,6 +1,186 @@
 using System.Buffers;
-using System.Text.Json;
+using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json;
+using System.Text.Unicode;
+
+using Moshpit.Server.Buffers;
+
 namespace Moshpit.Server.Api;
-internal static class JsonBody { public static bool TryParse(ReadOnlySpan<byte> body, IBufferWriter<byte> data, out Message message, [NotNullWhen(false)] out string? error) { message = default; error = null; 
- var d = JsonDocument.Parse(body.ToArray()).RootElement; message.SetToken(System.Text.Encoding.ASCII.GetBytes(d.GetProperty("token").GetString()!)); if (d.TryGetProperty("cid", out var c)) message.SetCid(System.Text.Encoding.ASCII.GetBytes(c.GetString()!)); data.Write(System.Text.Encoding.UTF8.GetBytes(d.GetProperty("data").GetRawText())); message.HasData = true; return true; } }
+
+/// <summary>
+/// Reads a POST's body as JSON (RFC 8259): UTF-8 without a byte order mark, an object or an array, at most 64 levels deep.
+/// The fields count at the top level of an object only; of a repeated one the last counts.
+/// </summary>
+internal static class JsonBody
+{
+    /// <summary>Levels of objects and arrays, the outermost included (PROTOCOL.md, part 2: bounded work).</summary>
+    public const int MaxDepth = 64;
+
+    // "token" is the longest name. Anything longer than this, once unescaped, is none of the fields.
+    private const int MaxNameLength = 8;
+
+    private enum Field
+    {
+        None,
+        Token,
+        Data,
+        Cid,
+    }
+
+    /// <summary>Reads <paramref name="body"/>; writes its <c>data</c>, compact and on one line, to <paramref name="data"/>.</summary>
+    /// <returns>False, with a sentence for the client and nothing written, where the body is no such JSON.</returns>
+    public static bool TryParse(
+        ReadOnlySpan<byte> body, IBufferWriter<byte> data, out Message message, [NotNullWhen(false)] out string? error)
+    {
+        message = default;
+        // The reader looks at bytes, not at characters: it would let broken UTF-8 inside a string through.
+        if (!Utf8.IsValid(body))
+        {
+            error = NotUtf8(body);
+            return false;
+        }
+
+        Range value;
+        try
+        {
+            if (!TryRead(body, ref message, out value))
+            {
+                message = default;
+                error = "The body must be a JSON object, such as {\"token\":\"...\",\"data\":...}, not a bare value.";
+                return false;
+            }
+        }
+        catch (JsonException exception)
+        {
+            message = default;
+            error = NotJson(exception);
+            return false;
+        }
+
+        if (message.HasData)
+            JsonText.WriteCompact(body[value], data);
+        error = null;
+        return true;
+    }
+
+    private static bool TryRead(ReadOnlySpan<byte> body, ref Message message, out Range data)
+    {
+        data = default;
+        var reader = new Utf8JsonReader(body, new JsonReaderOptions { MaxDepth = MaxDepth });
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.StartObject)
+        {
+            while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+                ReadField(ref reader, ref message, ref data);
+        }
+        else if (reader.TokenType == JsonTokenType.StartArray)
+        {
+            reader.Skip();
+        }
+        else
+        {
+            return false;
+        }
+
+        // Throws where anything but blanks follows.
+        reader.Read();
+        return true;
+    }
+
+    private static void ReadField(ref Utf8JsonReader reader, ref Message message, ref Range data)
+    {
+        Field field = FieldNamed(reader.ValueSpan);
+        reader.Read();
+        int start = (int)reader.TokenStartIndex;
+        Span<byte> id = stackalloc byte[HexId.Length];
+        switch (field)
+        {
+            case Field.Token when reader.TokenType == JsonTokenType.String && TryUnescape(reader.ValueSpan, id, out int length):
+                message.SetToken(id[..length]);
+                break;
+            case Field.Token:
+                message.SetToken(default);
+                break;
+            case Field.Cid when reader.TokenType == JsonTokenType.String && TryUnescape(reader.ValueSpan, id, out int length):
+                message.SetCid(id[..length]);
+                break;
+            case Field.Cid when reader.TokenType == JsonTokenType.Null:
+                message.SetCid(default);
+                break;
+            case Field.Cid:
+                message.SetMalformedCid();
+                break;
+        }
+
+        reader.Skip();
+        if (field == Field.Data)
+        {
+            message.HasData = true;
+            data = start..(int)reader.BytesConsumed;
+        }
+    }
+
+    private static Field FieldNamed(ReadOnlySpan<byte> escaped)
+    {
+        Span<byte> buffer = stackalloc byte[MaxNameLength];
+        if (!TryUnescape(escaped, buffer, out int length))
+            return Field.None;
+        ReadOnlySpan<byte> name = buffer[..length];
+        return name.SequenceEqual("token"u8) ? Field.Token
+            : name.SequenceEqual("data"u8) ? Field.Data
+            : name.SequenceEqual("cid"u8) ? Field.Cid
+            : Field.None;
+    }
+
+    /// <summary>
+    /// Copies what stood between the quotes of a valid string, with <c>\u00XX</c> undone. False for what doesn't fit, and for every other escape:
+    /// field names and ids are letters and digits, which no other escape can stand for.
+    /// </summary>
+    /// <remarks>Not the reader's own comparison: that throws on a lone surrogate, which is a legal name, only none of ours.</remarks>
+    private static bool TryUnescape(ReadOnlySpan<byte> escaped, Span<byte> destination, out int length)
+    {
+        length = 0;
+        while (!escaped.IsEmpty)
+        {
+            if (length == destination.Length)
+                return false;
+            byte next = escaped[0];
+            int consumed = 1;
+            if (next == '\\')
+            {
+                if (escaped[1] != 'u' || !Utf8Parser.TryParse(escaped[2..6], out ushort code, out _, 'x') || code > 0x7F)
+                    return false;
+                next = (byte)code;
+                consumed = 6;
+            }
+
+            destination[length++] = next;
+            escaped = escaped[consumed..];
+        }
+
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static string NotUtf8(ReadOnlySpan<byte> body)
+    {
+        int valid = 0;
+        while (Rune.DecodeFromUtf8(body[valid..], out _, out int length) == OperationStatus.Done)
+            valid += length;
+        return $"The body must be UTF-8 throughout, and is not at byte {valid + 1}.";
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static string NotJson(JsonException exception)
+    {
+        // The reader says what it found and what it expected; only the place is put in words.
+        string reason = exception.Message;
+        int place = reason.LastIndexOf(" LineNumber:", StringComparison.Ordinal);
+        if (place >= 0)
+            reason = reason[..place];
+        return $"The body is not valid JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}: {reason}";
+    }
+}
