@@ -5,7 +5,8 @@ using Microsoft.Extensions.Logging;
 using Moshpit.Server;
 
 ParseResult parsed = new CommandLine().Build(RunAsync).Parse(args);
-return parsed.Errors.Count > 0 ? Fail(2, $"{parsed.Errors[0].Message} Try moshpit --help.") : await parsed.InvokeAsync();
+// The signals are handled here; the library would end the process after a timeout of its own.
+return parsed.Errors.Count > 0 ? Fail(2, $"{parsed.Errors[0].Message} Try moshpit --help.") : await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
 
 static async Task<int> RunAsync(CommandLine.Arguments arguments)
 {
@@ -19,9 +20,9 @@ static async Task<int> RunAsync(CommandLine.Arguments arguments)
     using var cut = new CancellationTokenSource();
     void OnSignal(PosixSignalContext context)
     {
-        // The first signal ends the server gently, a second one at once.
+        // The first signal ends the server gently, a second one at once; neither on this thread, which the system waits for.
         context.Cancel = true;
-        (stop.IsCancellationRequested ? cut : stop).Cancel();
+        _ = (stop.IsCancellationRequested ? cut : stop).CancelAsync();
     }
 
     using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
