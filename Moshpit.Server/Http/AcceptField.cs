@@ -65,11 +65,11 @@ internal struct AcceptField
                     return Match.None;
                 weighted = true;
             }
-            else if (match == Match.Subtype && IsOurs(name, text))
+            else if (match >= Match.Subtype && IsOurs(name, text))
             {
                 match = Match.Parameters;
             }
-            else if (match != Match.Parameters || !IsOurs(name, text))
+            else
             {
                 // Some other form of the type than the one that is sent here.
                 return Match.None;

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Text;
 using Moshpit.Server.Http;
 using Moshpit.Tests.Support;
 
@@ -59,5 +61,21 @@ internal sealed class RequestLimitsTests
         Assert.That(ParsedHead.Of("GET / HTTP/1.1\r\nHost:\r\na:\r\nb:\r\n\r\n", Small).Outcome, Is.EqualTo(ParseOutcome.Done));
         ParsedHead head = ParsedHead.Of("GET / HTTP/1.1\r\nHost:\r\na:\r\nb:\r\nc:\r\n", Small);
         Assert.That((head.Refusal, head.Rejection?.Status, head.Rejection?.Close), Is.EqualTo(("too-many-fields", 431, true)));
+    }
+
+    [Test]
+    public void What_was_examined_of_a_dribbled_line_is_not_examined_again()
+    {
+        RequestParser parser = new(Small);
+        HttpRequest request = new();
+        Assert.That(Parse("GET "), Is.EqualTo(ParseOutcome.NeedMore));
+        Assert.That(Parse("\0\0\0\0/"), Is.EqualTo(ParseOutcome.NeedMore), "Bytes can't change; only another look would find these.");
+        Assert.That(Parse("GET /\0"), Is.EqualTo(ParseOutcome.Rejected));
+
+        ParseOutcome Parse(string raw)
+        {
+            SequenceReader<byte> reader = new(new ReadOnlySequence<byte>(Encoding.Latin1.GetBytes(raw)));
+            return parser.Parse(ref reader, request);
+        }
     }
 }
