@@ -2,7 +2,8 @@ namespace Moshpit.Server.Http;
 
 /// <summary>
 /// What all Accept fields of a request together say of <c>text/event-stream; charset=utf-8</c> (RFC 9110 section 12.5.1):
-/// the most specific media range that matches it decides, by its weight. An element that is malformed matches nothing and does no other harm.
+/// the most specific media range that matches it decides, by its weight. An element that is malformed matches nothing
+/// and does no other harm.
 /// </summary>
 internal struct AcceptField
 {
@@ -20,7 +21,9 @@ internal struct AcceptField
         Parameters,
     }
 
-    /// <summary>True where there is no Accept, or an empty one, as well: "a request without any Accept header field implies any media type".</summary>
+    /// <summary>
+    /// True where there is no Accept, or an empty one, as well: "a request without any Accept header field implies any media type".
+    /// </summary>
     public readonly bool AdmitsEventStream => !_hasElements || _admits;
 
     /// <summary>The media type itself is admitted, by its name.</summary>
@@ -45,7 +48,8 @@ internal struct AcceptField
         }
     }
 
-    // media-range parameters, each of them OWS ";" OWS [ name "=" value ]; the one named q is the weight, wherever it stands (section 12.4.2).
+    // media-range parameters, each of them OWS ";" OWS [ name "=" value ]; the one named q is the weight, wherever it stands
+    // (section 12.4.2).
     private static Match MatchRange(ReadOnlySpan<byte> element, out bool admits)
     {
         admits = true;

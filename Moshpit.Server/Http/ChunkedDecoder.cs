@@ -9,7 +9,10 @@ namespace Moshpit.Server.Http;
 /// </summary>
 internal struct ChunkedDecoder
 {
-    /// <summary>Bytes of all extensions and trailers of one body: they carry nothing, so a client must not make us read them without end (CVE-2023-39326).</summary>
+    /// <summary>
+    /// Bytes of all extensions and trailers of one body: they carry nothing, so a client must not make us read them without end
+    /// (CVE-2023-39326).
+    /// </summary>
     public const int MaxOverhead = 8 * 1024;
 
     // Leading zeros count, or they would be one more way to send without end.

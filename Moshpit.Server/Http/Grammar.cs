@@ -19,7 +19,8 @@ internal static class Grammar
     public static ReadOnlySpan<byte> TrimBlanks(ReadOnlySpan<byte> text) => text.Trim(" \t"u8);
 
     /// <summary>
-    /// Cuts off what stands before the first <paramref name="delimiter"/> outside a quoted-string. The delimiter stays in <paramref name="rest"/>.
+    /// Cuts off what stands before the first <paramref name="delimiter"/> outside a quoted-string. The delimiter stays
+    /// in <paramref name="rest"/>.
     /// A quoted-string that is never closed reaches to the end, which makes the element malformed and hides nothing in it.
     /// </summary>
     public static ReadOnlySpan<byte> Cut(ref ReadOnlySpan<byte> rest, byte delimiter)
@@ -32,7 +33,9 @@ internal static class Grammar
         return element;
     }
 
-    /// <summary>The next element of a comma-separated list, without the blanks around it. Elements may be empty (section 5.6.1.2).</summary>
+    /// <summary>
+    /// The next element of a comma-separated list, without the blanks around it. Elements may be empty (section 5.6.1.2).
+    /// </summary>
     public static ReadOnlySpan<byte> CutListed(ref ReadOnlySpan<byte> rest)
     {
         ReadOnlySpan<byte> element = Cut(ref rest, (byte)',');
@@ -41,7 +44,9 @@ internal static class Grammar
         return TrimBlanks(element);
     }
 
-    /// <summary>name [ "=" ( token / quoted-string ) ]; no blanks around the equals sign. Quotes stay in <paramref name="value"/>.</summary>
+    /// <summary>
+    /// name [ "=" ( token / quoted-string ) ]; no blanks around the equals sign. Quotes stay in <paramref name="value"/>.
+    /// </summary>
     public static bool TryReadParameter(ReadOnlySpan<byte> text, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
     {
         int equals = text.IndexOf((byte)'=');

@@ -25,7 +25,9 @@ internal sealed class HttpRequest
     /// <summary>Announced length; <see cref="long.MaxValue"/> also stands for every number beyond it.</summary>
     public long ContentLength { get; set; }
 
-    /// <summary>Whether the connection goes on after the answer, from the version and Connection. False until the head is complete.</summary>
+    /// <summary>
+    /// Whether the connection goes on after the answer, from the version and Connection. False until the head is complete.
+    /// </summary>
     public bool KeepAlive { get; set; }
 
     /// <summary>The client holds back a body until it reads <c>100 Continue</c>. Never true without a body to come.</summary>

@@ -1,6 +1,9 @@
 namespace Moshpit.Server.Http;
 
-/// <summary>Every refusal of the server. Whatever breaks the message syntax closes the connection: what follows might be read differently by others.</summary>
+/// <summary>
+/// Every refusal of the server. Whatever breaks the message syntax closes the connection: what follows might be read differently by
+/// others.
+/// </summary>
 internal static class Rejections
 {
     // Lines (RFC 9112 section 2.2).
@@ -15,7 +18,8 @@ internal static class Rejections
 
     // The request-line (RFC 9112 section 3).
     public static readonly Rejection MalformedRequestLine = Broken(
-        "malformed-request-line", "The request line is malformed; it must be a method, a target and a version with one space between them.");
+        "malformed-request-line",
+        "The request line is malformed; it must be a method, a target and a version with one space between them.");
 
     public static readonly Rejection MalformedMethod = Broken(
         "malformed-method", "The method is malformed; it must be a token such as GET or POST.");

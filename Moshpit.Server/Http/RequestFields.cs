@@ -1,6 +1,8 @@
 namespace Moshpit.Server.Http;
 
-/// <summary>The header fields that mean something to the server, taken in one by one; the rules that span several are checked at the end.</summary>
+/// <summary>
+/// The header fields that mean something to the server, taken in one by one; the rules that span several are checked at the end.
+/// </summary>
 internal struct RequestFields
 {
     private AcceptField _accept;
@@ -143,8 +145,8 @@ internal struct RequestFields
         return null;
     }
 
-    // RFC 9112 section 6.1. With Content-Length "ought to be handled as an error", in HTTP/1.0 the framing is "faulty", and a coding that is
-    // not understood "SHOULD" be answered with 501.
+    // RFC 9112 section 6.1. With Content-Length "ought to be handled as an error", in HTTP/1.0 the framing is "faulty", and a coding
+    // that is not understood "SHOULD" be answered with 501.
     private Rejection? AddTransferEncoding(ReadOnlySpan<byte> value, HttpRequest request)
     {
         if (_hasCoding)

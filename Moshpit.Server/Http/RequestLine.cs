@@ -6,7 +6,9 @@ namespace Moshpit.Server.Http;
 /// </summary>
 internal static class RequestLine
 {
-    /// <summary>Null, or why the line is refused. The request has its method, version and target afterwards, as far as they were read.</summary>
+    /// <summary>
+    /// Null, or why the line is refused. The request has its method, version and target afterwards, as far as they were read.
+    /// </summary>
     public static Rejection? Read(ReadOnlySpan<byte> line, HttpRequest request)
     {
         int methodEnd = line.IndexOf((byte)' ');

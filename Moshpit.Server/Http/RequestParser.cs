@@ -26,7 +26,9 @@ internal sealed class RequestParser(RequestLimits limits)
     /// <summary>Why the request was refused.</summary>
     public Rejection? Rejection { get; private set; }
 
-    /// <summary>A byte of a request-line was seen; until then the connection is merely idle. An empty line ahead of it doesn't count.</summary>
+    /// <summary>
+    /// A byte of a request-line was seen; until then the connection is merely idle. An empty line ahead of it doesn't count.
+    /// </summary>
     public bool HasStarted { get; private set; }
 
     /// <summary>Consumes whole lines; on <see cref="ParseOutcome.Done"/> the reader stands at the first byte of the body.</summary>
@@ -121,7 +123,8 @@ internal sealed class RequestParser(RequestLimits limits)
             _fieldBytes += line.Bytes.Length + 2;
             rejection = ++_fieldCount > limits.MaxHeaderFields
                 ? Rejections.TooManyFields
-                : FieldLine.Read(line.Bytes, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value) ?? _fields.Add(name, value, request);
+                : FieldLine.Read(line.Bytes, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
+                    ?? _fields.Add(name, value, request);
         }
 
         return rejection is null ? ParseOutcome.Done : Reject(rejection);

@@ -53,7 +53,8 @@ internal static class ResponseWriter
     public static void WriteStreamHead(IBufferWriter<byte> output, HttpRequest request, int status)
     {
         output.Write(StatusLine.Of(status));
-        output.Write("Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-transform\r\nX-Accel-Buffering: no\r\n"u8);
+        output.Write("Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-transform\r\n"u8);
+        output.Write("X-Accel-Buffering: no\r\n"u8);
         WriteCommon(output, request);
         output.Write("Connection: close\r\n\r\n"u8);
     }

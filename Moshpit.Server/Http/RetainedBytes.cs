@@ -1,6 +1,9 @@
 namespace Moshpit.Server.Http;
 
-/// <summary>A field value that outlives the buffer it came in. Its storage is kept from request to request, so that a warm one allocates nothing.</summary>
+/// <summary>
+/// A field value that outlives the buffer it came in. Its storage is kept from request to request, so that a warm one allocates
+/// nothing.
+/// </summary>
 internal struct RetainedBytes
 {
     /// <summary>Larger storage is for the rare request and is not worth keeping in a pool of thousands.</summary>

@@ -1,6 +1,8 @@
 namespace Moshpit.Server.Http;
 
-/// <summary>status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 section 4), for the statuses that are used here.</summary>
+/// <summary>
+/// status-line = HTTP-version SP status-code SP [ reason-phrase ] (RFC 9112 section 4), for the statuses that are used here.
+/// </summary>
 internal static class StatusLine
 {
     /// <summary>The line with its CRLF. The version is ours, not the client's (RFC 9110 section 2.5).</summary>

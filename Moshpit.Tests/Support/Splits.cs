@@ -26,8 +26,12 @@ internal static class Splits
             foreach (bool together in new[] { false, true })
             {
                 T cut = Run(pieces, together, start);
-                if (!Equals(cut, whole))
-                    Assert.Fail($"Cut into {string.Join('+', pieces.Take(3).Select(p => p.Length))}{(together ? " segments" : " arrivals")}: {cut}; whole: {whole}");
+                if (Equals(cut, whole))
+                    continue;
+
+                // Thrown, so that one difference is enough within Assert.Multiple as well.
+                string sizes = string.Join('+', pieces.Take(3).Select(piece => piece.Length));
+                throw new AssertionException($"Cut into {sizes} {(together ? "segments" : "arrivals")}: {cut}; whole: {whole}");
             }
         }
 
