@@ -177,7 +177,7 @@ internal sealed class HttpConnection
     {
         HttpRequest request = _state.Request;
         if (request.Body == BodyKind.Length && request.ContentLength > _server.Options.BodyLimit)
-            return await RefuseAsync(rejection ?? _server.BodyTooLarge).ConfigureAwait(false);
+            return await RefuseAsync(rejection ?? Rejections.BodyTooLarge).ConfigureAwait(false);
         if (rejection is not null && request.ExpectsContinue)
             return await RefuseAsync(rejection).ConfigureAwait(false);
 
@@ -222,7 +222,7 @@ internal sealed class HttpConnection
         if (outcome == ParseOutcome.Done)
             rejection ??= Routes.ReadPost(_server, _state.Request, body, out post);
         else if (outcome == ParseOutcome.Rejected)
-            rejection = malformed == Rejections.BodyTooLarge ? _server.BodyTooLarge : malformed;
+            rejection = malformed;
         _state.Body.End();
         if (some)
             _state.Input.Reader.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
@@ -247,6 +247,7 @@ internal sealed class HttpConnection
 
     private void WriteRejection(Rejection rejection, bool close)
     {
+        rejection = _server.WithLimits(rejection);
         ApiLog.Refused(_server.Logger, rejection.Status, rejection.Name);
         ResponseWriter.WriteRejection(_state.Output, _state.Request, rejection, close);
     }

@@ -13,6 +13,10 @@ internal sealed class ServerState : IDisposable
 {
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
+    private readonly Rejection _bodyTooLarge;
+    private readonly Rejection _targetTooLong;
+    private readonly Rejection _headerSectionTooLarge;
+    private readonly Rejection _tooManyFields;
 
     public ServerState(MoshpitServerOptions options)
     {
@@ -27,7 +31,12 @@ internal sealed class ServerState : IDisposable
             MaxHeaderSection = options.HeaderSectionLimit,
             MaxHeaderFields = options.HeaderFieldLimit,
         };
-        BodyTooLarge = Rejections.BodyTooLarge.With($"The body is too large; send at most {options.BodyLimit} bytes.");
+        _bodyTooLarge = Rejections.BodyTooLarge.With($"The body is too large; send at most {options.BodyLimit} bytes.");
+        _targetTooLong = Rejections.TargetTooLong.With(
+            $"The request target is too long; the whole request line may have {options.RequestLineLimit} bytes.");
+        _headerSectionTooLarge = Rejections.HeaderSectionTooLarge.With(
+            $"The header fields are too large; together they may have {options.HeaderSectionLimit} bytes.");
+        _tooManyFields = Rejections.TooManyFields.With($"There are too many header fields; send at most {options.HeaderFieldLimit}.");
         RequestStates = new DefaultObjectPool<RequestState>(new RequestState.Policy(Limits), maximumRetained: 256);
         _heartbeat = Frames.Rent(EventWriter.Heartbeat.Length);
         _heartbeat.Append(EventWriter.Heartbeat);
@@ -67,9 +76,6 @@ internal sealed class ServerState : IDisposable
     /// <summary>The server takes no new work; what is under way is finished.</summary>
     public bool Stopping { get; private set; }
 
-    /// <summary><see cref="Rejections.BodyTooLarge"/> with the limit in force.</summary>
-    public Rejection BodyTooLarge { get; }
-
     /// <summary>Finishes what is under way, ends the streams, and cuts who is still there after <see cref="MoshpitServerOptions.ShutdownTimeout"/>.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -91,6 +97,14 @@ internal sealed class ServerState : IDisposable
             await _drained.Task.ConfigureAwait(false);
         }
     }
+
+    /// <summary><paramref name="rejection"/>, with the limits in force in its sentence.</summary>
+    public Rejection WithLimits(Rejection rejection) =>
+        rejection == Rejections.BodyTooLarge ? _bodyTooLarge
+        : rejection == Rejections.TargetTooLong ? _targetTooLong
+        : rejection == Rejections.HeaderSectionTooLarge ? _headerSectionTooLarge
+        : rejection == Rejections.TooManyFields ? _tooManyFields
+        : rejection;
 
     /// <summary>Called after a connection of either kind has ended.</summary>
     public void OnConnectionEnded()
