@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Moshpit.Server.Http;
+using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Api;
 
@@ -15,11 +16,16 @@ internal sealed class HttpConnection
     /// <summary>Requests answered in a row, while more keeps arriving, before others get the thread.</summary>
     private const int RequestsPerTurn = 64;
 
+    /// <summary>Bytes dropped at once from who is not listened to any more.</summary>
+    private const int LingerBuffer = 16 * 1024;
+
     private readonly ServerState _server;
     private readonly RequestState _state;
     private readonly int _slot;
     private long _deadline;
     private bool _sending;
+    private bool _spoke;
+    private Receiver? _lingering;
 
     private HttpConnection(Socket socket, ServerState server)
     {
@@ -64,21 +70,22 @@ internal sealed class HttpConnection
     public void OnTick(long now)
     {
         // The wait first: a deadline read after it is that wait's or a later one's.
-        int wait = _state.Waiter.Current;
+        Receiver receiver = Volatile.Read(ref _lingering) ?? _state.Receiver;
+        int wait = receiver.Current;
         if (now < Volatile.Read(ref _deadline))
             return;
         if (Volatile.Read(ref _sending))
             Abort();
         else
-            _state.Waiter.Expire(wait);
+            receiver.Expire(wait);
     }
 
     /// <summary>The server stops: a connection between two requests ends now, others after the one that they are at.</summary>
     public void OnStopping()
     {
-        int wait = _state.Waiter.Current;
+        int wait = _state.Receiver.Current;
         if (!_state.Parser.HasStarted)
-            _state.Waiter.Expire(wait);
+            _state.Receiver.Expire(wait);
     }
 
     /// <summary>Ends the connection whatever it is doing.</summary>
@@ -252,29 +259,29 @@ internal sealed class HttpConnection
         ResponseWriter.WriteRejection(_state.Output, _state.Request, rejection, close);
     }
 
-    /// <summary>Sends what is to be sent, then waits for more bytes, without holding a buffer meanwhile.</summary>
+    /// <summary>Sends what is to be sent, then waits for more bytes.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Received> ReceiveAsync()
     {
         await FlushAsync().ConfigureAwait(false);
-        while (true)
+        if (!_spoke)
         {
-            SocketError error = await _state.Waiter.WaitAsync(Socket).ConfigureAwait(false);
-            if (error == SocketError.TimedOut)
-                return Received.TimedOut;
-            if (error != SocketError.Success)
-                return Received.Failed;
-            int count = Socket.Receive(_state.Input.Writer.GetSpan(), SocketFlags.None, out error);
-            if (error == SocketError.WouldBlock)
-                continue;
-            if (error != SocketError.Success)
-                return Received.Failed;
-            if (count == 0)
-                return Received.End;
-            _state.Input.Writer.Advance(count);
-            await _state.Input.Writer.FlushAsync().ConfigureAwait(false);
-            return Received.Bytes;
+            // Who has connected and said nothing yet gets no memory.
+            SocketError ready = await _state.Receiver.ReceiveAsync(Socket, default).ConfigureAwait(false);
+            if (ready != SocketError.Success)
+                return ready == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
+            _spoke = true;
         }
+
+        Memory<byte> buffer = _state.Input.Writer.GetMemory();
+        SocketError error = await _state.Receiver.ReceiveAsync(Socket, buffer).ConfigureAwait(false);
+        if (error != SocketError.Success)
+            return error == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
+        if (_state.Receiver.BytesTransferred == 0)
+            return Received.End;
+        _state.Input.Writer.Advance(_state.Receiver.BytesTransferred);
+        await _state.Input.Writer.FlushAsync().ConfigureAwait(false);
+        return Received.Bytes;
     }
 
     private ValueTask FlushAsync()
@@ -313,15 +320,19 @@ internal sealed class HttpConnection
     {
         Socket.Shutdown(SocketShutdown.Send);
         Volatile.Write(ref _deadline, _server.Clock.DeadlineAfter(_server.Options.LingerTimeout));
+        Receiver receiver = _state.Receiver.Abandoned ? _lingering = new Receiver() : _state.Receiver;
         long dropped = 0;
-        while (dropped < _server.Options.LingerLimit && await _state.Waiter.WaitAsync(Socket).ConfigureAwait(false) == SocketError.Success)
+        byte[] scratch = ArrayPool<byte>.Shared.Rent(LingerBuffer);
+        while (dropped < _server.Options.LingerLimit)
         {
-            int count = Socket.Receive(_state.Input.Writer.GetSpan(16 * 1024), SocketFlags.None, out SocketError error);
-            if (error == SocketError.WouldBlock)
-                continue;
-            if (error != SocketError.Success || count == 0)
+            SocketError error = await receiver.ReceiveAsync(Socket, scratch).ConfigureAwait(false);
+            if (error == SocketError.TimedOut)
+                return;
+            if (error != SocketError.Success || receiver.BytesTransferred == 0)
                 break;
-            dropped += count;
+            dropped += receiver.BytesTransferred;
         }
+
+        ArrayPool<byte>.Shared.Return(scratch);
     }
 }

@@ -12,7 +12,7 @@ internal sealed class StreamConnection : FrameSink
 {
     private readonly Socket _socket;
     private readonly StreamTransport _transport;
-    private readonly Receiver _receiver;
+    private readonly EndWatch _watch;
     private Backlog? _backlog;
     private volatile State _state;
     private DisconnectReason _reason;
@@ -28,7 +28,7 @@ internal sealed class StreamConnection : FrameSink
     {
         _socket = socket;
         _transport = transport;
-        _receiver = new Receiver(this);
+        _watch = new EndWatch(this);
         _lastProgress = transport.Clock.Now;
     }
 
@@ -54,7 +54,7 @@ internal sealed class StreamConnection : FrameSink
     public void Start()
     {
         _slot = _transport.Streams.Add(this);
-        _receiver.Arm();
+        _watch.Arm();
     }
 
     /// <inheritdoc/>
@@ -237,17 +237,17 @@ internal sealed class StreamConnection : FrameSink
 
     private void OnEnded()
     {
-        _receiver.Dispose();
+        _watch.Dispose();
         _transport.Streams.Remove(_slot, this);
         _transport.Ended(this, _reason);
     }
 
     /// <summary>The pending zero-byte receive. Its callbacks are those of the socket engine: no task, no state machine, no exception.</summary>
-    private sealed class Receiver : SocketAsyncEventArgs
+    private sealed class EndWatch : SocketAsyncEventArgs
     {
         private readonly StreamConnection _connection;
 
-        public Receiver(StreamConnection connection)
+        public EndWatch(StreamConnection connection)
             : base(true)
         {
             _connection = connection;

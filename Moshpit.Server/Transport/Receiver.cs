@@ -4,30 +4,33 @@ using System.Threading.Tasks.Sources;
 namespace Moshpit.Server.Transport;
 
 /// <summary>
-/// Waits until a socket has something to read, holding no buffer meanwhile (a zero-byte receive), or until somebody calls
-/// <see cref="Expire"/>: then the wait ends at once and the receive stays behind, to be ended by closing the socket. Errors are values,
-/// not exceptions: a reset is an everyday event.
+/// Receives from a socket, or gives up when somebody calls <see cref="Expire"/>: then the wait ends at once and the receive itself stays
+/// behind, to be ended by closing the socket. Errors are values, not exceptions: a reset is an everyday event.
 /// </summary>
-internal sealed class ReceiveWaiter : SocketAsyncEventArgs, IValueTaskSource<SocketError>
+internal sealed class Receiver : SocketAsyncEventArgs, IValueTaskSource<SocketError>
 {
     private ManualResetValueTaskSourceCore<SocketError> _source;
     private int _waits;
     private int _current;
 
-    public ReceiveWaiter()
-        : base(true) => SetBuffer(Array.Empty<byte>(), 0, 0);
+    public Receiver()
+        : base(true)
+    {
+    }
 
     /// <summary>The number of the wait that is going on; 0 for none. To be read before deciding that it is to be expired.</summary>
     public int Current => Volatile.Read(ref _current);
 
-    /// <summary>A receive was left behind: this object must not be used again.</summary>
+    /// <summary>A receive was left behind. It may still write to its buffer, so neither this object nor that buffer must be used again.</summary>
     public bool Abandoned { get; private set; }
 
     /// <summary>
-    /// Success: there is something to read, or the end of the stream. <see cref="SocketError.TimedOut"/>: it was expired.
+    /// Success: <see cref="SocketAsyncEventArgs.BytesTransferred"/> are in <paramref name="buffer"/>, 0 at the end; with an empty buffer, which
+    /// is how to wait without holding memory, there is something to receive, or the end. <see cref="SocketError.TimedOut"/>: it was expired.
     /// </summary>
-    public ValueTask<SocketError> WaitAsync(Socket socket)
+    public ValueTask<SocketError> ReceiveAsync(Socket socket, Memory<byte> buffer)
     {
+        SetBuffer(buffer);
         _source.Reset();
         _source.RunContinuationsAsynchronously = false;
         int wait = _waits = _waits == int.MaxValue ? 1 : _waits + 1;
