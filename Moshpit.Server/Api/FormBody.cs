@@ -6,8 +6,8 @@ using System.Text.Unicode;
 namespace Moshpit.Server.Api;
 
 /// <summary>
-/// Reads a POST's body as <c>application/x-www-form-urlencoded</c>, with the nesting of the npm library <c>qs</c> 2.4 (PROTOCOL.md, part 1),
-/// except that names such as <c>toString</c> and <c>__proto__</c> are names like any other. Every value is a string.
+/// Reads a POST's body as <c>application/x-www-form-urlencoded</c>, with the nesting of the npm library <c>qs</c> 2.4
+/// (PROTOCOL.md, part 1), except that names such as <c>toString</c> and <c>__proto__</c> are names like any other. Every value is a string.
 /// </summary>
 internal static class FormBody
 {

@@ -19,7 +19,7 @@ internal static class FormKey
     /// <summary>The largest index that makes an array; a larger one is the name of a member.</summary>
     public const int MaxIndex = 20;
 
-    /// <summary>Fills <paramref name="path"/>, which has room for <see cref="MaxSegments"/>, and answers how many segments there are.</summary>
+    /// <summary>Fills <paramref name="path"/>, which has room for <see cref="MaxSegments"/>; answers how many there are.</summary>
     /// <param name="text">The decoded form.</param>
     /// <param name="key">Where in it the key stands.</param>
     /// <param name="isList">Whether the value is a list, because the key was repeated: a <c>[]</c> before a list adds no level.</param>

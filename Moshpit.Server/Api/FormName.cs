@@ -27,7 +27,7 @@ internal readonly record struct FormName
 
     public static FormName Of(int number) => new(default, number);
 
-    /// <summary>The name that stands at <paramref name="slice"/> of <paramref name="text"/>: a number only in its one shortest spelling.</summary>
+    /// <summary>The name at <paramref name="slice"/> of <paramref name="text"/>: a number only in its one shortest spelling.</summary>
     public static FormName Of(ReadOnlySpan<byte> text, Slice slice)
     {
         ReadOnlySpan<byte> name = slice.Of(text);

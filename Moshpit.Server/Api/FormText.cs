@@ -28,7 +28,7 @@ internal ref struct FormText(Span<byte> buffer)
         return slice;
     }
 
-    /// <summary>Copies <paramref name="body"/> with U+FFFD for what isn't UTF-8; <paramref name="destination"/> has three bytes for each of its bytes.</summary>
+    /// <summary>Copies <paramref name="body"/> with U+FFFD for what isn't UTF-8, which makes it three times as long at most.</summary>
     public static ReadOnlySpan<byte> Repair(ReadOnlySpan<byte> body, Span<byte> destination)
     {
         int written = 0;

@@ -27,7 +27,7 @@ internal ref struct FormTree
         _nodes.Add(FormNodeKind.Object);
     }
 
-    /// <summary>Takes one parameter; one without <c>=</c>, whose <paramref name="value"/> is null, replaces those of the same key before it.</summary>
+    /// <summary>Takes one parameter; one without <c>=</c> (<paramref name="value"/> is null) replaces those of its key before it.</summary>
     public void Gather(Slice key, Slice? value)
     {
         FormName name = FormName.Of(_text, key);
@@ -119,7 +119,9 @@ internal ref struct FormTree
         MergeLeaf(target, leaf);
     }
 
-    /// <summary>Gives the new or empty <paramref name="node"/> its value: <paramref name="path"/> leading to the value of <paramref name="leaf"/>.</summary>
+    /// <summary>
+    /// Gives the new or empty <paramref name="node"/> the value of <paramref name="leaf"/>, within what <paramref name="path"/> leads through.
+    /// </summary>
     private void Build(int node, scoped ReadOnlySpan<FormSegment> path, int leaf)
     {
         foreach (FormSegment segment in path)

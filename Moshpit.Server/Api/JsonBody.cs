@@ -136,8 +136,8 @@ internal static class JsonBody
     }
 
     /// <summary>
-    /// Copies what stood between the quotes of a valid string, with <c>\u00XX</c> undone. False for what doesn't fit, and for every other escape:
-    /// field names and ids are letters and digits, which no other escape can stand for.
+    /// Copies what stood between the quotes of a valid string, with <c>\u00XX</c> undone. False for what doesn't fit, and for every
+    /// other escape: field names and ids are letters and digits, which no other escape can stand for.
     /// </summary>
     /// <remarks>Not the reader's own comparison: that throws on a lone surrogate, which is a legal name, only none of ours.</remarks>
     private static bool TryUnescape(ReadOnlySpan<byte> escaped, Span<byte> destination, out int length)

@@ -5,7 +5,7 @@ namespace Moshpit.Server.Api;
 
 /// <summary>
 /// Writes JSON (RFC 8259) that fits behind <c>data: </c>: one line, no byte below 0x20, and no colon directly followed by a space,
-/// because the original client splits each line of an event at <c>": "</c>. That pair is written as <c>:\u0020</c>, which is the same value.
+/// because the original client splits each line of an event at <c>": "</c>. That pair becomes <c>:\u0020</c>, which is the same value.
 /// </summary>
 internal static class JsonText
 {

@@ -1,0 +1,219 @@
+using System.Globalization;
+using System.Text;
+
+using Moshpit.Server.Api;
+
+namespace Moshpit.Tests.Api;
+
+internal sealed class JsonBodyTests
+{
+    private const string Hex = "3b970f792805fd3081b058a5655a534d";
+
+    private static readonly UInt128 Id = UInt128.Parse(Hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    [TestCase("5", "5")]
+    [TestCase("-1.50E+3", "-1.50E+3")]
+    [TestCase("12345678901234567890123", "12345678901234567890123")]
+    [TestCase("null", "null")]
+    [TestCase("false", "false")]
+    [TestCase("0", "0")]
+    [TestCase("\"\"", "\"\"")]
+    [TestCase("[]", "[]")]
+    [TestCase("{ }", "{}")]
+    [TestCase("[ 1 ,\t2\r\n, \"a b\" ]", "[1,2,\"a b\"]")]
+    [TestCase("{\"z\" : 1, \"a\" :\n{ \"b\" : [ ] } }", "{\"z\":1,\"a\":{\"b\":[]}}")]
+    [TestCase("{\"a\":1,\"a\": 2}", "{\"a\":1,\"a\":2}")]
+    [TestCase("\"\\u00e9\\/\\n \\\" \\\\\"", "\"\\u00e9\\/\\n \\\" \\\\\"")]
+    [TestCase("\"\\ud800 \\udc00\\ud800\"", "\"\\ud800 \\udc00\\ud800\"")]
+    [TestCase("\"é🤘\"", "\"é🤘\"")]
+    public void Data_keeps_its_text_but_for_the_blanks_between_tokens(string sent, string delivered)
+    {
+        ParsedBody parsed = ParsedBody.Json($"{{\"data\":{sent} , \"token\":\"{Hex}\"}}");
+
+        Assert.That(parsed.Error, Is.Null);
+        Assert.That(parsed.Message.HasData, Is.True);
+        Assert.That(parsed.Data, Is.EqualTo(delivered));
+    }
+
+    [TestCase("\"a: b\"", @"""a:\u0020b""")]
+    [TestCase("\": \"", @""":\u0020""")]
+    [TestCase("\":: : \"", @"""::\u0020:\u0020""")]
+    [TestCase("{\"k: \" : \"v:  w\"}", @"{""k:\u0020"":""v:\u0020 w""}")]
+    [TestCase("\"\\\": \"", @"""\"":\u0020""")]
+    [TestCase("\":\\u0020 :\"", @""":\u0020 :""")]
+    public void A_colon_and_a_space_within_a_string_are_told_apart(string sent, string delivered)
+    {
+        Assert.That(ParsedBody.Json($"{{\"data\": {sent}}}").Data, Is.EqualTo(delivered));
+    }
+
+    [Test]
+    public void The_last_of_a_repeated_field_counts()
+    {
+        ParsedBody parsed = ParsedBody.Json(
+            $"{{\"token\":5,\"data\":[1],\"cid\":\"x\",\"token\":\"{Hex}\",\"data\":2,\"cid\":null}}");
+
+        Assert.That(parsed.Data, Is.EqualTo("2"));
+        Assert.That(parsed.Message.TokenField, Is.EqualTo(IdField.Present));
+        Assert.That(parsed.Message.Token, Is.EqualTo(Id));
+        Assert.That(parsed.Message.CidField, Is.EqualTo(IdField.Absent));
+        Assert.That(ParsedBody.Json($"{{\"token\":\"{Hex}\",\"token\":5}}").Message.TokenField, Is.EqualTo(IdField.Malformed));
+        Assert.That(ParsedBody.Json($"{{\"token\":\"{Hex}\",\"token\":5}}").Message.Token, Is.EqualTo(UInt128.Zero));
+    }
+
+    [Test]
+    public void Names_and_ids_are_compared_without_their_escapes()
+    {
+        ParsedBody parsed = ParsedBody.Json(
+            $"{{\"tok\\u0065n\":\"\\u0033{Hex[1..]}\",\"\\u0064ata\":1,\"c\\u0069d\":\"{Hex[..31]}\\u0064\"}}");
+
+        Assert.That(parsed.Message.Token, Is.EqualTo(Id));
+        Assert.That(parsed.Message.Cid, Is.EqualTo(Id));
+        Assert.That(parsed.Data, Is.EqualTo("1"));
+    }
+
+    [TestCase("\\ud800")]
+    [TestCase("t\\ud800oken")]
+    [TestCase("\\u0164ata")]
+    [TestCase("dat\\n")]
+    [TestCase("Data")]
+    [TestCase("data\\u0000")]
+    [TestCase("")]
+    [TestCase("a much longer name than any of the fields has")]
+    public void Other_names_are_ignored(string name)
+    {
+        ParsedBody parsed = ParsedBody.Json($"{{\"{name}\":1}}");
+
+        Assert.That(parsed.Ok, Is.True);
+        Assert.That(parsed.Message.HasData, Is.False);
+    }
+
+    [Test]
+    public void Fields_count_at_the_top_level_of_an_object_only()
+    {
+        string fields = $"{{\"token\":\"{Hex}\",\"data\":1,\"cid\":\"{Hex}\"}}";
+        foreach (string body in new[] { $"[{fields}]", $"{{\"x\":{fields}}}", $"[\"data\",{fields}]", "[]", "{}" })
+        {
+            ParsedBody parsed = ParsedBody.Json(body);
+            Assert.That(parsed.Ok, Is.True, body);
+            Assert.That(parsed.Message, Is.EqualTo(default(Message)), body);
+            Assert.That(parsed.Data, Is.Empty, body);
+        }
+    }
+
+    [TestCase("null")]
+    [TestCase("5")]
+    [TestCase("{}")]
+    [TestCase("[\"3b970f792805fd3081b058a5655a534d\"]")]
+    [TestCase("\"\"")]
+    [TestCase("\"3b970f792805fd3081b058a5655a534\"")]
+    [TestCase("\"3b970f792805fd3081b058a5655a534d0\"")]
+    [TestCase("\"3B970F792805FD3081B058A5655A534D\"")]
+    [TestCase("\"\\ud800\"")]
+    public void A_token_that_names_nobody_is_malformed(string token)
+    {
+        ParsedBody parsed = ParsedBody.Json($"{{\"token\":{token},\"data\":1}}");
+
+        Assert.That(parsed.Message.TokenField, Is.EqualTo(IdField.Malformed));
+        Assert.That(parsed.Data, Is.EqualTo("1"));
+    }
+
+    [TestCase("null", (int)IdField.Absent)]
+    [TestCase("\"\"", (int)IdField.Absent)]
+    [TestCase("0", (int)IdField.Malformed)]
+    [TestCase("false", (int)IdField.Malformed)]
+    [TestCase("[]", (int)IdField.Malformed)]
+    [TestCase("\"__proto__\"", (int)IdField.Malformed)]
+    [TestCase("\"3b970f792805fd3081b058a5655a534d\"", (int)IdField.Present)]
+    public void A_cid_is_absent_where_it_is_empty_or_null(string cid, int expected)
+    {
+        Assert.That((int)ParsedBody.Json($"{{\"cid\":{cid}}}").Message.CidField, Is.EqualTo(expected));
+    }
+
+    [TestCase("")]
+    [TestCase("   ")]
+    [TestCase("5")]
+    [TestCase("\"x\"")]
+    [TestCase("null")]
+    [TestCase("\uFEFF{}")]
+    [TestCase("{} {}")]
+    [TestCase("{},")]
+    [TestCase("{\"data\":1,}")]
+    [TestCase("{\"data\":[1,]}")]
+    [TestCase("{\"data\":1/**/}")]
+    [TestCase("{\"data\":1}//")]
+    [TestCase("{'data':1}")]
+    [TestCase("{data:1}")]
+    [TestCase("{\"data\":01}")]
+    [TestCase("{\"data\":+1}")]
+    [TestCase("{\"data\":NaN}")]
+    [TestCase("{\"data\":\"a\nb\"}")]
+    [TestCase("{\"data\":\"\\x\"}")]
+    [TestCase("{\"data\":\"\\u12\"}")]
+    [TestCase("{\"data\":1")]
+    [TestCase("{\"data\"")]
+    [TestCase("[1")]
+    [TestCase("{\"data\":1}\f")]
+    public void What_is_not_JSON_is_refused_and_nothing_is_written(string body)
+    {
+        ParsedBody parsed = ParsedBody.Json(body);
+
+        Assert.That(parsed.Ok, Is.False);
+        Assert.That(parsed.Error, Does.EndWith("."));
+        Assert.That(parsed.Error, Does.Not.Contain("\n"));
+        Assert.That(parsed.Message, Is.EqualTo(default(Message)));
+        Assert.That(parsed.Data, Is.Empty);
+    }
+
+    [Test]
+    public void The_error_says_where_and_what()
+    {
+        Assert.That(ParsedBody.Json("{\n \"data\": 1,}").Error, Does.StartWith("The body is not valid JSON at line 2, byte 12: "));
+        Assert.That(ParsedBody.Json("5").Error, Does.Contain("must be a JSON object"));
+        Assert.That(ParsedBody.Json([.. "{\"a\":\""u8, 0xFF, .. "\"}"u8]).Error, Does.Contain("UTF-8").And.Contain("byte 7"));
+    }
+
+    [TestCase(new byte[] { 0xFF })]
+    [TestCase(new byte[] { 0xC3 })]
+    [TestCase(new byte[] { 0xC0, 0x8A })]
+    [TestCase(new byte[] { 0xED, 0xA0, 0x80 })]
+    [TestCase(new byte[] { 0xF4, 0x90, 0x80, 0x80 })]
+    public void Broken_UTF8_within_a_string_is_refused(byte[] broken)
+    {
+        Assert.That(ParsedBody.Json([.. "{\"data\":\""u8, .. broken, .. "\"}"u8]).Ok, Is.False);
+        Assert.That(ParsedBody.Json([.. "{\""u8, .. broken, .. "\":1}"u8]).Ok, Is.False);
+    }
+
+    [Test]
+    public void Sixty_four_levels_are_read_and_sixty_five_are_not()
+    {
+        string Nested(int levels) => $"{{\"data\":{new string('[', levels - 1)}{new string(']', levels - 1)}}}";
+
+        Assert.That(ParsedBody.Json(Nested(64)).Ok, Is.True);
+        Assert.That(ParsedBody.Json(Nested(65)).Ok, Is.False);
+        Assert.That(ParsedBody.Json(Nested(65)).Error, Does.Contain("64"));
+        Assert.That(ParsedBody.Json(new string('[', 64) + new string(']', 64)).Ok, Is.True);
+        Assert.That(ParsedBody.Json(new string('[', 65) + new string(']', 65)).Ok, Is.False);
+    }
+
+    [Test]
+    public void Reading_allocates_nothing()
+    {
+        var output = new FixedWriter(4096);
+        byte[][] bodies =
+        [
+            Encoding.UTF8.GetBytes($"{{\"token\":\"{Hex}\",\"data\":{{\"boom\":\"boom\"}}}}"),
+            Encoding.UTF8.GetBytes($"{{ \"tok\\u0065n\": \"{Hex}\", \"cid\": \"{Hex}\", \"data\": [ \"a: b\", {{ \"x\" : 1 }} ] }}"),
+        ];
+
+        AllocationAssert.None(() =>
+        {
+            foreach (byte[] body in bodies)
+            {
+                output.Clear();
+                if (!JsonBody.TryParse(body, output, out Message message, out _) || message.TokenField != IdField.Present)
+                    throw new InvalidOperationException("The body is good.");
+            }
+        });
+        Assert.That(Encoding.UTF8.GetString(output.WrittenSpan), Is.EqualTo(@"[""a:\u0020b"",{""x"":1}]"));
+    }
+}
