@@ -105,7 +105,8 @@ public sealed class MoshpitServer : IAsyncDisposable
     private void Bind(EndPoint endPoint)
     {
         ServerState state = State;
-        _listeners.Add(Listener.Bind(endPoint, socket => HttpConnection.Serve(socket, state), _options.TimeProvider, state.Logger));
+        var settings = new SocketSettings(_options.SendBuffer, _options.UnacknowledgedTimeout);
+        _listeners.Add(Listener.Bind(endPoint, settings, socket => HttpConnection.Serve(socket, state), _options.TimeProvider, state.Logger));
     }
 
     private async Task StopOnceAsync(CancellationToken cancellationToken)

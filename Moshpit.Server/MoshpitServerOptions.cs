@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -6,6 +8,9 @@ namespace Moshpit.Server;
 /// <summary>Everything about a <see cref="MoshpitServer"/> that can be set. The defaults suit a server on the open internet.</summary>
 public sealed class MoshpitServerOptions
 {
+    /// <summary>Stands for the Unix socket in <see cref="Proxies"/>.</summary>
+    internal const string UnixProxy = "unix";
+
     /// <summary>What fits into <c>sockaddr_un</c> on every system, with its terminating NUL.</summary>
     private const int LongestSocketPath = 103;
 
@@ -69,6 +74,46 @@ public sealed class MoshpitServerOptions
     /// <summary>Bytes that a peer may send on its stream after its request, in all; they are dropped, and more ends the stream. Default 64 KiB.</summary>
     public int StreamInputLimit { get; set; } = 64 * 1024;
 
+    /// <summary>
+    /// How long data that was sent may go unacknowledged before the kernel gives the connection up (<c>TCP_USER_TIMEOUT</c>, Linux only).
+    /// A peer that vanished is noticed within this time after the next message or heartbeat. Default 20 s.
+    /// </summary>
+    public TimeSpan UnacknowledgedTimeout { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>
+    /// Bytes that the kernel may keep for one slow peer before the <see cref="BacklogLimit"/> begins to count (<c>SO_SNDBUF</c>; Linux doubles
+    /// it for its own overhead). Default 64 KiB; 0 leaves it to the system, which may go to megabytes.
+    /// </summary>
+    public int SendBuffer { get; set; } = 64 * 1024;
+
+    /// <summary>Most connections at once, streams included; more are answered 503. Default 100,000.</summary>
+    public int MaxConnections { get; set; } = 100_000;
+
+    /// <summary>Most channels at once; creating more is answered 503. Default 100,000.</summary>
+    public int MaxChannels { get; set; } = 100_000;
+
+    /// <summary>Most peers in a channel; more are answered 503. Default 100,000.</summary>
+    public int MaxPeersPerChannel { get; set; } = 100_000;
+
+    /// <summary>Most connections at once from one address, streams included; more are closed. Default 2,000. See <see cref="Proxies"/>.</summary>
+    public int MaxConnectionsPerAddress { get; set; } = 2_000;
+
+    /// <summary>Most streams at once from one address; more are answered 429. Default 1,000. See <see cref="Proxies"/>.</summary>
+    public int MaxStreamsPerAddress { get; set; } = 1_000;
+
+    /// <summary>Most requests within a second from one address; more are answered 429. Default 1,000. See <see cref="Proxies"/>.</summary>
+    public int RequestsPerSecondPerAddress { get; set; } = 1_000;
+
+    /// <summary>Most channels created within a minute from one address; more are answered 429. Default 600. See <see cref="Proxies"/>.</summary>
+    public int ChannelsPerMinutePerAddress { get; set; } = 600;
+
+    /// <summary>
+    /// Proxies in front of this server: addresses (<c>10.0.0.7</c>), networks (<c>10.0.0.0/8</c>) or <c>unix</c> for the Unix socket. Only they are
+    /// believed when they say in <c>X-Forwarded-For</c> whom a request is from, and they themselves have no limit by address; neither
+    /// have loopback and Unix sockets. An IPv6 /64 counts as one address. Default: none.
+    /// </summary>
+    public IList<string> Proxies { get; } = [];
+
     /// <summary>How long <see cref="MoshpitServer.StopAsync"/> waits for clients to take what is on its way to them. Default 3 s.</summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(3);
 
@@ -96,6 +141,16 @@ public sealed class MoshpitServerOptions
         RequirePositive(BacklogLimit, nameof(BacklogLimit));
         RequirePositive(PendingLimit, nameof(PendingLimit));
         RequirePositive(StreamInputLimit, nameof(StreamInputLimit));
+        RequirePositive(MaxConnections, nameof(MaxConnections));
+        RequirePositive(MaxChannels, nameof(MaxChannels));
+        RequirePositive(MaxPeersPerChannel, nameof(MaxPeersPerChannel));
+        RequirePositive(MaxConnectionsPerAddress, nameof(MaxConnectionsPerAddress));
+        RequirePositive(MaxStreamsPerAddress, nameof(MaxStreamsPerAddress));
+        RequirePositive(RequestsPerSecondPerAddress, nameof(RequestsPerSecondPerAddress));
+        RequirePositive(ChannelsPerMinutePerAddress, nameof(ChannelsPerMinutePerAddress));
+        if (SendBuffer < 0)
+            throw new ArgumentException($"{nameof(SendBuffer)} is {SendBuffer}; it must be a number of bytes, or 0 for the system's choice.");
+        RequirePositive(UnacknowledgedTimeout, nameof(UnacknowledgedTimeout));
         RequirePositive(HeaderTimeout, nameof(HeaderTimeout));
         RequirePositive(BodyTimeout, nameof(BodyTimeout));
         RequirePositive(IdleTimeout, nameof(IdleTimeout));
@@ -104,6 +159,24 @@ public sealed class MoshpitServerOptions
         RequirePositive(ShutdownTimeout, nameof(ShutdownTimeout));
         if (Heartbeat < TimeSpan.Zero)
             throw new ArgumentException($"Heartbeat is {Heartbeat}; it must be a time, or zero for none.");
+    }
+
+    /// <summary><see cref="Proxies"/> without <c>unix</c>.</summary>
+    /// <exception cref="ArgumentException">One is neither an address nor a network.</exception>
+    internal IReadOnlyList<IPNetwork> ReadProxies()
+    {
+        List<IPNetwork> networks = [];
+        foreach (string proxy in Proxies)
+        {
+            if (IPAddress.TryParse(proxy, out IPAddress? address))
+                networks.Add(new IPNetwork(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128));
+            else if (IPNetwork.TryParse(proxy, out IPNetwork network))
+                networks.Add(network);
+            else if (proxy != UnixProxy)
+                throw new ArgumentException($"Proxy '{proxy}' must be an address, a network such as 10.0.0.0/8, or {UnixProxy}.");
+        }
+
+        return networks;
     }
 
     private static void RequirePositive(long value, string option)

@@ -1,38 +1,45 @@
 using System.Buffers;
 using System.IO.Pipelines;
+using System.Net;
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using Moshpit.Server.Http;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Api;
 
 /// <summary>
-/// A connection that carries requests: reads one after the other, has each answered by <see cref="Routes"/>, and ends, or becomes an event
-/// stream. One loop, on whatever thread the bytes arrive; what must happen when time passes comes from outside, by <see cref="OnTick"/>.
+/// A connection that carries requests: one loop reads one after the other, has each answered by <see cref="Routes"/>, and ends, or hands the
+/// socket over to an event stream.
 /// </summary>
 internal sealed class HttpConnection
 {
     /// <summary>Requests answered in a row, while more keeps arriving, before others get the thread.</summary>
     private const int RequestsPerTurn = 64;
 
-    /// <summary>Bytes dropped at once from who is not listened to any more.</summary>
-    private const int LingerBuffer = 16 * 1024;
+    /// <summary>Connections beyond the limit that are told so.</summary>
+    private const int MostRefusedAtOnce = 100;
 
     private readonly ServerState _server;
     private readonly RequestState _state;
+    private readonly BufferedConnection _connection;
+    private readonly AddressUsage? _usage;
+    private readonly bool _isProxy;
     private readonly int _slot;
-    private long _deadline;
-    private bool _sending;
-    private bool _spoke;
-    private Receiver? _lingering;
 
-    private HttpConnection(Socket socket, ServerState server)
+    /// <summary>Answers the first request of a connection that is one too many.</summary>
+    private readonly Rejection? _refusal;
+
+    private HttpConnection(Socket socket, ServerState server, IPAddress? address)
     {
-        Socket = socket;
         _server = server;
         _state = server.RequestStates.Get();
-        _deadline = server.Clock.DeadlineAfter(server.Options.HeaderTimeout);
+        _connection = new BufferedConnection(socket, server.Clock, server.Buffers) { SendTimeout = server.Options.LingerTimeout };
+        _connection.SetDeadline(server.Options.HeaderTimeout);
+        _isProxy = server.Addresses.IsProxy(address);
+        if (!server.Addresses.TryHold(address, out _usage))
+            _refusal = Rejections.TooManyConnectionsFromAddress;
+        else if (server.ConnectionCount >= server.Options.MaxConnections)
+            _refusal = Rejections.TooManyConnections;
         _slot = server.Connections.Add(this);
     }
 
@@ -49,47 +56,24 @@ internal sealed class HttpConnection
         Stream,
     }
 
-    private enum Received : byte
-    {
-        Bytes,
-
-        /// <summary>The client will send nothing more; it may still read.</summary>
-        End,
-
-        Failed,
-
-        TimedOut,
-    }
-
-    public Socket Socket { get; }
-
     /// <summary>Serves <paramref name="socket"/>, which does not block, until its end. Never throws.</summary>
-    public static void Serve(Socket socket, ServerState server) => _ = new HttpConnection(socket, server).RunAsync();
+    public static void Serve(Socket socket, ServerState server)
+    {
+        // Saying no to some more than are allowed is polite; to any number of them it would be no limit.
+        if (server.ConnectionCount >= server.Options.MaxConnections + MostRefusedAtOnce)
+            socket.Dispose();
+        else
+            _ = new HttpConnection(socket, server, (socket.RemoteEndPoint as IPEndPoint)?.Address).RunAsync();
+    }
 
     /// <summary>Called when time has passed.</summary>
-    public void OnTick(long now)
-    {
-        // The wait first: a deadline read after it is that wait's or a later one's.
-        Receiver receiver = Volatile.Read(ref _lingering) ?? _state.Receiver;
-        int wait = receiver.Current;
-        if (now < Volatile.Read(ref _deadline))
-            return;
-        if (Volatile.Read(ref _sending))
-            Abort();
-        else
-            receiver.Expire(wait);
-    }
+    public void OnTick(long now) => _connection.OnTick(now);
 
     /// <summary>The server stops: a connection between two requests ends now, others after the one that they are at.</summary>
-    public void OnStopping()
-    {
-        int wait = _state.Receiver.Current;
-        if (!_state.Parser.HasStarted)
-            _state.Receiver.Expire(wait);
-    }
+    public void OnStopping() => _connection.Interrupt(() => !_state.Parser.HasStarted);
 
     /// <summary>Ends the connection whatever it is doing.</summary>
-    public void Abort() => Socket.Dispose();
+    public void Abort() => _connection.Abort();
 
     private async Task RunAsync()
     {
@@ -98,7 +82,7 @@ internal sealed class HttpConnection
         {
             ending = await ServeRequestsAsync().ConfigureAwait(false);
             if (ending == Ending.Linger)
-                await LingerAsync().ConfigureAwait(false);
+                await _connection.LingerAsync(_server.Options.LingerLimit, _server.Options.LingerTimeout).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -110,9 +94,11 @@ internal sealed class HttpConnection
         }
 
         if (ending != Ending.Stream)
-            Socket.Dispose();
-        _server.Connections.Remove(_slot, this);
+            _connection.Abort();
+        _connection.Release();
         _server.RequestStates.Return(_state);
+        _server.Addresses.Release(_usage);
+        _server.Connections.Remove(_slot, this);
         _server.OnConnectionEnded();
     }
 
@@ -124,36 +110,33 @@ internal sealed class HttpConnection
             ParseOutcome outcome;
             while ((outcome = ParseHead()) == ParseOutcome.NeedMore)
             {
-                Received received = await ReceiveAsync().ConfigureAwait(false);
+                Received received = await _connection.ReceiveAsync().ConfigureAwait(false);
                 if (received != Received.Bytes)
                     return await EndEarlyAsync(received, Rejections.HeadersTimeout).ConfigureAwait(false);
             }
 
             if (outcome == ParseOutcome.Rejected)
                 return await RefuseAsync(_state.Parser.Rejection!).ConfigureAwait(false);
+            if (_refusal is not null)
+                return await RefuseAsync(_refusal).ConfigureAwait(false);
 
-            if (request.Method == HttpMethod.Post)
-            {
-                // What the head alone decides is refused before a body is invited.
-                Rejection? rejection = Routes.CheckPost(_server, request);
-                Ending? ending = await ServePostAsync(rejection).ConfigureAwait(false);
-                if (ending is not null)
-                    return ending.Value;
-            }
-            else if (Routes.Answer(_server, this, request, _state.Output))
-            {
-                return Ending.Stream;
-            }
+            AddressUsage? usage = _isProxy ? _server.Addresses.HoldForwarded(request.ForwardedFor) : _usage;
+            Ending? ending = await ServeRequestAsync(request, usage).ConfigureAwait(false);
+            if (_isProxy)
+                _server.Addresses.Release(usage);
+            if (ending is not null)
+                return ending.Value;
 
             // A body that nobody asked for is not read: whatever follows can't be trusted to be a request.
             bool keep = request.KeepAlive && !_server.Stopping && (request.Body == BodyKind.None || request.Method == HttpMethod.Post);
             if (!keep)
             {
-                await FlushAsync().ConfigureAwait(false);
+                await _connection.FlushAsync().ConfigureAwait(false);
                 return Ending.Linger;
             }
 
-            BeginNextRequest();
+            _state.Reset();
+            _connection.SetDeadline(_server.Options.IdleTimeout);
             if (turn % RequestsPerTurn == 0)
                 await Task.Yield();
         }
@@ -161,22 +144,32 @@ internal sealed class HttpConnection
 
     private ParseOutcome ParseHead()
     {
-        if (!_state.Input.Reader.TryRead(out ReadResult result))
+        if (!_connection.Input.TryRead(out ReadResult result))
             return ParseOutcome.NeedMore;
         var reader = new SequenceReader<byte>(result.Buffer);
         bool started = _state.Parser.HasStarted;
         ParseOutcome outcome = _state.Parser.Parse(ref reader, _state.Request);
         if (!started && _state.Parser.HasStarted)
-            Volatile.Write(ref _deadline, _server.Clock.DeadlineAfter(_server.Options.HeaderTimeout));
-        _state.Input.Reader.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
+            _connection.SetDeadline(_server.Options.HeaderTimeout);
+        _connection.Input.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
         return outcome;
     }
 
-    private void BeginNextRequest()
+    /// <summary>Answers one request, whose head is complete. Null: the connection may go on.</summary>
+    private ValueTask<Ending?> ServeRequestAsync(HttpRequest request, AddressUsage? usage)
     {
-        _state.Parser.Reset();
-        _state.Request.Reset();
-        Volatile.Write(ref _deadline, _server.Clock.DeadlineAfter(_server.Options.IdleTimeout));
+        Rejection? rejection = usage is null || usage.TryRequest(_server.Clock.Now) ? null : Rejections.TooManyRequests;
+        if (request.Method == HttpMethod.Post)
+        {
+            // What the head alone decides is refused before a body is invited.
+            return ServePostAsync(rejection ?? Routes.CheckPost(_server, request));
+        }
+
+        if (rejection is null && Routes.TryAnswer(_server, _connection, request, usage, out rejection))
+            return new(Ending.Stream);
+        if (rejection is not null)
+            WriteRejection(rejection, close: request.Body != BodyKind.None || _server.Stopping);
+        return default;
     }
 
     /// <summary>Reads the body and has it delivered, or refused. Null: the connection goes on.</summary>
@@ -188,7 +181,7 @@ internal sealed class HttpConnection
         if (rejection is not null && request.ExpectsContinue)
             return await RefuseAsync(rejection).ConfigureAwait(false);
 
-        Volatile.Write(ref _deadline, _server.Clock.DeadlineAfter(_server.Options.BodyTimeout));
+        _connection.SetDeadline(_server.Options.BodyTimeout);
         _state.Body.Begin(request, _server.Options.BodyLimit);
         bool invited = !request.ExpectsContinue;
         Post post;
@@ -197,11 +190,11 @@ internal sealed class HttpConnection
         {
             if (!invited)
             {
-                _state.Output.Write(ResponseWriter.Continue);
+                _connection.Output.Write(ResponseWriter.Continue);
                 invited = true;
             }
 
-            Received received = await ReceiveAsync().ConfigureAwait(false);
+            Received received = await _connection.ReceiveAsync().ConfigureAwait(false);
             if (received != Received.Bytes)
                 return await EndEarlyAsync(received, Rejections.BodyTimeout).ConfigureAwait(false);
         }
@@ -211,7 +204,7 @@ internal sealed class HttpConnection
         if (rejection is null && !await post.DeliverAsync().ConfigureAwait(false))
             rejection = Rejections.UnknownChannel;
         if (rejection is null)
-            ResponseWriter.WriteOk(_state.Output, request);
+            ResponseWriter.WriteOk(_connection.Output, request);
         else
             WriteRejection(rejection, close: false);
         return null;
@@ -221,7 +214,7 @@ internal sealed class HttpConnection
     private ParseOutcome ReadPost(ref Rejection? rejection, out Post post)
     {
         post = default;
-        bool some = _state.Input.Reader.TryRead(out ReadResult result);
+        bool some = _connection.Input.TryRead(out ReadResult result);
         if (!some && _state.Body.NeedsBytes)
             return ParseOutcome.NeedMore;
         var reader = new SequenceReader<byte>(result.Buffer);
@@ -230,9 +223,8 @@ internal sealed class HttpConnection
             rejection ??= Routes.ReadPost(_server, _state.Request, body, out post);
         else if (outcome == ParseOutcome.Rejected)
             rejection = malformed;
-        _state.Body.End();
         if (some)
-            _state.Input.Reader.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
+            _connection.Input.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
         return outcome;
     }
 
@@ -248,7 +240,7 @@ internal sealed class HttpConnection
     private async ValueTask<Ending> RefuseAsync(Rejection rejection)
     {
         WriteRejection(rejection, close: true);
-        await FlushAsync().ConfigureAwait(false);
+        await _connection.FlushAsync().ConfigureAwait(false);
         return Ending.Linger;
     }
 
@@ -256,83 +248,6 @@ internal sealed class HttpConnection
     {
         rejection = _server.WithLimits(rejection);
         ApiLog.Refused(_server.Logger, rejection.Status, rejection.Name);
-        ResponseWriter.WriteRejection(_state.Output, _state.Request, rejection, close);
-    }
-
-    /// <summary>Sends what is to be sent, then waits for more bytes.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<Received> ReceiveAsync()
-    {
-        await FlushAsync().ConfigureAwait(false);
-        if (!_spoke)
-        {
-            // Who has connected and said nothing yet gets no memory.
-            SocketError ready = await _state.Receiver.ReceiveAsync(Socket, default).ConfigureAwait(false);
-            if (ready != SocketError.Success)
-                return ready == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
-            _spoke = true;
-        }
-
-        Memory<byte> buffer = _state.Input.Writer.GetMemory();
-        SocketError error = await _state.Receiver.ReceiveAsync(Socket, buffer).ConfigureAwait(false);
-        if (error != SocketError.Success)
-            return error == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
-        if (_state.Receiver.BytesTransferred == 0)
-            return Received.End;
-        _state.Input.Writer.Advance(_state.Receiver.BytesTransferred);
-        await _state.Input.Writer.FlushAsync().ConfigureAwait(false);
-        return Received.Bytes;
-    }
-
-    private ValueTask FlushAsync()
-    {
-        ReadOnlySpan<byte> output = _state.Output.WrittenSpan;
-        if (output.IsEmpty)
-            return default;
-        int sent = Socket.Send(output, SocketFlags.None, out SocketError error);
-        if (error is not (SocketError.Success or SocketError.WouldBlock))
-            throw new SocketException((int)error);
-        if (sent < output.Length)
-            return FlushSlowlyAsync(Math.Max(sent, 0));
-        _state.Output.ResetWrittenCount();
-        return default;
-    }
-
-    /// <summary>The client does not read as fast as it asks: it gets a bounded time to do so.</summary>
-    private async ValueTask FlushSlowlyAsync(int sent)
-    {
-        long deadline = _deadline;
-        Volatile.Write(ref _deadline, _server.Clock.DeadlineAfter(_server.Options.LingerTimeout));
-        Volatile.Write(ref _sending, true);
-        ReadOnlyMemory<byte> output = _state.Output.WrittenMemory;
-        while (sent < output.Length)
-            sent += await Socket.SendAsync(output[sent..], SocketFlags.None).ConfigureAwait(false);
-        Volatile.Write(ref _sending, false);
-        Volatile.Write(ref _deadline, deadline);
-        _state.Output.ResetWrittenCount();
-    }
-
-    /// <summary>
-    /// Closing while the client still sends would reset the connection, and the client could lose the response (RFC 9112 section 9.6). So:
-    /// a FIN, then what comes is dropped, within bounds, until the client closes too.
-    /// </summary>
-    private async ValueTask LingerAsync()
-    {
-        Socket.Shutdown(SocketShutdown.Send);
-        Volatile.Write(ref _deadline, _server.Clock.DeadlineAfter(_server.Options.LingerTimeout));
-        Receiver receiver = _state.Receiver.Abandoned ? _lingering = new Receiver() : _state.Receiver;
-        long dropped = 0;
-        byte[] scratch = ArrayPool<byte>.Shared.Rent(LingerBuffer);
-        while (dropped < _server.Options.LingerLimit)
-        {
-            SocketError error = await receiver.ReceiveAsync(Socket, scratch).ConfigureAwait(false);
-            if (error == SocketError.TimedOut)
-                return;
-            if (error != SocketError.Success || receiver.BytesTransferred == 0)
-                break;
-            dropped += receiver.BytesTransferred;
-        }
-
-        ArrayPool<byte>.Shared.Return(scratch);
+        ResponseWriter.WriteRejection(_connection.Output, _state.Request, rejection, close);
     }
 }

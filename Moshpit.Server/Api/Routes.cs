@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Moshpit.Server.Buffers;
@@ -18,42 +17,33 @@ internal static class Routes
     /// <summary>Room for a signal's framing, and for some of the repairs that make its data longer than it was sent.</summary>
     private const int SignalOverhead = 64;
 
-    /// <summary>Answers a request other than POST. True: the connection has become an event stream, and is no longer the caller's.</summary>
-    public static bool Answer(ServerState server, HttpConnection connection, HttpRequest request, ArrayBufferWriter<byte> output)
+    /// <summary>
+    /// Answers a request other than POST, counted against <paramref name="usage"/>. True: the connection has become an event stream, and is no
+    /// longer the caller's. Otherwise <paramref name="rejection"/>, where it is not null, is the answer, which is the caller's to write.
+    /// </summary>
+    public static bool TryAnswer(
+        ServerState server, BufferedConnection connection, HttpRequest request, AddressUsage? usage, out Rejection? rejection)
     {
-        Rejection? rejection = null;
+        rejection = null;
         switch (request.Method)
         {
             case HttpMethod.Options:
-                ResponseWriter.WriteOptions(output, request);
+                ResponseWriter.WriteOptions(connection.Output, request);
                 return false;
-            case HttpMethod.Get or HttpMethod.Head:
-                rejection = CheckStream(server, request, out Channel? channel);
-                if (rejection is null && request.Method == HttpMethod.Get)
-                {
-                    if (OpenStream(server, connection, request, channel, output))
-                        return true;
-                    rejection = Rejections.UnknownChannel;
-                }
-
-                break;
+            case HttpMethod.Get:
+                rejection = CheckStream(server, request, out Channel? channel) ?? OpenStream(server, connection, request, channel, usage);
+                return rejection is null;
+            case HttpMethod.Head:
+                rejection = CheckStream(server, request, out _);
+                if (rejection is not null)
+                    return false;
+                request.KeepAlive = false;
+                ResponseWriter.WriteStreamHead(connection.Output, request, StreamStatus(request));
+                return false;
             default:
                 rejection = Rejections.MethodNotAllowed;
-                break;
+                return false;
         }
-
-        if (rejection is null)
-        {
-            ResponseWriter.WriteStreamHead(output, request, StreamStatus(request));
-            request.KeepAlive = false;
-        }
-        else
-        {
-            ApiLog.Refused(server.Logger, rejection.Status, rejection.Name);
-            ResponseWriter.WriteRejection(output, request, rejection, close: request.Body != BodyKind.None || server.Stopping);
-        }
-
-        return false;
     }
 
     /// <summary>What is wrong with a POST by its head alone, except its length; null: nothing.</summary>
@@ -136,29 +126,50 @@ internal static class Routes
     private static int StreamStatus(HttpRequest request) =>
         request.Target == TargetKind.Root && !request.NamesEventStream ? 201 : 200;
 
-    /// <summary>Makes the connection an event stream of a peer in <paramref name="channel"/>, or in a new one. False: the channel has just closed.</summary>
-    private static bool OpenStream(
-        ServerState server, HttpConnection connection, HttpRequest request, Channel? channel, ArrayBufferWriter<byte> output)
+    /// <summary>Makes the connection an event stream of a peer in <paramref name="channel"/>, or in a new one.</summary>
+    private static Rejection? OpenStream(
+        ServerState server, BufferedConnection connection, HttpRequest request, Channel? channel, AddressUsage? usage)
+    {
+        if (usage is not null && !usage.TryAddStream())
+            return Rejections.TooManyStreams;
+        Rejection? rejection = OpenCountedStream(server, connection, request, channel, usage);
+        if (rejection is not null)
+            usage?.RemoveStream();
+        return rejection;
+    }
+
+    private static Rejection? OpenCountedStream(
+        ServerState server, BufferedConnection connection, HttpRequest request, Channel? channel, AddressUsage? usage)
     {
         Span<UInt128> random = stackalloc UInt128[3];
         RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(random));
-        channel ??= server.Channels.Create(random[2]);
-        var stream = new StreamConnection(connection.Socket, server.Streams);
+        if (channel is null)
+        {
+            if (usage is not null && !usage.TryCreateChannel(server.Clock.Now))
+                return Rejections.TooManyNewChannels;
+            channel = server.Channels.Create(random[2]);
+            if (channel is null)
+                return Rejections.TooManyChannels;
+        }
+
+        var stream = new StreamConnection(connection.Socket, server.Streams) { Usage = usage };
         var peer = new Peer(channel, random[0], random[1], stream);
         stream.Owner = peer;
 
         SharedFrame opening = server.Frames.Rent(OpeningLength);
-        opening.Append(output.WrittenSpan);
+        opening.Append(connection.Output.WrittenSpan);
         ResponseWriter.WriteStreamHead(opening, request, StreamStatus(request));
         EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token);
-        bool joined = channel.TryJoin(peer, opening);
+        JoinOutcome outcome = channel.TryJoin(peer, opening);
         opening.Release();
-        if (!joined)
-            return false;
+        if (outcome != JoinOutcome.Joined)
+            return outcome == JoinOutcome.Full ? Rejections.ChannelFull : Rejections.UnknownChannel;
 
-        output.ResetWrittenCount();
+        if (usage is not null)
+            server.Addresses.HoldAgain(usage);
+        connection.Output.ResetWrittenCount();
         ApiLog.StreamOpened(server.Logger, channel.Id, peer.Cid);
         stream.Start();
-        return true;
+        return null;
     }
 }

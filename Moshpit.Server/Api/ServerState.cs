@@ -11,6 +11,9 @@ namespace Moshpit.Server.Api;
 /// <summary>What all connections of one server share.</summary>
 internal sealed class ServerState : IDisposable
 {
+    /// <summary>Connections that carry requests whose state is kept for the next ones. More are there at times; theirs is garbage then.</summary>
+    private const int MostPooled = 256;
+
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
     private readonly Rejection _bodyTooLarge;
@@ -24,7 +27,22 @@ internal sealed class ServerState : IDisposable
         Logger = options.LoggerFactory.CreateLogger("Moshpit");
         Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options));
         Clock.Tick += OnTick;
-        Channels = new ChannelRegistry(Frames, options.PendingLimit);
+        Channels = new ChannelRegistry
+        {
+            MaxChannels = options.MaxChannels,
+            MaxPeersPerChannel = options.MaxPeersPerChannel,
+            PendingLimit = options.PendingLimit,
+            Frames = Frames,
+        };
+        Addresses = new AddressLimits
+        {
+            RequestsPerSecond = options.RequestsPerSecondPerAddress,
+            ChannelsPerMinute = options.ChannelsPerMinutePerAddress,
+            Streams = options.MaxStreamsPerAddress,
+            Connections = options.MaxConnectionsPerAddress,
+            Proxies = options.ReadProxies(),
+            UnixSocketIsProxy = options.Proxies.Contains(MoshpitServerOptions.UnixProxy),
+        };
         Limits = new RequestLimits
         {
             MaxRequestLine = options.RequestLineLimit,
@@ -37,7 +55,8 @@ internal sealed class ServerState : IDisposable
         _headerSectionTooLarge = Rejections.HeaderSectionTooLarge.With(
             $"The header fields are too large; together they may have {options.HeaderSectionLimit} bytes.");
         _tooManyFields = Rejections.TooManyFields.With($"There are too many header fields; send at most {options.HeaderFieldLimit}.");
-        RequestStates = new DefaultObjectPool<RequestState>(new RequestState.Policy(Limits), maximumRetained: 256);
+        RequestStates = new DefaultObjectPool<RequestState>(new RequestState.Policy(Limits), MostPooled);
+        Buffers = new DefaultObjectPool<TransportBuffers>(new TransportBuffers.Policy(), MostPooled);
         _heartbeat = Frames.Rent(EventWriter.Heartbeat.Length);
         _heartbeat.Append(EventWriter.Heartbeat);
         Streams = new StreamTransport
@@ -63,15 +82,22 @@ internal sealed class ServerState : IDisposable
 
     public ChannelRegistry Channels { get; }
 
+    public AddressLimits Addresses { get; }
+
     public RequestLimits Limits { get; }
 
     public ObjectPool<RequestState> RequestStates { get; }
+
+    public ObjectPool<TransportBuffers> Buffers { get; }
 
     /// <summary>Connections that carry an event stream.</summary>
     public StreamTransport Streams { get; }
 
     /// <summary>Connections that carry requests.</summary>
     public SlotTable<HttpConnection> Connections { get; } = new();
+
+    /// <summary>Connections of both kinds.</summary>
+    public int ConnectionCount => Connections.Count + Streams.Streams.Count;
 
     /// <summary>The server takes no new work; what is under way is finished.</summary>
     public bool Stopping { get; private set; }
@@ -109,7 +135,7 @@ internal sealed class ServerState : IDisposable
     /// <summary>Called after a connection of either kind has ended.</summary>
     public void OnConnectionEnded()
     {
-        if (Stopping && Connections.Count == 0 && Streams.Streams.Count == 0)
+        if (Stopping && ConnectionCount == 0)
             _drained.TrySetResult();
     }
 
@@ -135,6 +161,7 @@ internal sealed class ServerState : IDisposable
         foreach (HttpConnection? connection in Connections.Snapshot())
             connection?.OnTick(now);
         Streams.OnTick();
+        Addresses.OnTick(now);
     }
 
     private void OnStreamEnded(StreamConnection stream, DisconnectReason reason)
@@ -142,6 +169,8 @@ internal sealed class ServerState : IDisposable
         var peer = (Peer)stream.Owner!;
         ApiLog.StreamEnded(Logger, peer.Channel.Id, peer.Cid, reason);
         peer.Channel.Leave(peer);
+        stream.Usage?.RemoveStream();
+        Addresses.Release(stream.Usage);
         OnConnectionEnded();
     }
 }

@@ -42,9 +42,9 @@ internal sealed class Channel
 
     /// <summary>
     /// Lets <paramref name="peer"/> in; the first one is the owner. <paramref name="opening"/>, with its <c>connect</c> event, is the first thing that it gets; the owner
-    /// hears of it before anything that the peer does next. False: the channel has just closed.
+    /// hears of it before anything that the peer does next.
     /// </summary>
-    public bool TryJoin(Peer peer, SharedFrame opening)
+    public JoinOutcome TryJoin(Peer peer, SharedFrame opening)
     {
         // Holding the sink throughout keeps everything else (a pass, a direct message) behind the opening.
         lock (peer.Sink)
@@ -52,7 +52,9 @@ internal sealed class Channel
             lock (_gate)
             {
                 if (_closed)
-                    return false;
+                    return JoinOutcome.Closed;
+                if (_byCid.Count >= _registry.MaxPeersPerChannel)
+                    return JoinOutcome.Full;
                 _owner ??= peer;
                 _byCid.Add(peer.Cid, peer);
                 _byToken.Add(peer.Token, peer);
@@ -64,7 +66,7 @@ internal sealed class Channel
             peer.Sink.Write(opening, 0);
         }
 
-        return true;
+        return JoinOutcome.Joined;
     }
 
     /// <summary>Lets <paramref name="peer"/> go, which joined: its token dies, and the owner is told; with the owner, all go.</summary>

@@ -9,24 +9,32 @@ internal sealed class ChannelRegistry
 {
     private readonly ConcurrentDictionary<UInt128, Channel> _channels = new(TokenComparer.Instance);
 
-    /// <param name="frames">Where events are encoded.</param>
-    /// <param name="pendingLimit">Bytes that may be pending in a channel before a publisher has to wait.</param>
-    public ChannelRegistry(FramePool frames, long pendingLimit)
-    {
-        Frames = frames;
-        PendingLimit = pendingLimit;
-    }
+    private int _count;
 
     /// <summary>Channels now.</summary>
-    public int Count => _channels.Count;
+    public int Count => Volatile.Read(ref _count);
 
-    internal FramePool Frames { get; }
+    /// <summary>Most channels at once.</summary>
+    public required int MaxChannels { get; init; }
 
-    internal long PendingLimit { get; }
+    /// <summary>Most peers in one channel.</summary>
+    public required int MaxPeersPerChannel { get; init; }
 
-    /// <summary>Opens a channel; who joins it first owns it.</summary>
-    public Channel Create(UInt128 id)
+    /// <summary>Bytes that may be pending in a channel before a publisher has to wait.</summary>
+    public required long PendingLimit { get; init; }
+
+    /// <summary>Where events are encoded.</summary>
+    public required FramePool Frames { get; init; }
+
+    /// <summary>Opens a channel; who joins it first owns it. Null: there are as many as there may be.</summary>
+    public Channel? Create(UInt128 id)
     {
+        if (Interlocked.Increment(ref _count) > MaxChannels)
+        {
+            Interlocked.Decrement(ref _count);
+            return null;
+        }
+
         var channel = new Channel(id, this);
         if (!_channels.TryAdd(id, channel))
             throw new InvalidOperationException("128 random bits came twice; the random number generator is broken.");
@@ -42,5 +50,9 @@ internal sealed class ChannelRegistry
             channel.Close(reason);
     }
 
-    internal void Remove(Channel channel) => _channels.TryRemove(channel.Id, out _);
+    internal void Remove(Channel channel)
+    {
+        if (_channels.TryRemove(channel.Id, out _))
+            Interlocked.Decrement(ref _count);
+    }
 }

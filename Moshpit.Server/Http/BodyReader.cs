@@ -4,7 +4,7 @@ namespace Moshpit.Server.Http;
 
 /// <summary>
 /// Reads one body, by its length or in chunks, up to a limit that the caller checked a length against. A body that came in one piece
-/// is not copied. Pooled; <see cref="Begin"/> before each body, <see cref="End"/> after each <see cref="Read"/> whose result is done with.
+/// is not copied. Pooled; <see cref="Begin"/> before each body, <see cref="Release"/> after it.
 /// </summary>
 internal sealed class BodyReader
 {
@@ -13,7 +13,6 @@ internal sealed class BodyReader
     private ChunkedDecoder _chunks;
     private byte[]? _buffer;
     private int _written;
-    private bool _complete;
 
     /// <summary>The body is not just empty.</summary>
     public bool NeedsBytes => _kind == BodyKind.Chunked || _length > 0;
@@ -24,32 +23,22 @@ internal sealed class BodyReader
         _length = _kind == BodyKind.Length ? (int)request.ContentLength : _kind == BodyKind.Chunked ? limit : 0;
         _chunks = default;
         _written = 0;
-        _complete = false;
     }
 
-    /// <summary>Done: <paramref name="body"/> is all of it, valid until <see cref="End"/> and until the reader's memory is given back.</summary>
+    /// <summary>Done: <paramref name="body"/> is all of it, valid until <see cref="Release"/> and until the reader's memory is given back.</summary>
     public ParseOutcome Read(ref SequenceReader<byte> reader, out ReadOnlySpan<byte> body, out Rejection? rejection)
     {
         body = default;
         rejection = null;
-        ParseOutcome outcome = _kind switch
+        return _kind switch
         {
             BodyKind.Length => ReadLength(ref reader, out body),
             BodyKind.Chunked => ReadChunks(ref reader, out body, out rejection),
             _ => ParseOutcome.Done,
         };
-        _complete = outcome != ParseOutcome.NeedMore;
-        return outcome;
     }
 
-    /// <summary>Gives back what a complete or refused body needed. Between the pieces of a body it does nothing.</summary>
-    public void End()
-    {
-        if (_complete)
-            Release();
-    }
-
-    /// <summary>Gives everything back, however far the body has come.</summary>
+    /// <summary>Gives back what the body needed, however far it has come.</summary>
     public void Release()
     {
         if (Interlocked.Exchange(ref _buffer, null) is { } buffer)

@@ -8,6 +8,7 @@ internal sealed class HttpRequest
 {
     private RetainedBytes _origin;
     private RetainedBytes _requestedHeaders;
+    private RetainedBytes _forwardedFor;
 
     public HttpMethod Method { get; set; }
 
@@ -51,9 +52,14 @@ internal sealed class HttpRequest
     /// <summary>Access-Control-Request-Headers, repeated fields joined by <c>", "</c>.</summary>
     public ReadOnlySpan<byte> RequestedHeaders => _requestedHeaders.Span;
 
+    /// <summary>X-Forwarded-For, repeated fields joined by <c>", "</c>: what somebody claims, to be believed from known proxies alone.</summary>
+    public ReadOnlySpan<byte> ForwardedFor => _forwardedFor.Span;
+
     public void RetainOrigin(ReadOnlySpan<byte> value) => _origin.AppendListed(value);
 
     public void RetainRequestedHeaders(ReadOnlySpan<byte> value) => _requestedHeaders.AppendListed(value);
+
+    public void RetainForwardedFor(ReadOnlySpan<byte> value) => _forwardedFor.AppendListed(value);
 
     public void Reset()
     {
@@ -72,5 +78,6 @@ internal sealed class HttpRequest
         HasContentEncoding = false;
         _origin.Clear();
         _requestedHeaders.Clear();
+        _forwardedFor.Clear();
     }
 }

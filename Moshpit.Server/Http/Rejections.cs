@@ -158,14 +158,30 @@ internal static class Rejections
         404, "unknown-peer", "The cid is of no peer in this channel; leave it out to reach everyone.");
 
     // The state of the server.
-    public static readonly Rejection InternalError = new(
-        500, "internal-error", "Something went wrong in the server, not in your request; you may try again.", close: true);
-
     public static readonly Rejection ShuttingDown = new(
         503, "shutting-down", "The server is shutting down; try again in a few seconds.", close: true);
 
-    public static readonly Rejection AtCapacity = new(
-        503, "at-capacity", "The server is full; try again in a few seconds.", close: true);
+    public static readonly Rejection TooManyConnections = new(
+        503, "too-many-connections", "The server has as many connections as it takes; try again in a few seconds.", close: true);
+
+    public static readonly Rejection TooManyChannels = new(
+        503, "too-many-channels", "The server has as many channels as it takes; try again in a few seconds.");
+
+    public static readonly Rejection ChannelFull = new(
+        503, "channel-full", "The channel has as many peers as it takes; try again in a few seconds.");
+
+    // What one client address may do.
+    public static readonly Rejection TooManyConnectionsFromAddress = new(
+        429, "too-many-connections-from-address", "Your address has too many connections open; close some of them first.", close: true);
+
+    public static readonly Rejection TooManyRequests = new(
+        429, "too-many-requests", "There were too many requests from your address within a second; send fewer.");
+
+    public static readonly Rejection TooManyNewChannels = new(
+        429, "too-many-new-channels", "Your address created too many channels within a minute; create fewer, or join those that are there.");
+
+    public static readonly Rejection TooManyStreams = new(
+        429, "too-many-streams", "Your address has too many streams open; close some of them first.");
 
     private static Rejection Broken(string name, string sentence) => new(400, name, sentence, close: true);
 }

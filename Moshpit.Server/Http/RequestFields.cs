@@ -37,6 +37,9 @@ internal struct RequestFields
                 return AddContentType(value, request);
             case 14 when Grammar.Is(name, "Content-Length"u8):
                 return AddContentLength(value, request);
+            case 15 when Grammar.Is(name, "X-Forwarded-For"u8):
+                request.RetainForwardedFor(value);
+                break;
             case 16 when Grammar.Is(name, "Content-Encoding"u8):
                 request.HasContentEncoding |= !value.IsEmpty && !Grammar.Is(value, "identity"u8);
                 break;

@@ -23,7 +23,6 @@ internal static class StatusLine
         417 => "HTTP/1.1 417 Expectation Failed\r\n"u8,
         429 => "HTTP/1.1 429 Too Many Requests\r\n"u8,
         431 => "HTTP/1.1 431 Request Header Fields Too Large\r\n"u8,
-        500 => "HTTP/1.1 500 Internal Server Error\r\n"u8,
         501 => "HTTP/1.1 501 Not Implemented\r\n"u8,
         503 => "HTTP/1.1 503 Service Unavailable\r\n"u8,
         505 => "HTTP/1.1 505 HTTP Version Not Supported\r\n"u8,

@@ -35,11 +35,12 @@ internal sealed class Listener : IAsyncDisposable
 
     /// <summary>Binds to <paramref name="endPoint"/>. <see cref="IPAddress.IPv6Any"/> takes IPv4 as well.</summary>
     /// <param name="endPoint">Where to listen.</param>
+    /// <param name="settings">What its connections are to have.</param>
     /// <param name="accepted">Owns each accepted socket, which does not block; must return soon and must not throw.</param>
     /// <param name="time">The source of time.</param>
     /// <param name="logger">Told of accepts that fail.</param>
     /// <exception cref="IOException">The address is in use, is not this machine's, or may not be bound; the message is for the user.</exception>
-    public static Listener Bind(EndPoint endPoint, Action<Socket> accepted, TimeProvider time, ILogger logger)
+    public static Listener Bind(EndPoint endPoint, SocketSettings settings, Action<Socket> accepted, TimeProvider time, ILogger logger)
     {
         UnixSocketFile? file = endPoint is UnixDomainSocketEndPoint ? UnixSocketFile.Claim(endPoint.ToString()!) : null;
         var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
@@ -47,6 +48,7 @@ internal sealed class Listener : IAsyncDisposable
         {
             if (endPoint is IPEndPoint { Address: var address } && address.Equals(IPAddress.IPv6Any))
                 socket.DualMode = true;
+            settings.ApplyTo(socket);
             socket.Bind(endPoint);
             file?.Created();
             socket.Listen(AcceptQueueLength);
@@ -88,7 +90,7 @@ internal sealed class Listener : IAsyncDisposable
                     TransportLog.AcceptRecovered(_logger);
                 }
 
-                Prepare(socket);
+                SocketSettings.Prepare(socket);
                 _accepted(socket);
             }
             catch (Exception) when (_stop.IsCancellationRequested)
@@ -123,12 +125,5 @@ internal sealed class Listener : IAsyncDisposable
                 $"Cannot listen on {where}: {address} is no address of this machine.",
             _ => $"Cannot listen on {where}: {error.Message}.",
         };
-    }
-
-    private static void Prepare(Socket socket)
-    {
-        socket.Blocking = false;
-        if (socket.AddressFamily != AddressFamily.Unix)
-            socket.NoDelay = true;
     }
 }

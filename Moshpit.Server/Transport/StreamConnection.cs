@@ -50,6 +50,9 @@ internal sealed class StreamConnection : FrameSink
     /// <summary>Who listens at the other end; set by who opened the stream.</summary>
     public object? Owner { get; set; }
 
+    /// <summary>Where the stream counts, held until it ends; null for a client that is not limited.</summary>
+    public AddressUsage? Usage { get; set; }
+
     /// <summary>Begins to listen for the peer's end. Call once, after the first write.</summary>
     public void Start()
     {

@@ -1,0 +1,159 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.ObjectPool;
+
+namespace Moshpit.Server.Transport;
+
+/// <summary>
+/// A socket that takes turns: bytes are received and read, then bytes are written and flushed, by one loop. Whatever it waits for has a
+/// deadline, kept from outside by <see cref="OnTick"/>.
+/// </summary>
+internal sealed class BufferedConnection
+{
+    /// <summary>Bytes dropped at once from who is not listened to any more.</summary>
+    private const int LingerBuffer = 16 * 1024;
+
+    private readonly ServerClock _clock;
+    private readonly ObjectPool<TransportBuffers> _pool;
+    private readonly TransportBuffers _buffers;
+    private Receiver? _lingering;
+    private long _deadline = long.MaxValue;
+    private bool _sending;
+    private bool _spoke;
+
+    public BufferedConnection(Socket socket, ServerClock clock, ObjectPool<TransportBuffers> pool)
+    {
+        Socket = socket;
+        _clock = clock;
+        _pool = pool;
+        _buffers = pool.Get();
+    }
+
+    public Socket Socket { get; }
+
+    public PipeReader Input => _buffers.Input.Reader;
+
+    /// <summary>What is written here is sent by the next <see cref="FlushAsync"/> or <see cref="ReceiveAsync"/>.</summary>
+    public ArrayBufferWriter<byte> Output => _buffers.Output;
+
+    /// <summary>How long a response may take to be sent.</summary>
+    public required TimeSpan SendTimeout { get; init; }
+
+    /// <summary>Whatever is received must have come within <paramref name="timeout"/> from now.</summary>
+    public void SetDeadline(TimeSpan timeout) => Volatile.Write(ref _deadline, _clock.DeadlineAfter(timeout));
+
+    /// <summary>Called when time has passed.</summary>
+    public void OnTick(long now)
+    {
+        // The wait first: a deadline read after it is that wait's or a later one's.
+        Receiver receiver = Volatile.Read(ref _lingering) ?? _buffers.Receiver;
+        int wait = receiver.Current;
+        if (now < Volatile.Read(ref _deadline))
+            return;
+        if (Volatile.Read(ref _sending))
+            Abort();
+        else
+            receiver.Expire(wait);
+    }
+
+    /// <summary>Ends the wait for bytes that is going on, as if its deadline had passed, if <paramref name="condition"/> still holds then.</summary>
+    public void Interrupt(Func<bool> condition)
+    {
+        int wait = _buffers.Receiver.Current;
+        if (condition())
+            _buffers.Receiver.Expire(wait);
+    }
+
+    /// <summary>Ends the connection whatever it is doing.</summary>
+    public void Abort() => Socket.Dispose();
+
+    /// <summary>Gives the buffers back. The socket is the caller's to close, or to use further.</summary>
+    public void Release()
+    {
+        Volatile.Write(ref _deadline, long.MaxValue);
+        _pool.Return(_buffers);
+    }
+
+    /// <summary>Sends what is to be sent, then waits for more bytes, which <see cref="Input"/> then has.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<Received> ReceiveAsync()
+    {
+        await FlushAsync().ConfigureAwait(false);
+        if (!_spoke)
+        {
+            // Who has connected and said nothing yet gets no memory.
+            SocketError ready = await _buffers.Receiver.ReceiveAsync(Socket, default).ConfigureAwait(false);
+            if (ready != SocketError.Success)
+                return ready == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
+            _spoke = true;
+        }
+
+        PipeWriter writer = _buffers.Input.Writer;
+        SocketError error = await _buffers.Receiver.ReceiveAsync(Socket, writer.GetMemory()).ConfigureAwait(false);
+        if (error != SocketError.Success)
+            return error == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
+        if (_buffers.Receiver.BytesTransferred == 0)
+            return Received.End;
+        writer.Advance(_buffers.Receiver.BytesTransferred);
+        await writer.FlushAsync().ConfigureAwait(false);
+        return Received.Bytes;
+    }
+
+    /// <summary>Sends what is to be sent.</summary>
+    /// <exception cref="SocketException">The other side is gone, or did not read within <see cref="SendTimeout"/>.</exception>
+    public ValueTask FlushAsync()
+    {
+        ReadOnlySpan<byte> output = Output.WrittenSpan;
+        if (output.IsEmpty)
+            return default;
+        int sent = Socket.Send(output, SocketFlags.None, out SocketError error);
+        if (error is not (SocketError.Success or SocketError.WouldBlock))
+            throw new SocketException((int)error);
+        if (sent < output.Length)
+            return FlushSlowlyAsync(Math.Max(sent, 0));
+        Output.ResetWrittenCount();
+        return default;
+    }
+
+    /// <summary>
+    /// Closing while the other side still sends would reset the connection, and what was sent to it could be lost (RFC 9112 section 9.6). So:
+    /// a FIN, then what comes is dropped, at most <paramref name="limit"/> bytes for <paramref name="timeout"/>, until the other side closes too.
+    /// </summary>
+    public async ValueTask LingerAsync(long limit, TimeSpan timeout)
+    {
+        Socket.Shutdown(SocketShutdown.Send);
+        SetDeadline(timeout);
+        Receiver receiver = _buffers.Receiver;
+        if (receiver.Abandoned)
+            Volatile.Write(ref _lingering, receiver = new Receiver());
+        byte[] scratch = ArrayPool<byte>.Shared.Rent(LingerBuffer);
+        for (long dropped = 0; dropped < limit; dropped += receiver.BytesTransferred)
+        {
+            SocketError error = await receiver.ReceiveAsync(Socket, scratch).ConfigureAwait(false);
+
+            // The receive that was left behind may still write to the scratch: it goes to nobody else.
+            if (error == SocketError.TimedOut)
+                return;
+            if (error != SocketError.Success || receiver.BytesTransferred == 0)
+                break;
+        }
+
+        ArrayPool<byte>.Shared.Return(scratch);
+    }
+
+    /// <summary>The other side does not read as fast as it asks: it gets a bounded time to do so.</summary>
+    private async ValueTask FlushSlowlyAsync(int sent)
+    {
+        long deadline = _deadline;
+        SetDeadline(SendTimeout);
+        Volatile.Write(ref _sending, true);
+        ReadOnlyMemory<byte> output = Output.WrittenMemory;
+        while (sent < output.Length)
+            sent += await Socket.SendAsync(output[sent..], SocketFlags.None).ConfigureAwait(false);
+        Volatile.Write(ref _sending, false);
+        Volatile.Write(ref _deadline, deadline);
+        Output.ResetWrittenCount();
+    }
+}

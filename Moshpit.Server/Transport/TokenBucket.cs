@@ -1,0 +1,31 @@
+namespace Moshpit.Server.Transport;
+
+/// <summary>A rate with room for bursts: holds up to a second's worth, or a minute's, and fills evenly. Its clock is as coarse as the server's.</summary>
+internal struct TokenBucket
+{
+    private double _used;
+    private long _asOf;
+
+    /// <summary>Takes one of <paramref name="capacity"/> tokens, which come back within <paramref name="period"/> milliseconds. False: there is none.</summary>
+    public bool TryTake(long now, int capacity, long period)
+    {
+        Refill(now, capacity, period);
+        if (_used + 1 > capacity)
+            return false;
+        _used++;
+        return true;
+    }
+
+    /// <summary>Nothing of it is in use any more.</summary>
+    public bool IsFull(long now, int capacity, long period)
+    {
+        Refill(now, capacity, period);
+        return _used == 0;
+    }
+
+    private void Refill(long now, int capacity, long period)
+    {
+        _used = Math.Max(0, _used - (double)(now - _asOf) * capacity / period);
+        _asOf = now;
+    }
+}
