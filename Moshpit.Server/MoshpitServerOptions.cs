@@ -114,8 +114,14 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public IList<string> Proxies { get; } = [];
 
-    /// <summary>How long <see cref="MoshpitServer.StopAsync"/> waits for clients to take what is on its way to them. Default 3 s.</summary>
-    public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(3);
+    /// <summary>
+    /// Over how long <see cref="MoshpitServer.StopAsync"/> spreads the ends of the streams, when they are many, so that their clients don't
+    /// all come back in the same millisecond. Default 2 s.
+    /// </summary>
+    public TimeSpan DrainTime { get; set; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long <see cref="MoshpitServer.StopAsync"/> waits for requests to finish, and again for streams to be read to their end. Default 2 s.</summary>
+    public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Where logs go. Default: nowhere. Tokens and payloads are never logged.</summary>
     public ILoggerFactory LoggerFactory { get; set; } = NullLoggerFactory.Instance;
@@ -157,6 +163,8 @@ public sealed class MoshpitServerOptions
         RequirePositive(LingerTimeout, nameof(LingerTimeout));
         RequirePositive(StallTimeout, nameof(StallTimeout));
         RequirePositive(ShutdownTimeout, nameof(ShutdownTimeout));
+        if (DrainTime < TimeSpan.Zero)
+            throw new ArgumentException($"{nameof(DrainTime)} is {DrainTime}; it must be a time, or zero for none.");
         if (Heartbeat < TimeSpan.Zero)
             throw new ArgumentException($"Heartbeat is {Heartbeat}; it must be a time, or zero for none.");
     }

@@ -222,7 +222,7 @@ internal sealed class HttpConnection
         if (outcome == ParseOutcome.Done)
             rejection ??= Routes.ReadPost(_server, _state.Request, body, out post);
         else if (outcome == ParseOutcome.Rejected)
-            rejection = malformed;
+            rejection = malformed == Rejections.BodyTooLarge ? rejection ?? malformed : malformed;
         if (some)
             _connection.Input.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
         return outcome;

@@ -14,6 +14,10 @@ internal sealed class ServerState : IDisposable
     /// <summary>Connections that carry requests whose state is kept for the next ones. More are there at times; theirs is garbage then.</summary>
     private const int MostPooled = 256;
 
+    /// <summary>The shortest time between two groups of streams that end as the server stops.</summary>
+    private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(10);
+
+    private readonly TaskCompletionSource _requestsDrained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
     private readonly Rejection _bodyTooLarge;
@@ -102,26 +106,33 @@ internal sealed class ServerState : IDisposable
     /// <summary>The server takes no new work; what is under way is finished.</summary>
     public bool Stopping { get; private set; }
 
-    /// <summary>Finishes what is under way, ends the streams, and cuts who is still there after <see cref="MoshpitServerOptions.ShutdownTimeout"/>.</summary>
+    /// <summary>
+    /// Finishes the requests under way, then ends the streams, spread over <see cref="MoshpitServerOptions.DrainTime"/>, so that their clients
+    /// don't all come back at once; cuts who is still there after <see cref="MoshpitServerOptions.ShutdownTimeout"/> more.
+    /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         Stopping = true;
-        Channels.CloseAll(DisconnectReason.ServerStopped);
         foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
             connection?.OnStopping();
-        OnConnectionEnded();
         try
         {
-            await _drained.Task.WaitAsync(Options.ShutdownTimeout, Options.TimeProvider, cancellationToken).ConfigureAwait(false);
+            await WhenAsync(_requestsDrained, cancellationToken).ConfigureAwait(false);
+            Channels.CloseAll();
+            await EndStreamsAsync(cancellationToken).ConfigureAwait(false);
+            await WhenAsync(_drained, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
+        catch (OperationCanceledException)
         {
-            foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
-                connection?.Abort();
-            foreach (StreamConnection? stream in Streams.Streams.Snapshot().ToArray())
-                stream?.Abort(DisconnectReason.ServerStopped);
-            await _drained.Task.ConfigureAwait(false);
+            // Told to hurry.
         }
+
+        foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
+            connection?.Abort();
+        foreach (StreamConnection? stream in Streams.Streams.Snapshot().ToArray())
+            stream?.Abort(DisconnectReason.ServerStopped);
+        OnConnectionEnded();
+        await _drained.Task.ConfigureAwait(false);
     }
 
     /// <summary><paramref name="rejection"/>, with the limits in force in its sentence.</summary>
@@ -135,7 +146,10 @@ internal sealed class ServerState : IDisposable
     /// <summary>Called after a connection of either kind has ended.</summary>
     public void OnConnectionEnded()
     {
-        if (Stopping && ConnectionCount == 0)
+        if (!Stopping || Connections.Count > 0)
+            return;
+        _requestsDrained.TrySetResult();
+        if (Streams.Streams.Count == 0)
             _drained.TrySetResult();
     }
 
@@ -143,6 +157,35 @@ internal sealed class ServerState : IDisposable
     {
         Clock.Dispose();
         _heartbeat.Release();
+    }
+
+    private async Task WhenAsync(TaskCompletionSource drained, CancellationToken cancellationToken)
+    {
+        OnConnectionEnded();
+        try
+        {
+            await drained.Task.WaitAsync(Options.ShutdownTimeout, Options.TimeProvider, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // Whoever is late is cut in the end.
+        }
+    }
+
+    private async Task EndStreamsAsync(CancellationToken cancellationToken)
+    {
+        StreamConnection?[] streams = Streams.Streams.Snapshot().ToArray();
+        int steps = Math.Max(1, (int)(Options.DrainTime / DrainStep));
+
+        // Few streams need no spreading: one for each millisecond is slow enough.
+        int perStep = Math.Max((int)DrainStep.TotalMilliseconds, (streams.Length + steps - 1) / steps);
+        for (int i = 0; i < streams.Length; i++)
+        {
+            if (i > 0 && i % perStep == 0)
+                await Task.Delay(DrainStep, Options.TimeProvider, cancellationToken).ConfigureAwait(false);
+            if (streams[i]?.Owner is Peer peer)
+                Channel.End(peer, DisconnectReason.ServerStopped);
+        }
     }
 
     private static TimeSpan ShortestTimeout(MoshpitServerOptions options)

@@ -79,32 +79,25 @@ internal sealed class Channel
         }
 
         peer.FanOut?.Remove(peer);
-        if (peer == _owner)
-            Close(DisconnectReason.ChannelClosed);
-        else
+        if (peer != _owner)
             TellOwner(peer, joined: false);
+        else if (TryClose())
+            EndAll();
     }
 
-    /// <summary>Ends every stream of the channel, after what was published, and forgets the channel.</summary>
-    public void Close(DisconnectReason reason)
+    /// <summary>Takes no more peers and messages, and is forgotten. False: it was closed before.</summary>
+    public bool TryClose()
     {
-        FanOut[] fanOuts;
         lock (_gate)
         {
             if (_closed)
-                return;
+                return false;
             _closed = true;
-            fanOuts = _fanOuts;
         }
 
         _registry.Remove(this);
-        foreach (FanOut fanOut in fanOuts)
-        {
-            if (fanOut.End(reason))
-                fanOut.Schedule();
-        }
-
         _room?.TrySetResult();
+        return true;
     }
 
     /// <summary>The peer whose secret <paramref name="token"/> is, or null.</summary>
@@ -134,6 +127,9 @@ internal sealed class Channel
     /// <summary>Sends <paramref name="frame"/> to <paramref name="addressee"/> alone; the caller keeps its reference.</summary>
     public static void Send(Peer addressee, SharedFrame frame) => addressee.FanOut?.Send(addressee, frame);
 
+    /// <summary>Ends the stream of <paramref name="peer"/> after everything that was published so far.</summary>
+    public static void End(Peer peer, DisconnectReason reason) => peer.FanOut?.End(peer, reason);
+
     /// <summary>Called by a fan-out that took something.</summary>
     internal void OnRoom()
     {
@@ -147,6 +143,17 @@ internal sealed class Channel
         }
 
         room?.TrySetResult();
+    }
+
+    /// <summary>Ends every stream, after what was published.</summary>
+    private void EndAll()
+    {
+        // Closed: no more fan-outs are added.
+        foreach (FanOut fanOut in _fanOuts)
+        {
+            if (fanOut.EndAll(DisconnectReason.ChannelClosed))
+                fanOut.Schedule();
+        }
     }
 
     private async Task<bool> PublishWhenRoomAsync(SharedFrame frame, Task room)

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Moshpit.Server.Buffers;
-using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Channels;
 
@@ -43,11 +42,11 @@ internal sealed class ChannelRegistry
 
     public Channel? Find(UInt128 id) => _channels.GetValueOrDefault(id);
 
-    /// <summary>Closes every channel.</summary>
-    public void CloseAll(DisconnectReason reason)
+    /// <summary>Closes every channel to newcomers and messages; its streams are the caller's to end.</summary>
+    public void CloseAll()
     {
         foreach (Channel channel in _channels.Values)
-            channel.Close(reason);
+            channel.TryClose();
     }
 
     internal void Remove(Channel channel)

@@ -83,7 +83,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     }
 
     /// <summary>Ends every peer after what was appended. True: as for <see cref="Append"/>.</summary>
-    public bool End(DisconnectReason reason)
+    public bool EndAll(DisconnectReason reason)
     {
         lock (_gate)
         {
@@ -99,9 +99,26 @@ internal sealed class FanOut : IThreadPoolWorkItem
         {
             if (peer.FanOut != this)
                 return;
-            SharedFrame? joined = CatchUp(peer, frame);
+            SharedFrame? joined = CatchUp(peer, frame.Span);
             peer.Sink.Write(joined ?? frame, 0);
             joined?.Release();
+        }
+    }
+
+    /// <summary>Ends one peer after everything that was appended so far.</summary>
+    public void End(Peer peer, DisconnectReason reason)
+    {
+        lock (peer.Sink)
+        {
+            if (peer.FanOut != this)
+                return;
+            if (CatchUp(peer, default) is { } rest)
+            {
+                peer.Sink.Write(rest, 0);
+                rest.Release();
+            }
+
+            peer.Sink.Complete(reason);
         }
     }
 
@@ -211,7 +228,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     }
 
     /// <summary>What <paramref name="peer"/> has not been given yet, followed by <paramref name="direct"/>, in one frame; null when it has everything.</summary>
-    private SharedFrame? CatchUp(Peer peer, SharedFrame direct)
+    private SharedFrame? CatchUp(Peer peer, ReadOnlySpan<byte> direct)
     {
         if (peer.Position == Volatile.Read(ref _end))
             return null;
@@ -229,7 +246,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
             }
 
             peer.Position = _end;
-            joined.Append(direct.Span);
+            joined.Append(direct);
             return joined;
         }
     }
