@@ -1,0 +1,62 @@
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Moshpit.Tests.Client;
+
+/// <summary>The file as users get it: copied into a project with other settings than ours.</summary>
+public class CompileTests
+{
+    // What the SDK's implicit usings are, which came with C# 10.
+    private const string ImplicitUsings = """
+        global using global::System;
+        global using global::System.Collections.Generic;
+        global using global::System.IO;
+        global using global::System.Linq;
+        global using global::System.Net.Http;
+        global using global::System.Threading;
+        global using global::System.Threading.Tasks;
+        """;
+
+    private static readonly MetadataReference[] Framework = [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
+        .Where(p => Path.GetDirectoryName(p) == Path.GetDirectoryName(typeof(object).Assembly.Location))
+        .Select(p => MetadataReference.CreateFromFile(p))];
+
+    [Test]
+    public void The_file_compiles_without_a_warning(
+        [Values(LanguageVersion.CSharp9, LanguageVersion.Latest)] LanguageVersion version,
+        [Values(NullableContextOptions.Disable, NullableContextOptions.Enable)] NullableContextOptions nullable,
+        [Values] bool implicitUsings,
+        [Values("", "NET8_0_OR_GREATER")] string symbol)
+    {
+        if (implicitUsings && version == LanguageVersion.CSharp9)
+            Assert.Pass("C# 9 has no global usings.");
+        CSharpParseOptions parse = new CSharpParseOptions(version, DocumentationMode.Diagnose).WithPreprocessorSymbols(symbol.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        List<SyntaxTree> trees = [CSharpSyntaxTree.ParseText(File.ReadAllText(FindFile()), parse, "MoshpitClient.cs")];
+        if (implicitUsings)
+            trees.Add(CSharpSyntaxTree.ParseText(ImplicitUsings, parse, "Usings.cs"));
+        var options = new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, warningLevel: 9999, nullableContextOptions: nullable);
+        CSharpCompilation compilation = CSharpCompilation.Create("copy", trees, Framework, options);
+
+        Assert.That(compilation.GetDiagnostics().Where(d => d.Severity >= DiagnosticSeverity.Warning).Select(d => d.ToString()), Is.Empty);
+    }
+
+    [Test]
+    public void The_file_names_nothing_that_is_not_in_it_or_in_the_framework()
+    {
+        string[] allowed = ["System", "Microsoft"];
+        IEnumerable<string> usings = File.ReadLines(FindFile()).Where(l => l.StartsWith("using ", StringComparison.Ordinal)).Select(l => l[6..].TrimEnd(';'));
+        Assert.That(usings.Where(u => !allowed.Contains(u.Split('.')[0])), Is.Empty);
+    }
+
+    private static string FindFile()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            string candidate = Path.Combine(folder.FullName, "Moshpit.Client", "MoshpitClient.cs");
+            if (File.Exists(candidate))
+                return candidate;
+        }
+
+        throw new FileNotFoundException("The tests run from their folder in the repository, beside Moshpit.Client.");
+    }
+}
