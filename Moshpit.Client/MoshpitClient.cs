@@ -70,7 +70,8 @@ namespace Moshpit.Client
         public MoshpitPeer Open(CancellationToken cancellationToken = default) => new MoshpitPeer(_server, _options, cancellationToken);
 
         /// <summary>Joins the channel <paramref name="id"/>.</summary>
-        /// <param name="id">The <see cref="MoshpitEvent.Id"/> that the owner's <c>connect</c> told: ASCII letters, digits, <c>-</c>, <c>_</c>.</param>
+        /// <param name="id">The <see cref="MoshpitEvent.Id"/> that the owner's <c>connect</c> told: ASCII letters, digits, <c>-</c> and
+        /// <c>_</c>.</param>
         /// <param name="cancellationToken">Cancelling it leaves at once, at any time of the peer's life.</param>
         /// <returns>The peer, which connects in the background. An unknown channel is a <see cref="MoshpitException"/> with status 404
         /// from its enumeration and its tasks.</returns>
@@ -94,8 +95,8 @@ namespace Moshpit.Client
         /// <summary>Time for resolving the name, connecting and the TLS handshake, together. Default: 10 seconds.</summary>
         public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-        /// <summary>Time from sending a request to the head of the stream's response, or to the whole answer of a POST. Default: 30 seconds.
-        /// A server that is busy with slow peers may hold an answer back, so don't be too strict.</summary>
+        /// <summary>Time from sending a request to the head of its response, and once more for what the body of an answer says.
+        /// Default: 30 seconds. A server that is busy with slow peers may hold an answer back, so don't be too strict.</summary>
         public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
         /// <summary>Time without one byte on the stream after which the server is taken for dead. Default: 60 seconds, several of Moshpit's
@@ -137,7 +138,7 @@ namespace Moshpit.Client
             {
                 bool ours = Array.Exists(OwnHeaders, own => own.Equals(header.Key, StringComparison.OrdinalIgnoreCase));
                 if (ours || !HttpReader.IsToken(header.Key) || !IsFieldValue(header.Value))
-                    throw new ArgumentException("The header '" + header.Key + "' can't be set, or has a character that can't be sent.", nameof(Headers));
+                    throw new ArgumentException("The header '" + header.Key + "' can't be set, or has a character that can't be sent.");
                 lines.Append(header.Key).Append(": ").Append(header.Value).Append("\r\n");
             }
 
@@ -219,7 +220,8 @@ namespace Moshpit.Client
     /// <summary>What went wrong between this client and the server: refused, lost, late, or not understood.</summary>
     public sealed class MoshpitException : IOException
     {
-        internal MoshpitException(string message, Exception? inner = null, int? status = null, string? reply = null, bool outcomeUnknown = false)
+        internal MoshpitException(
+            string message, Exception? inner = null, int? status = null, string? reply = null, bool outcomeUnknown = false)
             : base(message, inner)
         {
             Status = status;
@@ -254,6 +256,7 @@ namespace Moshpit.Client
     {
         private const int MaxRedirects = 10;
         private const int MaxReplySize = 4096;
+        private const string LateAnswer = "The server did not answer within";
 
         // Many servers close an idle connection after 5 seconds (Node's default). A message written at that very moment would have an
         // unknown outcome, so a connection that was idle for nearly as long is not used again.
@@ -328,13 +331,14 @@ namespace Moshpit.Client
             if (json is null)
                 throw new ArgumentNullException(nameof(json));
             if (cid is { Length: 0 })
-                throw new ArgumentException("The cid is empty. To send to all, give null.", nameof(cid)); // rather than telling all what was for one
+                throw new ArgumentException("The cid is empty. To send to all, give null.", nameof(cid)); // an oversight must not tell all
             string data = Json.TakeOutCid(json, ref cid);
             return Enqueue(new PendingWrite(data, cid, cancellationToken));
         }
 
 #if NET8_0_OR_GREATER
-        /// <summary>As <see cref="Write(string, string, CancellationToken)"/>, with source-generated metadata: for trimmed and native AOT programs.</summary>
+        /// <summary>As <see cref="Write(string, string, CancellationToken)"/>, with source-generated metadata: for trimmed and native AOT
+        /// programs.</summary>
         public Task Write<T>(T value, JsonTypeInfo<T> typeInfo, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(JsonSerializer.Serialize(value, typeInfo), cid, cancellationToken);
 
@@ -383,8 +387,8 @@ namespace Moshpit.Client
                 var events = new List<MoshpitEvent>();
                 while (true)
                 {
-                    ReadOnlyMemory<byte> bytes = await connection.BoundedAsync("The stream was silent for", _options.SilenceTimeout, _leaving.Token,
-                        () => connection.Reader.ReadBodyAsync().AsTask());
+                    ReadOnlyMemory<byte> bytes = await connection.BoundedAsync(
+                        "The stream was silent for", _options.SilenceTimeout, _leaving.Token, () => connection.Reader.ReadBodyAsync().AsTask());
                     if (bytes.IsEmpty)
                         break;
                     try
@@ -419,7 +423,7 @@ namespace Moshpit.Client
                 HttpHead head;
                 try
                 {
-                    head = await connection.BoundedAsync("The server did not answer within", _options.ResponseTimeout, _leaving.Token, async () =>
+                    head = await connection.BoundedAsync(LateAnswer, _options.ResponseTimeout, _leaving.Token, async () =>
                     {
                         await connection.SendAsync(Request("GET", endpoint, "Accept: text/event-stream\r\n", ""));
                         return await connection.Reader.ReadHeadAsync();
@@ -428,7 +432,7 @@ namespace Moshpit.Client
                     {
                         if (!head.IsEventStream)
                             throw new MoshpitException(endpoint + " answered with something else than an event stream: Content-Type is '" +
-                                head["Content-Type"] + "', Content-Encoding '" + head["Content-Encoding"] + "'.", status: head.Status);
+                                head["Content-Type"] + "', Content-Encoding '" + head["Content-Encoding"] + "'.");
                         return connection;
                     }
 
@@ -452,14 +456,14 @@ namespace Moshpit.Client
                 return;
             if (connect.Id is null || connect.Cid is null || connect.Token is null || !Endpoint.IsChannelId(connect.Id))
                 throw new MoshpitException("The server's connect event has no usable id, cid and token.");
+            if (!_connected.TrySetResult(connect))
+                return; // the peer has ended meanwhile
             lock (_writes)
             {
                 // Beside the stream, wherever redirects have led: POST /pit/ID for a stream at /pit/ or /pit/ID.
                 _postTo = streamAt.Resolve(connect.Id);
                 StartSending();
             }
-
-            _connected.TrySetResult(connect);
         }
 
         /// <summary>The one end of the peer; the first call counts. At once: what waits is dropped and the connections are closed.</summary>
@@ -490,7 +494,8 @@ namespace Moshpit.Client
                 _leaving.Cancel();
         }
 
-        private Exception Ended() => new MoshpitException("The message was not sent: the peer has left, or its stream has ended.", _failure);
+        private Exception Ended() =>
+            new MoshpitException("The message was not sent: the peer has left, or its stream has ended.", _failure);
 
         // -- Writing
 
@@ -501,7 +506,7 @@ namespace Moshpit.Client
                 if (_hasEnded)
                     return Task.FromException(Ended());
                 if (write.Size > _options.WriteBufferSize - _writesSize)
-                    return Task.FromException(new MoshpitException("The message was not sent: " + _writesSize + " characters wait to be sent already, and " +
+                    return Task.FromException(new MoshpitException("The message was not sent: " + _writesSize + " characters wait already, and " +
                         "WriteBufferSize is " + _options.WriteBufferSize + ". Await what Write returns."));
                 _writesSize += write.Size;
                 _writes.Enqueue(write);
@@ -575,7 +580,7 @@ namespace Moshpit.Client
                     byte[] request = Request("POST", endpoint, "Content-Type: application/json\r\n", body);
                     connection = await TakeKeptOrOpenAsync(endpoint, stop.Token);
                     Task sending = Task.CompletedTask;
-                    head = await connection.BoundedAsync("The server did not answer within", _options.ResponseTimeout, stop.Token, async () =>
+                    head = await connection.BoundedAsync(LateAnswer, _options.ResponseTimeout, stop.Token, async () =>
                     {
                         // Both at once: a server may refuse a large message (413) before it has read all of it.
                         sending = connection.SendAsync(request);
@@ -595,8 +600,8 @@ namespace Moshpit.Client
                         throw new OperationCanceledException(write.CancellationToken);
                     if (connection is null)
                         throw _leaving.IsCancellationRequested ? Ended() : new MoshpitException("The message was not sent: " + e.Message, e);
-                    throw new MoshpitException("The outcome is unknown: the message was sent, wholly or in part, and not answered; it was not sent again. " +
-                        e.Message, e, outcomeUnknown: true);
+                    throw new MoshpitException("The outcome is unknown: the message was sent, wholly or in part, and not answered; " +
+                        "it was not sent again. " + e.Message, e, outcomeUnknown: true);
                 }
 
                 if (head.Status >= 200 && head.Status < 300)
@@ -632,6 +637,7 @@ namespace Moshpit.Client
             return request;
         }
 
+        // A redirect is trusted: where it leads gets the message, and the token in it.
         private static Endpoint Redirect(Endpoint endpoint, HttpHead head, int redirects)
         {
             if (redirects == MaxRedirects)
@@ -652,7 +658,7 @@ namespace Moshpit.Client
             using var text = new MemoryStream();
             try
             {
-                await connection.BoundedAsync("The server did not answer within", _options.ResponseTimeout, cancellationToken, async () =>
+                await connection.BoundedAsync(LateAnswer, _options.ResponseTimeout, cancellationToken, async () =>
                 {
                     ReadOnlyMemory<byte> bytes;
                     while (text.Length < MaxReplySize && !(bytes = await connection.Reader.ReadBodyAsync()).IsEmpty)
@@ -767,7 +773,8 @@ namespace Moshpit.Client
         // A small event costs its objects as well.
         private static int SizeOf(MoshpitEvent e) => e.Name.Length + e.Data.Length + 64;
 
-        private static TaskCompletionSource<bool> NewSignal() => new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        private static TaskCompletionSource<bool> NewSignal() =>
+            new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
 
         private static void Wake(ref TaskCompletionSource<bool>? signal)
         {
@@ -779,7 +786,8 @@ namespace Moshpit.Client
     /// <summary>A message that waits to be sent. It is either begun or taken back, never both.</summary>
     internal sealed class PendingWrite
     {
-        private readonly TaskCompletionSource<bool> _done = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<bool> _done =
+            new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         private CancellationTokenRegistration _onCanceled;
         private int _isDecided;
 
@@ -985,8 +993,8 @@ namespace Moshpit.Client
             string.Equals((this["Content-Type"] ?? "").Split(';')[0].Trim(), "text/event-stream", StringComparison.OrdinalIgnoreCase) &&
             string.Equals(this["Content-Encoding"] ?? "identity", "identity", StringComparison.OrdinalIgnoreCase);
 
-        public bool AllowsReuse =>
-            MinorVersion >= 1 && !Array.Exists((this["Connection"] ?? "").Split(','), o => o.Trim().Equals("close", StringComparison.OrdinalIgnoreCase));
+        public bool AllowsReuse => MinorVersion >= 1 &&
+            !Array.Exists((this["Connection"] ?? "").Split(','), o => o.Trim().Equals("close", StringComparison.OrdinalIgnoreCase));
 
         /// <summary>The field's value; of a repeated one, all values with commas between them (RFC 9110, 5.3); null if there is none.</summary>
         public string? this[string name]
@@ -1237,7 +1245,8 @@ namespace Moshpit.Client
         public string Target => _url.PathAndQuery;
 
         /// <summary>The value of the Host header: an IPv6 address in brackets, the scheme's own port left out.</summary>
-        public string HostHeader => (_url.HostNameType == UriHostNameType.IPv6 ? _url.Host : _url.IdnHost) + (_url.IsDefaultPort ? "" : ":" + _url.Port);
+        public string HostHeader =>
+            (_url.HostNameType == UriHostNameType.IPv6 ? _url.Host : _url.IdnHost) + (_url.IsDefaultPort ? "" : ":" + _url.Port);
 
         public static bool IsChannelId(string id)
         {
@@ -1265,7 +1274,8 @@ namespace Moshpit.Client
                 parsed.UserInfo.Length > 0 || parsed.Query.Length > 0 || parsed.Fragment.Length > 0)
                 throw new ArgumentException("Not the URL of a server: '" + url + "'. It looks like http://host:port, https://host or " +
                     "http://unix:/path/to.sock, without user, query and fragment.", nameof(url));
-            return new Endpoint(parsed.AbsolutePath.EndsWith("/", StringComparison.Ordinal) ? parsed : new Uri(parsed.AbsoluteUri + "/"), socketPath);
+            bool hasSlash = parsed.AbsolutePath.EndsWith("/", StringComparison.Ordinal);
+            return new Endpoint(hasSlash ? parsed : new Uri(parsed.AbsoluteUri + "/"), socketPath);
         }
 
         public Endpoint Resolve(string id) => new Endpoint(new Uri(_url, id), SocketPath);
@@ -1306,7 +1316,7 @@ namespace Moshpit.Client
 
         public HttpReader Reader { get; }
 
-        /// <summary>How long ago something was last done; negative or too large after the clock was set, which costs a new connection at most.</summary>
+        /// <summary>How long ago something was last done; wrong after the clock was set, which costs a new connection at most.</summary>
         public TimeSpan Idle => (DateTime.UtcNow - _lastUse).Duration();
 
         /// <summary>
@@ -1396,7 +1406,9 @@ namespace Moshpit.Client
             if (endpoint.SocketPath != null)
                 return await ConnectAsync(new UnixDomainSocketEndPoint(endpoint.SocketPath), ProtocolType.Unspecified, step);
             // One address after the other, within the one time limit: a first address that swallows packets can use it up.
-            IPAddress[] addresses = IPAddress.TryParse(endpoint.Host, out IPAddress? literal) ? new[] { literal } : await Dns.GetHostAddressesAsync(endpoint.Host);
+            IPAddress[] addresses = IPAddress.TryParse(endpoint.Host, out IPAddress? literal)
+                ? new[] { literal }
+                : await Dns.GetHostAddressesAsync(endpoint.Host);
             for (int i = 0; ; i++)
             {
                 if (addresses.Length == 0)
@@ -1503,7 +1515,7 @@ namespace Moshpit.Client
             }
             catch (Exception e) when (e is FormatException || e is EncoderFallbackException)
             {
-                throw new ArgumentException("Not one JSON value: " + e.Message + " (A text to be sent must be a JSON string, with its quotes.)", nameof(json), e);
+                throw new ArgumentException("Not one JSON value: " + e.Message + " A text goes as a JSON string, with its quotes.", nameof(json), e);
             }
 
             if (!members.Exists(m => m.Name == "_cid"))
