@@ -99,8 +99,8 @@ namespace Moshpit.Client
         /// Default: 30 seconds. A server that is busy with slow peers may hold an answer back, so don't be too strict.</summary>
         public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-        /// <summary>Time without one byte on the stream after which the server is taken for dead. Default: 60 seconds, several of Moshpit's
-        /// heartbeats. The original Node server sends none: set <see cref="Timeout.InfiniteTimeSpan"/> for it.</summary>
+        /// <summary>Time without one byte on the stream after which the server is taken for dead. Default: 60 seconds, more than two of
+        /// Moshpit's heartbeats. The original Node server sends none: set <see cref="Timeout.InfiniteTimeSpan"/> for it.</summary>
         public TimeSpan SilenceTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
         /// <summary>The most bytes of one event (its data, name and the line being read). Default: 1 MiB. A larger one ends the peer.</summary>

@@ -1,0 +1,54 @@
+namespace Moshpit.Tests.Client;
+
+public class EventQueueTests
+{
+    [Test]
+    public async Task Who_adds_beyond_the_capacity_waits_until_enough_is_taken()
+    {
+        var queue = new EventQueue(200);
+        Assert.That(queue.AddAsync([Event(1), Event(2)]).IsCompleted, Is.True);
+        Task full = queue.AddAsync([Event(3), Event(4)]);
+        Assert.That(full.IsCompleted, Is.False);
+        await queue.TakeAsync(default);
+        Assert.That(full.IsCompleted, Is.False);
+        await queue.TakeAsync(default);
+        await full.Soon();
+        Assert.That((await queue.TakeAsync(default))!.Data, Has.Length.EqualTo(3));
+    }
+
+    [Test]
+    public async Task The_end_and_a_discard_let_go_who_waits()
+    {
+        var ended = new EventQueue(1);
+        Task full = ended.AddAsync([Event(1)]);
+        ended.End(null, drop: true);
+        await full.Soon();
+        Assert.That(await ended.TakeAsync(default), Is.Null);
+
+        var discarded = new EventQueue(1);
+        full = discarded.AddAsync([Event(1)]);
+        discarded.Discard();
+        await full.Soon();
+        Assert.That(discarded.AddAsync([Event(1)]).IsCompleted, Is.True);
+    }
+
+    [Test]
+    public async Task A_failure_comes_after_what_came_before_it_unless_that_is_dropped()
+    {
+        var failure = new IOException("lost");
+        var queue = new EventQueue(1000);
+        await queue.AddAsync([Event(1)]);
+        queue.End(failure, drop: false);
+        queue.End(null, drop: false);
+        Assert.That(await queue.TakeAsync(default), Is.Not.Null);
+        Assert.That(await Assert.ThrowsAsync<IOException>(() => queue.TakeAsync(default).AsTask()), Is.SameAs(failure));
+
+        var dropped = new EventQueue(1000);
+        await dropped.AddAsync([Event(1)]);
+        dropped.End(failure, drop: true);
+        Assert.That(await Assert.ThrowsAsync<IOException>(() => dropped.TakeAsync(default).AsTask()), Is.SameAs(failure));
+    }
+
+    // 70 characters and as many as its number says: the queue counts 64 for the objects.
+    private static MoshpitEvent Event(int length) => new("signal", new string('x', length), "");
+}
