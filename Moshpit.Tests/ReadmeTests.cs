@@ -1,0 +1,92 @@
+using System.Reflection;
+using System.Runtime.Loader;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests;
+
+/// <summary>The README's programs are compiled and run, so that they can't rot.</summary>
+[NonParallelizable]
+public sealed class ReadmeTests
+{
+    [Test]
+    public async Task The_client_example_prints_what_it_says()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        string output = await RunAsync(Example("using Moshpit.Client;"), $"http://127.0.0.1:{server.Port}");
+        Assert.That(output.Trim(), Is.EqualTo("{\"ball\":\"pong\"}"));
+        await server.WhenIdleAsync();
+    }
+
+    [Test]
+    public async Task The_embedding_example_listens() =>
+        Assert.That((await RunAsync(Example("using Moshpit.Server;"))).Trim(), Does.Match("^listening on [0-9]+$"));
+
+    [Test]
+    public void The_options_are_those_that_help_shows()
+    {
+        string readme = File.ReadAllText(RepositoryFile("README.md"));
+        using var help = new StringWriter();
+        new Server.CommandLine().Build(_ => Task.FromResult(0)).Parse("--help").Invoke(new() { Output = help });
+        string[] options = [.. help.ToString().Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith('-'))];
+        Assert.That(options, Has.Length.GreaterThan(5));
+        foreach (string option in options)
+            Assert.That(readme, Does.Contain(option.Split("  ")[0].Replace("-?, ", "")), option);
+    }
+
+    private static string RepositoryFile(string name)
+    {
+        DirectoryInfo? folder = new(AppContext.BaseDirectory);
+        while (!File.Exists(Path.Combine(folder.FullName, "moshpit.sln")))
+            folder = folder.Parent ?? throw new FileNotFoundException($"{name} is in no folder above the tests.");
+        return Path.Combine(folder.FullName, name);
+    }
+
+    /// <summary>The README's C# block that begins with <paramref name="firstLine"/>.</summary>
+    private static string Example(string firstLine)
+    {
+        string readme = File.ReadAllText(RepositoryFile("README.md"));
+        int start = readme.IndexOf($"```csharp\n{firstLine}", StringComparison.Ordinal) + "```csharp\n".Length;
+        return readme[start..readme.IndexOf("```", start, StringComparison.Ordinal)];
+    }
+
+    /// <summary>Compiles a program as <c>dotnet new console</c> would, runs it in this process, and returns what it printed.</summary>
+    private static async Task<string> RunAsync(string source, params string[] args)
+    {
+        const string ImplicitUsings = """
+            global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq;
+            global using System.Net.Http; global using System.Threading; global using System.Threading.Tasks;
+            """;
+        string[] assemblies = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator);
+        CSharpCompilation program = CSharpCompilation.Create(
+            "Example",
+            [CSharpSyntaxTree.ParseText(source), CSharpSyntaxTree.ParseText(ImplicitUsings)],
+            assemblies.Select(path => MetadataReference.CreateFromFile(path)),
+            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
+        using var image = new MemoryStream();
+        Assert.That(program.Emit(image).Diagnostics.Where(d => d.Severity >= DiagnosticSeverity.Warning), Is.Empty);
+
+        MethodInfo main = new AssemblyLoadContext("example", isCollectible: true).LoadFromStream(Rewound(image)).EntryPoint!;
+        TextWriter console = Console.Out;
+        using var output = new StringWriter();
+        Console.SetOut(output);
+        try
+        {
+            // The entry point waits for its task, on a thread of its own here.
+            await Task.Run(() => main.Invoke(null, [args])).WaitAsync(RawConnection.Patience);
+        }
+        finally
+        {
+            Console.SetOut(console);
+        }
+
+        return output.ToString();
+    }
+
+    private static MemoryStream Rewound(MemoryStream stream)
+    {
+        stream.Position = 0;
+        return stream;
+    }
+}
