@@ -57,6 +57,22 @@ internal sealed class CommandLine
         HelpName = "GROUP",
     };
 
+    private readonly Option<string[]> _proxy = new("--proxy")
+    {
+        Description = "believe X-Forwarded-For from this address, network (10.0.0.0/8) or unix; may be repeated",
+        HelpName = "ADDRESS",
+    };
+
+    private readonly Option<int> _maxConnections = Maximum("--max-connections", "connections at once", 100_000);
+
+    private readonly Option<int> _maxChannels = Maximum("--max-channels", "channels at once", 100_000);
+
+    private readonly Option<int> _maxPeers = Maximum("--max-peers", "peers in a channel", 100_000);
+
+    private readonly Option<int> _maxRequests = Maximum("--max-requests", "requests a second from one address", 1_000);
+
+    private readonly Option<int> _maxStreams = Maximum("--max-streams", "streams at once from one address", 1_000);
+
     private readonly Option<LogLevel> _log = new("--log")
     {
         Description = "write logs of this level and above to standard error: debug, information, warning, error or none",
@@ -65,12 +81,18 @@ internal sealed class CommandLine
         CustomParser = ReadLogLevel,
     };
 
+    private readonly Option<bool> _json = new("--json")
+    {
+        Description = "write each log as a line of JSON",
+    };
+
     /// <summary>The command, which calls <paramref name="run"/> with what was asked for and ends with its exit status.</summary>
     public RootCommand Build(Func<Arguments, Task<int>> run)
     {
         var root = new RootCommand("Lets programs exchange messages over plain HTTP: an event stream for each, and POST to send.")
         {
-            _port, _host, _socket, _limit, _heartbeat, _uid, _gid, _log,
+            _port, _host, _socket, _limit, _heartbeat, _uid, _gid, _log, _json,
+            _proxy, _maxConnections, _maxChannels, _maxPeers, _maxRequests, _maxStreams,
         };
         foreach (Option option in root.Options)
         {
@@ -95,9 +117,24 @@ internal sealed class CommandLine
             SocketPath = socket,
             BodyLimit = parsed.GetValue(_limit),
             Heartbeat = TimeSpan.FromSeconds(parsed.GetValue(_heartbeat)),
+            MaxConnections = parsed.GetValue(_maxConnections),
+            MaxChannels = parsed.GetValue(_maxChannels),
+            MaxPeersPerChannel = parsed.GetValue(_maxPeers),
+            RequestsPerSecondPerAddress = parsed.GetValue(_maxRequests),
+            MaxStreamsPerAddress = parsed.GetValue(_maxStreams),
         };
-        return new Arguments(options, parsed.GetValue(_uid), parsed.GetValue(_gid), parsed.GetValue(_log));
+        foreach (string proxy in parsed.GetValue(_proxy) ?? [])
+            options.Proxies.Add(proxy);
+        return new Arguments(options, parsed.GetValue(_uid), parsed.GetValue(_gid), parsed.GetValue(_log), parsed.GetValue(_json));
     }
+
+    private static Option<int> Maximum(string name, string what, int value) => new(name)
+    {
+        Description = $"most {what}",
+        HelpName = "N",
+        DefaultValueFactory = _ => value,
+        CustomParser = result => (int)ReadNumber(result, "a whole number", 1, int.MaxValue),
+    };
 
     private static double ReadNumber(ArgumentResult result, string kind, double least, double most)
     {
@@ -121,5 +158,5 @@ internal sealed class CommandLine
     private static string Name(ArgumentResult result) => ((OptionResult)result.Parent!).Option.Name;
 
     /// <summary>What was asked for.</summary>
-    internal sealed record Arguments(MoshpitServerOptions Options, string? User, string? Group, LogLevel LogLevel);
+    internal sealed record Arguments(MoshpitServerOptions Options, string? User, string? Group, LogLevel LogLevel, bool Json);
 }

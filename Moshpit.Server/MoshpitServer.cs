@@ -82,7 +82,10 @@ public sealed class MoshpitServer : IAsyncDisposable
     {
         State.Clock.Start();
         foreach (Listener listener in _listeners)
+        {
+            ApiLog.Listening(State.Logger, listener.EndPoint);
             listener.Start();
+        }
     }
 
     private static async Task<IPAddress[]> FindAddressesAsync(string? host, CancellationToken cancellationToken)

@@ -10,9 +10,10 @@ return parsed.Errors.Count > 0 ? Fail(2, $"{parsed.Errors[0].Message} Try moshpi
 
 static async Task<int> RunAsync(CommandLine.Arguments arguments)
 {
-    using ILoggerFactory loggers = LoggerFactory.Create(logging => logging
+    using ILoggerFactory loggers = LoggerFactory.Create(logging => _ = (arguments.Json
+            ? logging.AddJsonConsole(console => console.UseUtcTimestamp = true)
+            : logging.AddSimpleConsole(console => console.SingleLine = true))
         .SetMinimumLevel(arguments.LogLevel)
-        .AddSimpleConsole(console => console.SingleLine = true)
         .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
     arguments.Options.LoggerFactory = loggers;
 

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Transport;
 
@@ -14,6 +15,15 @@ internal static partial class ApiLog
 
     [LoggerMessage(202, LogLevel.Debug, "A request was refused: {Status} {Name}.")]
     public static partial void Refused(ILogger logger, int status, string name);
+
+    [LoggerMessage(204, LogLevel.Information, "Listening on {EndPoint}.")]
+    public static partial void Listening(ILogger logger, EndPoint endPoint);
+
+    [LoggerMessage(205, LogLevel.Information, "Stopping, with {Streams} streams in {Channels} channels.")]
+    public static partial void Stopping(ILogger logger, int streams, int channels);
+
+    [LoggerMessage(206, LogLevel.Information, "Stopped. {Count} streams had ended for {Reason}.")]
+    public static partial void EndedFor(ILogger logger, long count, DisconnectReason reason);
 
     [LoggerMessage(203, LogLevel.Error, "A connection failed because of an error of ours; the others are not affected.")]
     public static partial void Failed(ILogger logger, Exception exception);

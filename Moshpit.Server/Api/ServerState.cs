@@ -113,6 +113,7 @@ internal sealed class ServerState : IDisposable
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         Stopping = true;
+        ApiLog.Stopping(Logger, Streams.Streams.Count, Channels.Count);
         foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
             connection?.OnStopping();
         try
@@ -133,6 +134,11 @@ internal sealed class ServerState : IDisposable
             stream?.Abort(DisconnectReason.ServerStopped);
         OnConnectionEnded();
         await _drained.Task.ConfigureAwait(false);
+        foreach (DisconnectReason reason in Enum.GetValues<DisconnectReason>())
+        {
+            if (Streams.EndedFor(reason) is > 0 and long count)
+                ApiLog.EndedFor(Logger, count, reason);
+        }
     }
 
     /// <summary><paramref name="rejection"/>, with the limits in force in its sentence.</summary>

@@ -242,7 +242,7 @@ internal sealed class StreamConnection : FrameSink
     {
         _watch.Dispose();
         _transport.Streams.Remove(_slot, this);
-        _transport.Ended(this, _reason);
+        _transport.OnEnded(this, _reason);
     }
 
     /// <summary>The pending zero-byte receive. Its callbacks are those of the socket engine: no task, no state machine, no exception.</summary>

@@ -5,6 +5,8 @@ namespace Moshpit.Server.Transport;
 /// <summary>What all event streams of a server share: limits, the heartbeat, and the set of those that are open.</summary>
 internal sealed class StreamTransport
 {
+    private readonly long[] _ended = new long[Enum.GetValues<DisconnectReason>().Length];
+
     public required ServerClock Clock { get; init; }
 
     /// <summary>Sent to who heard nothing for <see cref="HeartbeatInterval"/>; held by the server as long as it runs.</summary>
@@ -28,10 +30,19 @@ internal sealed class StreamTransport
     /// <summary>Called once for each stream that was started, on any thread, when its socket is closed.</summary>
     public required Action<StreamConnection, DisconnectReason> Ended { get; init; }
 
+    public SlotTable<StreamConnection> Streams { get; } = new();
+
     /// <summary>Nothing can be due for a stream that made progress more recently than this.</summary>
     public long ShortestPatience => Math.Min(HeartbeatInterval, Math.Min(StallTimeout, LingerTimeout));
 
-    public SlotTable<StreamConnection> Streams { get; } = new();
+    /// <summary>How many streams have ended for <paramref name="reason"/>.</summary>
+    public long EndedFor(DisconnectReason reason) => Volatile.Read(ref _ended[(int)reason]);
+
+    public void OnEnded(StreamConnection stream, DisconnectReason reason)
+    {
+        Interlocked.Increment(ref _ended[(int)reason]);
+        Ended(stream, reason);
+    }
 
     public void OnTick()
     {
