@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using Moshpit.Server.Channels;
 using Moshpit.Server.Http;
 using Moshpit.Server.Transport;
 
@@ -110,7 +111,10 @@ internal sealed class HttpConnection
             ParseOutcome outcome;
             while ((outcome = ParseHead()) == ParseOutcome.NeedMore)
             {
-                Received received = await _connection.ReceiveAsync().ConfigureAwait(false);
+                ValueTask<Received> receiving = _connection.ReceiveAsync();
+                if (!receiving.IsCompleted)
+                    turn = 1;
+                Received received = await receiving.ConfigureAwait(false);
                 if (received != Received.Bytes)
                     return await EndEarlyAsync(received, Rejections.HeadersTimeout).ConfigureAwait(false);
             }
@@ -162,7 +166,9 @@ internal sealed class HttpConnection
         if (request.Method == HttpMethod.Post)
         {
             // What the head alone decides is refused before a body is invited.
-            return ServePostAsync(rejection ?? Routes.CheckPost(_server, request));
+            Channel? channel = null;
+            rejection ??= Routes.CheckPost(_server, request, out channel);
+            return ServePostAsync(rejection, channel);
         }
 
         if (rejection is null && Routes.TryAnswer(_server, _connection, request, usage, out rejection))
@@ -173,7 +179,7 @@ internal sealed class HttpConnection
     }
 
     /// <summary>Reads the body and has it delivered, or refused. Null: the connection goes on.</summary>
-    private async ValueTask<Ending?> ServePostAsync(Rejection? rejection)
+    private async ValueTask<Ending?> ServePostAsync(Rejection? rejection, Channel? channel)
     {
         HttpRequest request = _state.Request;
         if (request.Body == BodyKind.Length && request.ContentLength > _server.Options.BodyLimit)
@@ -186,7 +192,7 @@ internal sealed class HttpConnection
         bool invited = !request.ExpectsContinue;
         Post post;
         ParseOutcome outcome;
-        while ((outcome = ReadPost(ref rejection, out post)) == ParseOutcome.NeedMore)
+        while ((outcome = ReadPost(ref rejection, channel, out post)) == ParseOutcome.NeedMore)
         {
             if (!invited)
             {
@@ -211,7 +217,7 @@ internal sealed class HttpConnection
     }
 
     /// <summary>Reads what is there of the body; when that is all of it, understands it, unless the request is refused anyway.</summary>
-    private ParseOutcome ReadPost(ref Rejection? rejection, out Post post)
+    private ParseOutcome ReadPost(ref Rejection? rejection, Channel? channel, out Post post)
     {
         post = default;
         bool some = _connection.Input.TryRead(out ReadResult result);
@@ -220,7 +226,7 @@ internal sealed class HttpConnection
         var reader = new SequenceReader<byte>(result.Buffer);
         ParseOutcome outcome = _state.Body.Read(ref reader, out ReadOnlySpan<byte> body, out Rejection? malformed);
         if (outcome == ParseOutcome.Done)
-            rejection ??= Routes.ReadPost(_server, _state.Request, body, out post);
+            rejection ??= Routes.ReadPost(_server, _state.Request, channel!, body, out post);
         else if (outcome == ParseOutcome.Rejected)
             rejection = malformed == Rejections.BodyTooLarge ? rejection ?? malformed : malformed;
         if (some)

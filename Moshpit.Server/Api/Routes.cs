@@ -46,12 +46,14 @@ internal static class Routes
         }
     }
 
-    /// <summary>What is wrong with a POST by its head alone, except its length; null: nothing.</summary>
-    public static Rejection? CheckPost(ServerState server, HttpRequest request)
+    /// <summary>What is wrong with a POST by its head alone, except its length; null: nothing, and <paramref name="channel"/> is what it is for.</summary>
+    public static Rejection? CheckPost(ServerState server, HttpRequest request, out Channel? channel)
     {
+        channel = null;
         if (request.Target != TargetKind.Channel)
             return Rejections.UnknownTarget;
-        if (FindChannel(server, request) is null)
+        channel = FindChannel(server, request);
+        if (channel is null)
             return Rejections.UnknownChannel;
         if (request.ContentType is not (ContentType.Json or ContentType.Form))
             return Rejections.UnsupportedMediaType;
@@ -59,10 +61,10 @@ internal static class Routes
     }
 
     /// <summary>Understands the body of a POST that <see cref="CheckPost"/> let through. Null: <paramref name="post"/> is to be delivered.</summary>
-    public static Rejection? ReadPost(ServerState server, HttpRequest request, ReadOnlySpan<byte> body, out Post post)
+    public static Rejection? ReadPost(ServerState server, HttpRequest request, Channel channel, ReadOnlySpan<byte> body, out Post post)
     {
         post = default;
-        if (FindChannel(server, request) is not { } channel)
+        if (channel.IsClosed)
             return Rejections.UnknownChannel;
         SharedFrame frame = server.Frames.Rent(body.Length + SignalOverhead);
         EventWriter.BeginSignal(frame);

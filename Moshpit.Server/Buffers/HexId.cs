@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Buffers.Binary;
+
 namespace Moshpit.Server.Buffers;
 
 /// <summary>The wire form of an <c>id</c>, <c>cid</c> or <c>token</c>: 128 bits as 32 lower-case hex digits.</summary>
@@ -10,42 +13,24 @@ internal static class HexId
     public static bool TryParse(ReadOnlySpan<byte> text, out UInt128 id)
     {
         id = default;
-        if (text.Length != Length || !TryParseHalf(text[..16], out ulong upper) || !TryParseHalf(text[16..], out ulong lower))
+        Span<byte> bytes = stackalloc byte[Length / 2];
+
+        // The library takes upper case too, which would give one id several names.
+        if (text.Length != Length || text.ContainsAnyInRange((byte)'A', (byte)'F')
+            || Convert.FromHexString(text, bytes, out _, out _) != OperationStatus.Done)
+        {
             return false;
-        id = new UInt128(upper, lower);
+        }
+
+        id = BinaryPrimitives.ReadUInt128BigEndian(bytes);
         return true;
     }
 
     /// <summary>Writes the 32 digits of <paramref name="id"/> to the start of <paramref name="destination"/>.</summary>
     public static void Format(UInt128 id, Span<byte> destination)
     {
-        FormatHalf((ulong)(id >> 64), destination[..16]);
-        FormatHalf((ulong)id, destination[16..Length]);
-    }
-
-    private static bool TryParseHalf(ReadOnlySpan<byte> digits, out ulong value)
-    {
-        value = 0;
-        foreach (byte digit in digits)
-        {
-            uint nibble = (uint)digit - '0';
-            if (nibble > 9)
-            {
-                nibble = (uint)digit - 'a';
-                if (nibble > 5)
-                    return false;
-                nibble += 10;
-            }
-
-            value = value << 4 | nibble;
-        }
-
-        return true;
-    }
-
-    private static void FormatHalf(ulong value, Span<byte> destination)
-    {
-        for (int i = 0; i < 16; i++, value <<= 4)
-            destination[i] = "0123456789abcdef"u8[(int)(value >> 60)];
+        Span<byte> bytes = stackalloc byte[Length / 2];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, id);
+        Convert.TryToHexStringLower(bytes, destination, out _);
     }
 }

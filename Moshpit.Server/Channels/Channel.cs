@@ -24,8 +24,8 @@ internal sealed class Channel
 
     private readonly ChannelRegistry _registry;
     private readonly Lock _gate = new();
-    private readonly Dictionary<UInt128, Peer> _byCid = [];
-    private readonly Dictionary<UInt128, Peer> _byToken = new(TokenComparer.Instance);
+    private readonly Dictionary<IdKey, Peer> _byCid = [];
+    private readonly Dictionary<IdKey, Peer> _byToken = [];
     private Peer? _owner;
     private FanOut[] _fanOuts;
     private bool _closed;
@@ -39,6 +39,9 @@ internal sealed class Channel
     }
 
     public UInt128 Id { get; }
+
+    /// <summary>Takes no more peers and messages.</summary>
+    public bool IsClosed => Volatile.Read(ref _closed);
 
     /// <summary>
     /// Lets <paramref name="peer"/> in; the first one is the owner. <paramref name="opening"/>, with its <c>connect</c> event, is the first thing that it gets; the owner
@@ -56,8 +59,8 @@ internal sealed class Channel
                 if (_byCid.Count >= _registry.MaxPeersPerChannel)
                     return JoinOutcome.Full;
                 _owner ??= peer;
-                _byCid.Add(peer.Cid, peer);
-                _byToken.Add(peer.Token, peer);
+                _byCid.Add(new IdKey(peer.Cid), peer);
+                _byToken.Add(new IdKey(peer.Token), peer);
                 ChooseFanOut().Add(peer);
             }
 
@@ -74,8 +77,8 @@ internal sealed class Channel
     {
         lock (_gate)
         {
-            _byCid.Remove(peer.Cid);
-            _byToken.Remove(peer.Token);
+            _byCid.Remove(new IdKey(peer.Cid));
+            _byToken.Remove(new IdKey(peer.Token));
         }
 
         peer.FanOut?.Remove(peer);
@@ -104,14 +107,14 @@ internal sealed class Channel
     public Peer? FindByToken(UInt128 token)
     {
         lock (_gate)
-            return _byToken.GetValueOrDefault(token);
+            return _byToken.GetValueOrDefault(new IdKey(token));
     }
 
     /// <summary>The peer named <paramref name="cid"/>, or null.</summary>
     public Peer? FindByCid(UInt128 cid)
     {
         lock (_gate)
-            return _byCid.GetValueOrDefault(cid);
+            return _byCid.GetValueOrDefault(new IdKey(cid));
     }
 
     /// <summary>

@@ -6,7 +6,7 @@ namespace Moshpit.Server.Channels;
 /// <summary>The open channels by id.</summary>
 internal sealed class ChannelRegistry
 {
-    private readonly ConcurrentDictionary<UInt128, Channel> _channels = new(TokenComparer.Instance);
+    private readonly ConcurrentDictionary<IdKey, Channel> _channels = new();
 
     private int _count;
 
@@ -35,12 +35,12 @@ internal sealed class ChannelRegistry
         }
 
         var channel = new Channel(id, this);
-        if (!_channels.TryAdd(id, channel))
+        if (!_channels.TryAdd(new IdKey(id), channel))
             throw new InvalidOperationException("128 random bits came twice; the random number generator is broken.");
         return channel;
     }
 
-    public Channel? Find(UInt128 id) => _channels.GetValueOrDefault(id);
+    public Channel? Find(UInt128 id) => _channels.GetValueOrDefault(new IdKey(id));
 
     /// <summary>Closes every channel to newcomers and messages; its streams are the caller's to end.</summary>
     public void CloseAll()
@@ -51,7 +51,7 @@ internal sealed class ChannelRegistry
 
     internal void Remove(Channel channel)
     {
-        if (_channels.TryRemove(channel.Id, out _))
+        if (_channels.TryRemove(new IdKey(channel.Id), out _))
             Interlocked.Decrement(ref _count);
     }
 }
