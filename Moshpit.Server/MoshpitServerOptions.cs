@@ -11,6 +11,9 @@ public sealed class MoshpitServerOptions
     /// <summary>Stands for the Unix socket in <see cref="Proxies"/>.</summary>
     internal const string UnixProxy = "unix";
 
+    /// <summary>The longest timeout: timers take little more.</summary>
+    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(24);
+
     /// <summary>What fits into <c>sockaddr_un</c> on every system, with its terminating NUL.</summary>
     private const int LongestSocketPath = 103;
 
@@ -163,10 +166,10 @@ public sealed class MoshpitServerOptions
         RequirePositive(LingerTimeout, nameof(LingerTimeout));
         RequirePositive(StallTimeout, nameof(StallTimeout));
         RequirePositive(ShutdownTimeout, nameof(ShutdownTimeout));
-        if (DrainTime < TimeSpan.Zero)
+        if (DrainTime < TimeSpan.Zero || DrainTime > LongestTimeout)
             throw new ArgumentException($"{nameof(DrainTime)} is {DrainTime}; it must be a time, or zero for none.");
-        if (Heartbeat < TimeSpan.Zero)
-            throw new ArgumentException($"Heartbeat is {Heartbeat}; it must be a time, or zero for none.");
+        if (Heartbeat < TimeSpan.Zero || Heartbeat > LongestTimeout)
+            throw new ArgumentException($"Heartbeat is {Heartbeat}; it must be a time of at most {LongestTimeout.Days} days, or zero for none.");
     }
 
     /// <summary><see cref="Proxies"/> without <c>unix</c>.</summary>
@@ -195,7 +198,7 @@ public sealed class MoshpitServerOptions
 
     private static void RequirePositive(TimeSpan value, string option)
     {
-        if (value <= TimeSpan.Zero)
-            throw new ArgumentException($"{option} is {value}; it must be greater than zero.");
+        if (value <= TimeSpan.Zero || value > LongestTimeout)
+            throw new ArgumentException($"{option} is {value}; it must be greater than zero and at most {LongestTimeout.Days} days.");
     }
 }

@@ -113,7 +113,15 @@ internal sealed class HttpConnection
             {
                 ValueTask<Received> receiving = _connection.ReceiveAsync();
                 if (!receiving.IsCompleted)
+                {
                     turn = 1;
+
+                    // A stop that began before this wait did could not end it.
+                    Interlocked.MemoryBarrier();
+                    if (_server.Stopping)
+                        OnStopping();
+                }
+
                 Received received = await receiving.ConfigureAwait(false);
                 if (received != Received.Bytes)
                     return await EndEarlyAsync(received, Rejections.HeadersTimeout).ConfigureAwait(false);
@@ -131,9 +139,7 @@ internal sealed class HttpConnection
             if (ending is not null)
                 return ending.Value;
 
-            // A body that nobody asked for is not read: whatever follows can't be trusted to be a request.
-            bool keep = request.KeepAlive && !_server.Stopping && (request.Body == BodyKind.None || request.Method == HttpMethod.Post);
-            if (!keep)
+            if (!request.KeepAlive)
             {
                 await _connection.FlushAsync().ConfigureAwait(false);
                 return Ending.Linger;
@@ -162,6 +168,8 @@ internal sealed class HttpConnection
     /// <summary>Answers one request, whose head is complete. Null: the connection may go on.</summary>
     private ValueTask<Ending?> ServeRequestAsync(HttpRequest request, AddressUsage? usage)
     {
+        // A body that nobody asked for is not read: what follows can't be trusted to be a request.
+        request.KeepAlive &= !_server.Stopping && (request.Body == BodyKind.None || request.Method == HttpMethod.Post);
         Rejection? rejection = usage is null || usage.TryRequest(_server.Clock.Now) ? null : Rejections.TooManyRequests;
         if (request.Method == HttpMethod.Post)
         {
@@ -174,7 +182,7 @@ internal sealed class HttpConnection
         if (rejection is null && Routes.TryAnswer(_server, _connection, request, usage, out rejection))
             return new(Ending.Stream);
         if (rejection is not null)
-            WriteRejection(rejection, close: request.Body != BodyKind.None || _server.Stopping);
+            WriteRejection(rejection, close: false);
         return default;
     }
 
@@ -209,6 +217,7 @@ internal sealed class HttpConnection
             return await RefuseAsync(rejection!).ConfigureAwait(false);
         if (rejection is null && !await post.DeliverAsync().ConfigureAwait(false))
             rejection = Rejections.UnknownChannel;
+        request.KeepAlive &= !_server.Stopping;
         if (rejection is null)
             ResponseWriter.WriteOk(_connection.Output, request);
         else
@@ -237,9 +246,14 @@ internal sealed class HttpConnection
     /// <summary>No more bytes: nothing is left to say to who is idle or gone, a sentence to who is in the middle of a request.</summary>
     private ValueTask<Ending> EndEarlyAsync(Received received, Rejection timeout)
     {
-        if (received == Received.Failed || !_state.Parser.HasStarted)
+        if (received == Received.Failed)
             return new(Ending.Close);
-        return RefuseAsync(received == Received.End ? Rejections.IncompleteRequest : timeout);
+        if (_state.Parser.HasStarted)
+            return RefuseAsync(received == Received.End ? Rejections.IncompleteRequest : timeout);
+
+        // Closed with its receive still pending, the socket would send a reset; a FIN says the same in peace.
+        _connection.Socket.Shutdown(SocketShutdown.Send);
+        return new(Ending.Close);
     }
 
     /// <summary>Says why, as the last response of the connection.</summary>

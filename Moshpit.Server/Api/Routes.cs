@@ -172,6 +172,10 @@ internal static class Routes
         connection.Output.ResetWrittenCount();
         ApiLog.StreamOpened(server.Logger, channel.Id, peer.Cid);
         stream.Start();
+
+        // One that came about while the server began to stop may have been missed when the streams were ended.
+        if (server.Stopping)
+            stream.Abort(DisconnectReason.ServerStopped);
         return null;
     }
 }

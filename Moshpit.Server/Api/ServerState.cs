@@ -20,6 +20,7 @@ internal sealed class ServerState : IDisposable
     private readonly TaskCompletionSource _requestsDrained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
+    private volatile bool _stopping;
     private readonly Rejection _bodyTooLarge;
     private readonly Rejection _targetTooLong;
     private readonly Rejection _headerSectionTooLarge;
@@ -104,7 +105,7 @@ internal sealed class ServerState : IDisposable
     public int ConnectionCount => Connections.Count + Streams.Streams.Count;
 
     /// <summary>The server takes no new work; what is under way is finished.</summary>
-    public bool Stopping { get; private set; }
+    public bool Stopping => _stopping;
 
     /// <summary>
     /// Finishes the requests under way, then ends the streams, spread over <see cref="MoshpitServerOptions.DrainTime"/>, so that their clients
@@ -112,7 +113,8 @@ internal sealed class ServerState : IDisposable
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
-        Stopping = true;
+        _stopping = true;
+        Interlocked.MemoryBarrier();
         ApiLog.Stopping(Logger, Streams.Streams.Count, Channels.Count);
         foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
             connection?.OnStopping();

@@ -43,7 +43,10 @@ internal sealed class Listener : IAsyncDisposable
     public static Listener Bind(EndPoint endPoint, SocketSettings settings, Action<Socket> accepted, TimeProvider time, ILogger logger)
     {
         UnixSocketFile? file = endPoint is UnixDomainSocketEndPoint ? UnixSocketFile.Claim(endPoint.ToString()!) : null;
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
+
+        // To a socket that is known to be TCP, .NET gives SO_REUSEADDR: connections of a server that has just stopped don't keep the port.
+        ProtocolType protocol = endPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
+        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, protocol);
         try
         {
             if (endPoint is IPEndPoint { Address: var address } && address.Equals(IPAddress.IPv6Any))

@@ -10,6 +10,12 @@ namespace Moshpit.Server.Transport;
 /// </summary>
 internal sealed class StreamConnection : FrameSink
 {
+    /// <summary>
+    /// Bytes of a backlog that are sent at a time. An asynchronous send completes when all of it is sent, and only then is it seen that the
+    /// peer takes something.
+    /// </summary>
+    private const int PieceLength = 16 * 1024;
+
     private readonly Socket _socket;
     private readonly StreamTransport _transport;
     private readonly EndWatch _watch;
@@ -151,7 +157,7 @@ internal sealed class StreamConnection : FrameSink
             int sent;
             try
             {
-                sent = await _socket.SendAsync(head, SocketFlags.None).ConfigureAwait(false);
+                sent = await _socket.SendAsync(head[..Math.Min(head.Length, PieceLength)], SocketFlags.None).ConfigureAwait(false);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
