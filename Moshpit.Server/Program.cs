@@ -4,13 +4,18 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server;
 
-ParseResult parsed = new CommandLine().Build(RunAsync).Parse(args);
 // Read once by the runtime's socket engine, before the first socket: what a request needs is done on the thread that heard of it. Nothing
-// that runs there waits. The passes over large channels run on the pool.
-Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
+// that runs there waits, and the passes over large channels run on the pool.
+const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
+if (Environment.GetEnvironmentVariable(InlineCompletions) is null)
+    Environment.SetEnvironmentVariable(InlineCompletions, "1");
+
+ParseResult parsed = new CommandLine().Build(RunAsync).Parse(args);
+if (parsed.Errors.Count > 0)
+    return Fail(2, $"{parsed.Errors[0].Message} Try moshpit --help.");
 
 // The signals are handled here; the library would end the process after a timeout of its own.
-return parsed.Errors.Count > 0 ? Fail(2, $"{parsed.Errors[0].Message} Try moshpit --help.") : await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
 
 static async Task<int> RunAsync(CommandLine.Arguments arguments)
 {

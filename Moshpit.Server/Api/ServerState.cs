@@ -30,7 +30,7 @@ internal sealed class ServerState : IDisposable
     {
         Options = options;
         Logger = options.LoggerFactory.CreateLogger("Moshpit");
-        Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options));
+        Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options), Logger);
         Clock.Tick += OnTick;
         Channels = new ChannelRegistry
         {
@@ -38,6 +38,7 @@ internal sealed class ServerState : IDisposable
             MaxPeersPerChannel = options.MaxPeersPerChannel,
             PendingLimit = options.PendingLimit,
             Frames = Frames,
+            Logger = Logger,
         };
         Addresses = new AddressLimits
         {
@@ -67,6 +68,7 @@ internal sealed class ServerState : IDisposable
         Streams = new StreamTransport
         {
             Clock = Clock,
+            Logger = Logger,
             Heartbeat = _heartbeat,
             HeartbeatInterval = options.Heartbeat == TimeSpan.Zero ? long.MaxValue : (long)options.Heartbeat.TotalMilliseconds,
             BacklogLimit = options.BacklogLimit,

@@ -35,7 +35,7 @@ internal sealed class Channel
     {
         Id = id;
         _registry = registry;
-        _fanOuts = [new FanOut(this, registry.Frames)];
+        _fanOuts = [new FanOut(this, registry)];
     }
 
     public UInt128 Id { get; }
@@ -236,7 +236,7 @@ internal sealed class Channel
 
         if (fewest.Count < PeersPerFanOut || _fanOuts.Length == MaxFanOuts)
             return fewest;
-        var added = new FanOut(this, _registry.Frames);
+        var added = new FanOut(this, _registry);
         _fanOuts = [.. _fanOuts, added];
         return added;
     }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using Moshpit.Server.Buffers;
 
 namespace Moshpit.Server.Channels;
@@ -24,6 +25,9 @@ internal sealed class ChannelRegistry
 
     /// <summary>Where events are encoded.</summary>
     public required FramePool Frames { get; init; }
+
+    /// <summary>Told when serving a peer fails.</summary>
+    public required ILogger Logger { get; init; }
 
     /// <summary>Opens a channel; who joins it first owns it. Null: there are as many as there may be.</summary>
     public Channel? Create(UInt128 id)

@@ -22,7 +22,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     private const int SliceLength = 64;
 
     private readonly Channel _channel;
-    private readonly FramePool _frames;
+    private readonly ChannelRegistry _registry;
     private readonly SlotTable<Peer> _peers = new();
     private readonly Lock _gate = new();
     private readonly Queue<SharedFrame> _pending = new();
@@ -39,10 +39,10 @@ internal sealed class FanOut : IThreadPoolWorkItem
     private ReadOnlyMemory<Peer?> _pass;
     private int _next;
 
-    public FanOut(Channel channel, FramePool frames)
+    public FanOut(Channel channel, ChannelRegistry registry)
     {
         _channel = channel;
-        _frames = frames;
+        _registry = registry;
     }
 
     /// <summary>Peers now.</summary>
@@ -184,7 +184,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
         SharedFrame batch = first;
         if (_pending.TryPeek(out SharedFrame? second) && first.Length + second.Length <= MaxBatch)
         {
-            batch = _frames.Rent((int)Math.Min(_end - _batchEnd, MaxBatch));
+            batch = _registry.Frames.Rent((int)Math.Min(_end - _batchEnd, MaxBatch));
             batch.Append(first.Span);
             first.Release();
             while (_pending.TryPeek(out SharedFrame? next) && batch.Length + next.Length <= MaxBatch)
@@ -200,6 +200,19 @@ internal sealed class FanOut : IThreadPoolWorkItem
     }
 
     private void Serve(Peer peer)
+    {
+        // One peer that can't be served must not keep the others from it, nor end the process.
+        try
+        {
+            Offer(peer);
+        }
+        catch (Exception e)
+        {
+            ChannelLog.ServeFailed(_registry.Logger, e);
+        }
+    }
+
+    private void Offer(Peer peer)
     {
         lock (peer.Sink)
         {
@@ -234,7 +247,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
             return null;
         lock (_gate)
         {
-            SharedFrame joined = _frames.Rent((int)(_end - peer.Position) + direct.Length);
+            SharedFrame joined = _registry.Frames.Rent((int)(_end - peer.Position) + direct.Length);
             if (peer.Position < _batchEnd)
                 joined.Append(_batch!.Span[(int)Math.Max(0, peer.Position - _batchStart)..]);
             long start = _batchEnd;

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace Moshpit.Server.Transport;
 
 /// <summary>
@@ -10,6 +12,7 @@ internal sealed class ServerClock : IDisposable
     private static readonly TimeSpan LongestPeriod = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly long _start;
     private ITimer? _timer;
     private long _now;
@@ -17,8 +20,10 @@ internal sealed class ServerClock : IDisposable
 
     /// <param name="time">The source of time.</param>
     /// <param name="finest">The shortest timeout that is to be kept; the clock ticks four times as often, within bounds.</param>
-    public ServerClock(TimeProvider time, TimeSpan finest)
+    /// <param name="logger">Told when a tick fails.</param>
+    public ServerClock(TimeProvider time, TimeSpan finest, ILogger logger)
     {
+        _logger = logger;
         _time = time;
         _start = time.GetTimestamp();
         TimeSpan quarter = finest / 4;
@@ -51,6 +56,10 @@ internal sealed class ServerClock : IDisposable
         {
             Volatile.Write(ref _now, (long)_time.GetElapsedTime(_start).TotalMilliseconds);
             Tick?.Invoke();
+        }
+        catch (Exception e)
+        {
+            TransportLog.TickFailed(_logger, e);
         }
         finally
         {

@@ -287,8 +287,16 @@ internal sealed class StreamConnection : FrameSink
 
         protected override void OnCompleted(SocketAsyncEventArgs e)
         {
-            _connection.OnReadable(SocketError);
-            Arm();
+            // Nobody above would catch it, and the process would end.
+            try
+            {
+                _connection.OnReadable(SocketError);
+                Arm();
+            }
+            catch (Exception exception)
+            {
+                TransportLog.StreamFailed(_connection._transport.Logger, exception);
+            }
         }
     }
 }

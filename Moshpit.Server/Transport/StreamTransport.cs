@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Moshpit.Server.Buffers;
 
 namespace Moshpit.Server.Transport;
@@ -8,6 +9,8 @@ internal sealed class StreamTransport
     private readonly long[] _ended = new long[Enum.GetValues<DisconnectReason>().Length];
 
     public required ServerClock Clock { get; init; }
+
+    public required ILogger Logger { get; init; }
 
     /// <summary>Sent to who heard nothing for <see cref="HeartbeatInterval"/>; held by the server as long as it runs.</summary>
     public required SharedFrame Heartbeat { get; init; }
