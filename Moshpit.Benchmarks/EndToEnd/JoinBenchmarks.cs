@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using BenchmarkDotNet.Attributes;
+using Moshpit.Benchmarks.Load;
+using Moshpit.Benchmarks.Servers;
+
+namespace Moshpit.Benchmarks.EndToEnd;
+
+/// <summary>Peers that join one channel, each over a connection of its own. The mean is the time of one, from connecting until it is in.</summary>
+[EndToEnd("join", "joins")]
+public class JoinBenchmarks
+{
+    private const int Joins = 1000;
+
+    private ServerRig? _rig;
+    private ServerUsage _before;
+    private TimeSpan _elapsed;
+    private string _method = "";
+
+    [GlobalSetup(Target = nameof(Moshpit))]
+    public void StartMoshpit() => Start(ServerKind.Moshpit, nameof(Moshpit));
+
+    [GlobalSetup(Target = nameof(Kestrel))]
+    public void StartKestrel() => Start(ServerKind.Kestrel, nameof(Kestrel));
+
+    [GlobalSetup(Target = nameof(BareLoop))]
+    public void StartBareLoop() => Start(ServerKind.Bare, nameof(BareLoop));
+
+    [IterationSetup]
+    public void ReadUsage() => _before = _rig!.Server.ReadUsage();
+
+    [Benchmark(OperationsPerInvoke = Joins)]
+    public void Moshpit() => Run();
+
+    [Benchmark(OperationsPerInvoke = Joins, Baseline = true)]
+    public void Kestrel() => Run();
+
+    [Benchmark(OperationsPerInvoke = Joins)]
+    public void BareLoop() => Run();
+
+    [IterationCleanup]
+    public void AddFigures()
+    {
+        ServerUsage usage = _rig!.Server.ReadUsage() - _before;
+        CheckAndLeave();
+        Figures.Add(GetType(), _method, "", new MeasuredRun(Joins, _elapsed, usage));
+    }
+
+    [GlobalCleanup]
+    public void Stop() => _rig?.Dispose();
+
+    private void Start(ServerKind kind, string method)
+    {
+        _method = method;
+        _rig = ServerRig.StartBroadcast(kind, 1);
+        Run();
+        CheckAndLeave();
+    }
+
+    private void Run()
+    {
+        long began = Stopwatch.GetTimestamp();
+        _rig!.Swarm.Join(Joins);
+        _elapsed = Stopwatch.GetElapsedTime(began);
+    }
+
+    /// <summary>Who has joined hears a message; then all but the owner go, and the server gets over it before anything else is timed.</summary>
+    private void CheckAndLeave()
+    {
+        RunResult check = _rig!.Swarm.Run(new RunPlan { Messages = 1 }).RequireFaultless();
+        if (check.Delivered != Joins + 1)
+            throw new InvalidOperationException($"{check.Delivered} peers heard a message, not {Joins + 1}.");
+        _rig.Swarm.Leave(owners: false);
+        _rig.Server.WaitUntilQuiet();
+    }
+}

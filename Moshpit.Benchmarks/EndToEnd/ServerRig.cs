@@ -1,0 +1,68 @@
+using Moshpit.Benchmarks.Load;
+using Moshpit.Benchmarks.Servers;
+
+namespace Moshpit.Benchmarks.EndToEnd;
+
+/// <summary>A server under test in its own process, alone on the machine but for the load, whose peers have joined.</summary>
+internal sealed class ServerRig : IDisposable
+{
+    private const int DirectPublishers = 64;
+
+    private ServerRig(ChildServer server, Swarm swarm)
+    {
+        Server = server;
+        Swarm = swarm;
+    }
+
+    public ChildServer Server { get; }
+
+    public Swarm Swarm { get; }
+
+    /// <summary>One channel, which <paramref name="peers"/> listen to and one connection posts to.</summary>
+    public static ServerRig StartBroadcast(ServerKind kind, int peers) =>
+        Start(ChildServer.Start(kind), kind == ServerKind.Moshpit ? new MoshpitDialect() : PathDialect.Broadcast, 1, peers, 1);
+
+    /// <summary>
+    /// Many channels of two, where one speaks to the other, posted to by many connections. Kestrel gets the same POSTs and answers them,
+    /// but nobody listens there.
+    /// </summary>
+    public static ServerRig StartDirect(ServerKind kind, int channels) => kind switch
+    {
+        ServerKind.Moshpit => Start(ChildServer.Start(kind), new MoshpitDialect(), channels, channels * 2, DirectPublishers),
+        ServerKind.Bare => Start(ChildServer.Start(kind), PathDialect.Direct, channels, channels * 2, DirectPublishers),
+        _ => Start(ChildServer.Start(kind), new UnheardDialect(), channels, 0, DirectPublishers),
+    };
+
+    /// <summary>As <paramref name="plan"/> says, where nobody listens and so nobody can be addressed.</summary>
+    public static RunPlan AdaptDirect(ServerKind kind, RunPlan plan) => plan with { Direct = kind != ServerKind.Kestrel };
+
+    /// <summary>One channel of a server that runs already.</summary>
+    public static ServerRig Start(ChildServer server, Dialect dialect, int channels, int peers, int publishers)
+    {
+        var rig = new ServerRig(server, new Swarm(server.EndPoint, dialect, channels, publishers));
+        try
+        {
+            rig.Swarm.Join(peers);
+            return rig;
+        }
+        catch
+        {
+            rig.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Does a run, and fails unless every peer got every message in order.</summary>
+    public (RunResult Result, ServerUsage Usage) Run(RunPlan plan)
+    {
+        ServerUsage before = Server.ReadUsage();
+        RunResult result = Swarm.Run(plan).RequireFaultless();
+        return (result, Server.ReadUsage() - before);
+    }
+
+    public void Dispose()
+    {
+        Swarm.Dispose();
+        Server.Dispose();
+    }
+}

@@ -1,0 +1,19 @@
+namespace Moshpit.Benchmarks.Load;
+
+/// <summary>How a kind of server wants to be asked.</summary>
+internal abstract class Dialect
+{
+    /// <summary>Nobody has joined before the server's first event arrived; otherwise the response's head is enough.</summary>
+    public abstract bool JoinsByEvent { get; }
+
+    /// <summary>What <paramref name="peer"/> asks for to listen.</summary>
+    public abstract string SubscribePath(StreamPeer peer);
+
+    /// <summary>Understands the first event of <paramref name="peer"/>.</summary>
+    public virtual void OnJoined(StreamPeer peer, ReadOnlySpan<byte> firstEvent)
+    {
+    }
+
+    /// <summary>A message of the owner of <paramref name="channel"/> to all its peers, or to <paramref name="addressee"/> alone.</summary>
+    public abstract PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length);
+}

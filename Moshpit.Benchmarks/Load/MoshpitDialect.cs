@@ -1,0 +1,33 @@
+using System.Text.Json;
+
+namespace Moshpit.Benchmarks.Load;
+
+/// <summary>The protocol of this repository.</summary>
+internal sealed class MoshpitDialect : Dialect
+{
+    public override bool JoinsByEvent => true;
+
+    public override string SubscribePath(StreamPeer peer) => "/" + peer.Channel.Id;
+
+    public override void OnJoined(StreamPeer peer, ReadOnlySpan<byte> firstEvent)
+    {
+        ReadOnlySpan<byte> start = "event: connect\ndata: "u8;
+        if (!firstEvent.StartsWith(start))
+            throw new LoadException("The first event of a stream was not 'connect'; is this a moshpit?");
+        var json = new Utf8JsonReader(firstEvent[start.Length..]);
+        JsonElement connect = JsonElement.ParseValue(ref json);
+        peer.Channel.Id = connect.GetProperty("id").GetString()!;
+        peer.Cid = connect.GetProperty("cid").GetString()!;
+        peer.Token = connect.GetProperty("token").GetString()!;
+    }
+
+    public override PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length) =>
+        CreatePost(host, channel.Id, channel.Peers[0].Token, addressee?.Cid, length);
+
+    /// <summary>As the server expects it.</summary>
+    public static PostTemplate CreatePost(string host, string id, string token, string? cid, int length)
+    {
+        string addressee = cid is null ? "" : $"\"cid\":\"{cid}\",";
+        return new PostTemplate(host, "/" + id, $"{{\"token\":\"{token}\",{addressee}\"data\":\"", length, "\"}");
+    }
+}

@@ -1,0 +1,19 @@
+namespace Moshpit.Benchmarks.Load;
+
+/// <summary>A channel as the load sees it.</summary>
+internal sealed class SwarmChannel(int index, int lanes)
+{
+    public int Index { get; } = index;
+
+    /// <summary>Who listens; the first one owns the channel, where the server knows owners.</summary>
+    public List<StreamPeer> Peers { get; } = [];
+
+    /// <summary>What a moshpit calls it.</summary>
+    public string Id { get; set; } = "";
+
+    /// <summary>Broadcasts sent by each of the channel's publishers in this run.</summary>
+    public int[] Sent { get; } = new int[lanes];
+
+    /// <summary>The broadcast, ready but for its number.</summary>
+    public PostTemplate? Broadcast { get; set; }
+}

@@ -1,0 +1,14 @@
+namespace Moshpit.Benchmarks.Load;
+
+/// <summary>Says what a moshpit would be told, in the same bytes, to a server where nobody listens: that costs the POST and its answer alone.</summary>
+internal sealed class UnheardDialect : Dialect
+{
+    private const string SomeId = "a1ad1a210063392d29027dbdd5fc9dd7";
+
+    public override bool JoinsByEvent => false;
+
+    public override string SubscribePath(StreamPeer peer) => throw new NotSupportedException("Nobody listens here.");
+
+    public override PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length) =>
+        MoshpitDialect.CreatePost(host, SomeId, SomeId, SomeId, length);
+}
