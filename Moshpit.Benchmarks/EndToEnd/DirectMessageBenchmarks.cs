@@ -50,7 +50,7 @@ public class DirectMessageBenchmarks
     {
         ServerUsage usage = _rig!.Server.ReadUsage() - _before;
         RunResult result = _result!.RequireFaultless();
-        Figures.Add(GetType(), _method, $"{Window}", new MeasuredRun(result.Messages, result.Elapsed, usage));
+        Figures.Add(typeof(DirectMessageBenchmarks), _method, $"{Window}", new MeasuredRun(result.Messages, result.Elapsed, usage));
     }
 
     [GlobalCleanup]

@@ -16,8 +16,8 @@ namespace Moshpit.Benchmarks.EndToEnd;
 [AttributeUsage(AttributeTargets.Class)]
 internal sealed class EndToEndAttribute(string operation, string plural) : Attribute, IConfigSource
 {
-    private const int Warmups = 3;
-    private const int Iterations = 7;
+    private const int Warmups = 2;
+    private const int Iterations = 5;
 
     private static readonly TimeSpan Timeout = TimeSpan.FromHours(1);
 

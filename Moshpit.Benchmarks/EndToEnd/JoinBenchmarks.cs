@@ -42,7 +42,7 @@ public class JoinBenchmarks
     {
         ServerUsage usage = _rig!.Server.ReadUsage() - _before;
         CheckAndLeave();
-        Figures.Add(GetType(), _method, "", new MeasuredRun(Joins, _elapsed, usage));
+        Figures.Add(typeof(JoinBenchmarks), _method, "", new MeasuredRun(Joins, _elapsed, usage));
     }
 
     [GlobalCleanup]

@@ -1,0 +1,25 @@
+using System.Net;
+
+namespace Moshpit.Benchmarks.Load;
+
+/// <summary>What the command line asks of a load.</summary>
+internal sealed record LoadOptions
+{
+    public required IPEndPoint Server { get; init; }
+
+    public required int Peers { get; init; }
+
+    public required int Channels { get; init; }
+
+    public required int Publishers { get; init; }
+
+    public required Dialect Dialect { get; init; }
+
+    public required RunPlan Plan { get; init; }
+
+    /// <summary>The server's process, where it runs on this machine.</summary>
+    public int? ProcessId { get; init; }
+
+    /// <summary>Where the distribution of latencies is drawn.</summary>
+    public string? PlotPath { get; init; }
+}

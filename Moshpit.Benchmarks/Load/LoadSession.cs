@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Globalization;
+using Moshpit.Benchmarks.Servers;
+
+namespace Moshpit.Benchmarks.Load;
+
+/// <summary>A load from joining to the report.</summary>
+internal sealed class LoadSession(LoadOptions options)
+{
+    private const int Faulty = 1;
+
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(500);
+
+    private long _lastProgress;
+    private long _began;
+
+    /// <summary>The exit code: 0 if every peer got every message in order.</summary>
+    public int Run()
+    {
+        using var swarm = new Swarm(options.Server, options.Dialect, options.Channels, options.Publishers);
+        _lastProgress = _began = Stopwatch.GetTimestamp();
+        swarm.Join(options.Peers, joined => Progress(() => $"{joined} of {options.Peers} peers joined"));
+        TimeSpan joining = Stopwatch.GetElapsedTime(_began);
+
+        TimeSpan cpu = options.ProcessId is { } before ? ProcessFiles.Cpu(before) : default;
+        _began = Stopwatch.GetTimestamp();
+        RunResult result = swarm.Run(options.Plan, inFlight => Progress(() => Describe(inFlight)));
+        ClearProgress();
+        var report = new LoadReport(result, joining);
+        if (options.ProcessId is { } after && ProcessFiles.Exists(after))
+            report.AddServer(ProcessFiles.Cpu(after) - cpu, ProcessFiles.ResidentBytes(after));
+        Console.Write(report.ToMarkdown(options));
+        if (options.PlotPath is not null)
+            WritePlot(result);
+        return result.IsFaultless ? 0 : Faulty;
+    }
+
+    private string Describe(InFlight inFlight)
+    {
+        double seconds = Stopwatch.GetElapsedTime(_began).TotalSeconds;
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{seconds,5:0.0} s  {inFlight.Published} of {options.Plan.Messages} messages, {inFlight.Delivered} deliveries, {inFlight.Delivered / seconds:N0} a second");
+    }
+
+    private void WritePlot(RunResult result)
+    {
+        if (result.Latency is not { TotalCount: > 0 } latency)
+            return;
+        string title = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{(options.Plan.Direct ? "direct" : "broadcast")}, {options.Peers} peers, {options.Channels} channels, {options.Plan.Size} bytes");
+        File.WriteAllText(options.PlotPath!, LatencyPlot.Draw(title, latency));
+    }
+
+    /// <summary>One line that overwrites itself; only where somebody looks.</summary>
+    private void Progress(Func<string> text)
+    {
+        if (Stopwatch.GetElapsedTime(_lastProgress) < ProgressInterval)
+            return;
+        _lastProgress = Stopwatch.GetTimestamp();
+        if (Console.IsErrorRedirected)
+            Console.Error.WriteLine(text());
+        else
+            Console.Error.Write($"\r\e[K{text()}");
+    }
+
+    private static void ClearProgress()
+    {
+        if (!Console.IsErrorRedirected)
+            Console.Error.Write("\r\e[K");
+    }
+}
