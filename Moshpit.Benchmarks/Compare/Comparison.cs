@@ -1,0 +1,117 @@
+using Moshpit.Benchmarks.EndToEnd;
+using Moshpit.Benchmarks.Load;
+using Moshpit.Benchmarks.Servers;
+
+namespace Moshpit.Benchmarks.Compare;
+
+/// <summary>
+/// Measures moshpit beside the others, one server at a time, all of them in each round, so that whatever else the machine does hits all
+/// alike.
+/// </summary>
+/// <param name="binary">A published moshpit, for its memory, size and start; null: the benchmarks' own child process, for its memory.</param>
+/// <param name="log">Told what is going on.</param>
+internal sealed class Comparison(FileInfo? binary, TextWriter log)
+{
+    private const int BroadcastPeers = 1000;
+    private const int DirectChannels = 1000;
+    private const int DirectWindow = 64;
+    private const int IdlePeers = 15_000;
+    private const int NarrowWindow = 1;
+    private const int WideWindow = 64;
+    private const double LatencyRate = 100;
+
+    private static readonly TimeSpan Warmup = TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan Measured = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LatencyMeasured = TimeSpan.FromSeconds(5);
+
+    private readonly Row _narrowCpu = new("broadcast, window 1, server CPU per delivery", "μs", "0.000", "≤ 1.15 × bare loop");
+    private readonly Row _wideRate = new("broadcast, window 64, deliveries a second", "", "N0", "≥ 8 × Kestrel, ≥ 25 × bare loop");
+    private readonly Row _wideCpu = new("broadcast, window 64, server CPU per delivery", "μs", "0.000", "");
+    private readonly Row _narrowAllocation = new("broadcast, window 1, allocation per delivery", "B", "0.00", "0");
+    private readonly Row _wideAllocation = new("broadcast, window 64, allocation per delivery", "B", "0.00", "0");
+    private readonly Row _directCpu = new("direct message, server CPU (Kestrel: answers, delivers nothing)", "μs", "0.000", "");
+    private readonly Row _directAllocation = new("direct message, allocation", "B", "0.00", "0");
+    private readonly Row _latency = new("1,000 peers, 100 messages/s, p99 of publishing to delivery", "ms", "0.000", "");
+    private readonly Row _memory = new("15,000 idle peers, RSS per peer", "B", "N0", "≤ 2,000 B");
+    private readonly Row _size = new("native binary, size", "MB", "0.00", "≤ 8 MB");
+    private readonly Row _start = new("native binary, start to listening", "ms", "0.0", "≤ 50 ms");
+
+    /// <summary>The lines, in the order in which they are to be read.</summary>
+    public IEnumerable<Row> Rows =>
+        new[] { _narrowCpu, _wideRate, _wideCpu, _directCpu, _memory, _narrowAllocation, _wideAllocation, _directAllocation, _size, _start, _latency }
+            .Where(row => row.HasSamples);
+
+    /// <summary>Measures everything once.</summary>
+    public void RunRound()
+    {
+        foreach (ServerKind kind in Enum.GetValues<ServerKind>())
+            Broadcast(kind, NarrowWindow, null, _narrowCpu, _narrowAllocation);
+        foreach (ServerKind kind in Enum.GetValues<ServerKind>())
+            Broadcast(kind, WideWindow, _wideRate, _wideCpu, _wideAllocation);
+        foreach (ServerKind kind in Enum.GetValues<ServerKind>())
+            DirectMessages(kind);
+        foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Bare])
+            Latency(kind);
+        Memory();
+        if (binary is not null)
+            Start(binary);
+    }
+
+    private void Broadcast(ServerKind kind, int window, Row? rate, Row cpu, Row allocation)
+    {
+        log.WriteLine($"  broadcast, window {window}: {kind}");
+        using var rig = ServerRig.StartBroadcast(kind, BroadcastPeers);
+        var plan = new RunPlan { Window = window };
+        rig.Run(plan with { Duration = Warmup });
+        (RunResult result, ServerUsage usage) = rig.Run(plan with { Duration = Measured });
+        var run = new MeasuredRun(result.Delivered, result.Elapsed, usage);
+        rate?.Add(kind, run.PerSecond);
+        cpu.Add(kind, run.CpuMicroseconds);
+        allocation.Add(kind, run.AllocatedBytes!.Value);
+    }
+
+    private void DirectMessages(ServerKind kind)
+    {
+        log.WriteLine($"  direct messages: {kind}");
+        using var rig = ServerRig.StartDirect(kind, DirectChannels);
+        RunPlan plan = ServerRig.AdaptDirect(kind, new RunPlan { Window = DirectWindow });
+        rig.Run(plan with { Duration = Warmup });
+        (RunResult result, ServerUsage usage) = rig.Run(plan with { Duration = Measured });
+        var run = new MeasuredRun(result.Messages, result.Elapsed, usage);
+        _directCpu.Add(kind, run.CpuMicroseconds);
+        _directAllocation.Add(kind, run.AllocatedBytes!.Value);
+    }
+
+    private void Latency(ServerKind kind)
+    {
+        log.WriteLine($"  latency: {kind}");
+        using var rig = ServerRig.StartBroadcast(kind, BroadcastPeers);
+        var plan = new RunPlan { Rate = LatencyRate, RecordLatency = true };
+        rig.Run(plan with { Duration = Warmup });
+        (RunResult result, _) = rig.Run(plan with { Duration = LatencyMeasured });
+        _latency.Add(kind, result.Latency!.GetValueAtPercentile(99) / 1e6);
+    }
+
+    private void Memory()
+    {
+        log.WriteLine("  memory");
+        ChildServer server = binary is null ? ChildServer.Start(ServerKind.Moshpit) : ChildServer.StartBinary(binary.FullName);
+        using ServerRig rig = ServerRig.Start(server, new MoshpitDialect(), channels: 1, peers: 1, publishers: 1);
+        server.WaitUntilQuiet();
+        long before = server.ReadResidentBytes();
+        rig.Swarm.Join(IdlePeers - 1);
+        server.WaitUntilQuiet();
+        _memory.Add(ServerKind.Moshpit, (double)(server.ReadResidentBytes() - before) / (IdlePeers - 1));
+
+        // The streams must be alive, or their memory means nothing.
+        rig.Swarm.Run(new RunPlan { Messages = 1 }).RequireFaultless();
+    }
+
+    private void Start(FileInfo file)
+    {
+        log.WriteLine("  start");
+        using ChildServer server = ChildServer.StartBinary(file.FullName);
+        _size.Add(ServerKind.Moshpit, file.Length / 1e6);
+        _start.Add(ServerKind.Moshpit, server.TimeToListening.TotalMilliseconds);
+    }
+}
