@@ -1,0 +1,64 @@
+using System.Buffers;
+using BenchmarkDotNet.Attributes;
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Sse;
+
+namespace Moshpit.Benchmarks.Micro;
+
+/// <summary>An event from its values to its bytes in a pooled frame, which is then given back.</summary>
+[MemoryDiagnoser]
+public class EventWriterBenchmarks
+{
+    private const int FrameLength = 256;
+
+    private static readonly UInt128 Id = UInt128.Parse("a1ad1a210063392d29027dbdd5fc9dd7", System.Globalization.NumberStyles.HexNumber);
+    private static readonly byte[] Data = """{"boom":"boom"}"""u8.ToArray();
+
+    private readonly FramePool _frames = new();
+
+    [GlobalSetup]
+    public void Validate()
+    {
+        SharedFrame signal = WriteSignal();
+        Check.Equal("event: signal\ndata: {\"boom\":\"boom\"}\n\n", signal.Span);
+        signal.Release();
+        SharedFrame join = WriteJoin();
+        Check.Equal($"event: join\ndata: {{\"id\":\"{Id:x32}\",\"cid\":\"{Id:x32}\"}}\n\n", join.Span);
+        join.Release();
+        Check.That(_frames.Outstanding == 0, "A frame was not given back.");
+    }
+
+    [Benchmark]
+    public int Signal()
+    {
+        SharedFrame frame = WriteSignal();
+        int length = frame.Length;
+        frame.Release();
+        return length;
+    }
+
+    [Benchmark]
+    public int Join()
+    {
+        SharedFrame frame = WriteJoin();
+        int length = frame.Length;
+        frame.Release();
+        return length;
+    }
+
+    private SharedFrame WriteSignal()
+    {
+        SharedFrame frame = _frames.Rent(FrameLength);
+        EventWriter.BeginSignal(frame);
+        frame.Write(Data);
+        EventWriter.EndSignal(frame);
+        return frame;
+    }
+
+    private SharedFrame WriteJoin()
+    {
+        SharedFrame frame = _frames.Rent(FrameLength);
+        EventWriter.WriteJoin(frame, Id, Id);
+        return frame;
+    }
+}
