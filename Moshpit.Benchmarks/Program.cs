@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using Moshpit.Benchmarks.Compare;
@@ -15,7 +16,8 @@ internal static class Program
 
     private static int Main(string[] args)
     {
-        var root = new RootCommand("Measures moshpit. Besides the commands: --filter PATTERN runs the BenchmarkDotNet benchmarks that match.")
+        var root = new RootCommand(
+            "Measures moshpit. Besides the commands: --filter PATTERN runs the BenchmarkDotNet benchmarks that match.")
         {
             LoadCommand.Create(), CompareCommand.Create(), ServeCommand.Create(),
         };
@@ -31,7 +33,10 @@ internal static class Program
     {
         if (parsed.Errors.Count > 0)
         {
-            Console.Error.WriteLine(parsed.Errors[0].Message);
+            // Where a value can't be read the library speaks first, of .NET types; the option's own rule says it better.
+            ParseError error = parsed.Errors.FirstOrDefault(e => e.SymbolResult is OptionResult && !e.Message.StartsWith("Cannot parse"))
+                ?? parsed.Errors[0];
+            Console.Error.WriteLine(error.Message);
             return Misused;
         }
 

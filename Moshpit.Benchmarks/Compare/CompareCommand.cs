@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Moshpit.Benchmarks.Load;
 
 namespace Moshpit.Benchmarks.Compare;
 
@@ -10,18 +11,14 @@ internal static class CompareCommand
 
     public static Command Create()
     {
-        var rounds = new Option<int>("--rounds") { Description = "How often everything is measured", DefaultValueFactory = _ => DefaultRounds };
-        rounds.Validators.Add(result =>
+        Option<int> rounds = new Option<int>("--rounds")
         {
-            if (result.GetValue(rounds) is < 1 or > MaxRounds)
-                result.AddError($"--rounds must be a number from 1 to {MaxRounds}.");
-        });
-        var binary = new Option<FileInfo?>("--binary") { Description = "A published moshpit, for its memory, its size and its start" };
-        binary.Validators.Add(result =>
+            Description = "How often everything is measured", DefaultValueFactory = _ => DefaultRounds,
+        }.MustBeWithin(1, MaxRounds);
+        Option<FileInfo?> binary = new Option<FileInfo?>("--binary")
         {
-            if (result.GetValue(binary) is not { Exists: true })
-                result.AddError("--binary must be the path of an executable file.");
-        });
+            Description = "A published moshpit, for its memory, its size and its start",
+        }.MustBe("the path of an executable file", file => file is { Exists: true });
         var command = new Command("compare", "Measure moshpit beside Kestrel and a bare send loop, one at a time, and tell the ratios")
         {
             rounds, binary,

@@ -38,8 +38,11 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
 
     /// <summary>The lines, in the order in which they are to be read.</summary>
     public IEnumerable<Row> Rows =>
-        new[] { _narrowCpu, _wideRate, _wideCpu, _directCpu, _memory, _narrowAllocation, _wideAllocation, _directAllocation, _size, _start, _latency }
-            .Where(row => row.HasSamples);
+        new[]
+        {
+            _narrowCpu, _wideRate, _wideCpu, _directCpu, _memory, _narrowAllocation, _wideAllocation, _directAllocation, _size, _start,
+            _latency,
+        }.Where(row => row.HasSamples);
 
     /// <summary>Measures everything once.</summary>
     public void RunRound()

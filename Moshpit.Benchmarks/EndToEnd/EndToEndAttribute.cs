@@ -32,11 +32,23 @@ internal sealed class EndToEndAttribute(string operation, string plural) : Attri
         .HideColumns(Column.Error, Column.StdDev, Column.RatioSD, Column.AllocRatio)
         .AddColumn(
             new FigureColumn(
-                $"{plural}/s", $"Median {plural} a second", Iterations, run => run.PerSecond, value => Format(value, "N0")),
+                $"{plural}/s",
+                $"Median {plural} a second",
+                Iterations,
+                run => run.PerSecond,
+                value => Format(value, "N0")),
             new FigureColumn(
-                $"CPU/{operation}", $"Median server CPU time (user and kernel, all threads) per {operation}", Iterations, run => run.CpuMicroseconds, value => Format(value, "0.000") + " μs"),
+                $"CPU/{operation}",
+                $"Median server CPU time (user and kernel, all threads) per {operation}",
+                Iterations,
+                run => run.CpuMicroseconds,
+                value => Format(value, "0.000") + " μs"),
             new FigureColumn(
-                $"Alloc/{operation}", $"Median managed bytes allocated by the server per {operation}", Iterations, run => run.AllocatedBytes, value => Format(value, "0.00") + " B"));
+                $"Alloc/{operation}",
+                $"Median managed bytes allocated by the server per {operation}",
+                Iterations,
+                run => run.AllocatedBytes,
+                value => Format(value, "0.00") + " B"));
 
     private static string Format(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 }

@@ -5,7 +5,9 @@ using BenchmarkDotNet.Running;
 namespace Moshpit.Benchmarks.EndToEnd;
 
 /// <summary>A column of <see cref="Figures"/>.</summary>
-internal sealed class FigureColumn(string name, string legend, int iterations, Func<MeasuredRun, double?> figure, Func<double, string> format) : IColumn
+internal sealed class FigureColumn(
+    string name, string legend, int iterations, Func<MeasuredRun, double?> figure, Func<double, string> format)
+    : IColumn
 {
     public string Id => nameof(FigureColumn) + name;
 

@@ -22,7 +22,8 @@ internal static class Figures
     /// <summary>The median of what was measured in the last iterations of a case, which are those after its warm-up; null: it failed.</summary>
     public static double? Median(BenchmarkCase benchmark, int iterations, Func<MeasuredRun, double?> figure)
     {
-        string parameters = string.Join(',', benchmark.Parameters.Items.OrderBy(item => item.Name, StringComparer.Ordinal).Select(item => item.Value));
+        string parameters = string.Join(
+            ',', benchmark.Parameters.Items.OrderBy(item => item.Name, StringComparer.Ordinal).Select(item => item.Value));
         string key = Key(benchmark.Descriptor.Type, benchmark.Descriptor.WorkloadMethod.Name, parameters);
         if (!Runs.TryGetValue(key, out List<MeasuredRun>? runs) || runs.Count < iterations)
             return null;

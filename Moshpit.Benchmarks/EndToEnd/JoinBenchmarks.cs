@@ -5,7 +5,7 @@ using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Benchmarks.EndToEnd;
 
-/// <summary>Peers that join one channel, each over a connection of its own. The mean is the time of one, from connecting until it is in.</summary>
+/// <summary>Peers that join one channel, each over a connection of its own. The mean is that of one, until it is in.</summary>
 [EndToEnd("join", "joins")]
 public class JoinBenchmarks
 {
@@ -63,7 +63,7 @@ public class JoinBenchmarks
         _elapsed = Stopwatch.GetElapsedTime(began);
     }
 
-    /// <summary>Who has joined hears a message; then all but the owner go, and the server gets over it before anything else is timed.</summary>
+    /// <summary>Who has joined hears a message; then all but the owner go, and the server gets over it before the next is timed.</summary>
     private void CheckAndLeave()
     {
         RunResult check = _rig!.Swarm.Run(new RunPlan { Messages = 1 }).RequireFaultless();

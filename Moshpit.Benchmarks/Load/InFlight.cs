@@ -76,7 +76,8 @@ internal sealed class InFlight
         if (peer.Next[message.Lane] != message.Sequence)
             Misplaced++;
         peer.Next[message.Lane] = message.Sequence + 1;
-        Latency?.RecordValue(Math.Clamp((now - message.Timestamp) * (1_000_000_000 / Stopwatch.Frequency), 1, Latency.HighestTrackableValue));
+        long nanoseconds = (now - message.Timestamp) * (1_000_000_000 / Stopwatch.Frequency);
+        Latency?.RecordValue(Math.Clamp(nanoseconds, 1, Latency.HighestTrackableValue));
         if (--message.Missing == 0 && !message.Unanswered)
             Completed++;
     }

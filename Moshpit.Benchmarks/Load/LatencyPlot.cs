@@ -26,7 +26,8 @@ internal static class LatencyPlot
         int decades = Math.Clamp((int)Math.Ceiling(Math.Log10(latency.TotalCount)), 2, 7);
         double top = RoundUp(latency.GetValueAtPercentile(100) / 1e6);
         var svg = new StringBuilder();
-        Add(svg, $"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {Width} {Height}\" font-family=\"sans-serif\" font-size=\"13\" fill=\"#333\">");
+        svg.Append("<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"13\" fill=\"#333\" ");
+        Add(svg, $"viewBox=\"0 0 {Width} {Height}\">");
         Add(svg, $"<rect width=\"{Width}\" height=\"{Height}\" fill=\"#fff\"/>");
         Add(svg, $"<text x=\"{Left}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">Latency from publishing to delivery</text>");
         Add(svg, $"<text x=\"{Left}\" y=\"45\">{WebUtility.HtmlEncode(title)}; {latency.TotalCount:N0} deliveries</text>");

@@ -30,7 +30,7 @@ internal sealed class LoadReport(RunResult result, TimeSpan joining)
         Row(table, "deliveries a second", $"{result.DeliveriesPerSecond:N0}");
         Row(table, "lost", $"{result.Lost:N0}");
         Row(table, "out of order or twice", $"{result.Misplaced:N0}");
-        Row(table, "streams ended by the server", $"{result.Ended}");
+        Row(table, "connections ended by the server", $"{result.Ended}");
         if (result.Latency is { TotalCount: > 0 } latency)
         {
             foreach (double percentile in Percentiles)

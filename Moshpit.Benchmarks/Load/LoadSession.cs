@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Benchmarks.Load;
@@ -17,6 +16,8 @@ internal sealed class LoadSession(LoadOptions options)
     /// <summary>The exit code: 0 if every peer got every message in order.</summary>
     public int Run()
     {
+        if (options.PlotPath is not null)
+            WritePlot("");
         using var swarm = new Swarm(options.Server, options.Dialect, options.Channels, options.Publishers);
         _lastProgress = _began = Stopwatch.GetTimestamp();
         swarm.Join(options.Peers, joined => Progress(() => $"{joined} of {options.Peers} peers joined"));
@@ -30,27 +31,32 @@ internal sealed class LoadSession(LoadOptions options)
         if (options.ProcessId is { } after && ProcessFiles.Exists(after))
             report.AddServer(ProcessFiles.Cpu(after) - cpu, ProcessFiles.ResidentBytes(after));
         Console.Write(report.ToMarkdown(options));
-        if (options.PlotPath is not null)
-            WritePlot(result);
+        if (options.PlotPath is not null && result.Latency is { TotalCount: > 0 } latency)
+            WritePlot(LatencyPlot.Draw(Title(), latency));
         return result.IsFaultless ? 0 : Faulty;
     }
 
     private string Describe(InFlight inFlight)
     {
         double seconds = Stopwatch.GetElapsedTime(_began).TotalSeconds;
-        return string.Create(
-            CultureInfo.InvariantCulture,
-            $"{seconds,5:0.0} s  {inFlight.Published} of {options.Plan.Messages} messages, {inFlight.Delivered} deliveries, {inFlight.Delivered / seconds:N0} a second");
+        return $"{seconds,5:0.0} s  {inFlight.Published:N0} of {options.Plan.Messages:N0} messages, "
+            + $"{inFlight.Delivered:N0} deliveries, {inFlight.Delivered / seconds:N0} a second";
     }
 
-    private void WritePlot(RunResult result)
+    private string Title() =>
+        $"{(options.Plan.Direct ? "direct" : "broadcast")}, {options.Peers} peers, {options.Channels} channels, {options.Plan.Size} bytes";
+
+    /// <summary>Called once with nothing before the work is done, to find out whether there is a place for its result.</summary>
+    private void WritePlot(string svg)
     {
-        if (result.Latency is not { TotalCount: > 0 } latency)
-            return;
-        string title = string.Create(
-            CultureInfo.InvariantCulture,
-            $"{(options.Plan.Direct ? "direct" : "broadcast")}, {options.Peers} peers, {options.Channels} channels, {options.Plan.Size} bytes");
-        File.WriteAllText(options.PlotPath!, LatencyPlot.Draw(title, latency));
+        try
+        {
+            File.WriteAllText(options.PlotPath!, svg);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new LoadException(e.Message);
+        }
     }
 
     /// <summary>One line that overwrites itself; only where somebody looks.</summary>

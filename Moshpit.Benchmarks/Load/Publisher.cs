@@ -11,6 +11,7 @@ internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socke
     private byte[] _output = new byte[4096];
     private int _outputLength;
     private bool _watchingWrites;
+    private bool _ended;
     private byte[] _rest = [];
 
     /// <summary>Requests wait to be sent.</summary>
@@ -29,7 +30,11 @@ internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socke
     {
         int sent = Socket.Send(_output.AsSpan(0, _outputLength), SocketFlags.None, out SocketError error);
         if (error is not (SocketError.Success or SocketError.WouldBlock))
-            throw new LoadException($"The server closed a publisher's connection: {error}.");
+        {
+            End();
+            return;
+        }
+
         sent = Math.Max(sent, 0);
         _output.AsSpan(sent, _outputLength - sent).CopyTo(_output);
         _outputLength -= sent;
@@ -41,19 +46,32 @@ internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socke
     {
         if (_watchingWrites)
             Flush();
+        if (_ended)
+            return;
         byte[] buffer = swarm.Buffer;
         _rest.CopyTo(buffer, 0);
         int received = Socket.Receive(buffer.AsSpan(_rest.Length), SocketFlags.None, out SocketError error);
         if (error == SocketError.WouldBlock)
             return;
         if (error != SocketError.Success || received == 0)
-            throw new LoadException("The server closed a publisher's connection.");
+        {
+            End();
+            return;
+        }
+
         ReadOnlySpan<byte> bytes = buffer.AsSpan(0, _rest.Length + received);
         int length;
         while ((length = ReadAnswer(bytes)) > 0)
             bytes = bytes[length..];
         if (!bytes.IsEmpty || _rest.Length > 0)
             _rest = bytes.ToArray();
+    }
+
+    private void End()
+    {
+        _ended = true;
+        _outputLength = 0;
+        swarm.OnEnded(this);
     }
 
     /// <summary>Reads the answer that <paramref name="bytes"/> begins with; its length, or 0 when more is to come.</summary>

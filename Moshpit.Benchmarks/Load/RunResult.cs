@@ -17,7 +17,7 @@ internal sealed record RunResult
     /// <summary>What arrived out of order, twice, or out of nowhere.</summary>
     public required long Misplaced { get; init; }
 
-    /// <summary>Streams that the server ended.</summary>
+    /// <summary>Connections that the server ended.</summary>
     public required int Ended { get; init; }
 
     /// <summary>From the first message to the last delivery.</summary>
@@ -35,5 +35,5 @@ internal sealed record RunResult
     /// <summary>This result, if every peer got every message in order: nothing else is worth timing.</summary>
     public RunResult RequireFaultless() => IsFaultless
         ? this
-        : throw new LoadException($"Of {Messages} messages {Lost} deliveries were lost, {Misplaced} misplaced, and {Ended} streams ended.");
+        : throw new LoadException($"Of {Messages} messages {Lost} deliveries were lost, {Misplaced} misplaced, and {Ended} connections ended.");
 }

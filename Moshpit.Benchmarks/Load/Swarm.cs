@@ -59,7 +59,7 @@ internal sealed class Swarm : IDisposable
     /// <summary>Open streams.</summary>
     public int PeerCount { get; private set; }
 
-    /// <summary>Opens <paramref name="count"/> more streams, spread over the channels, and waits until the server has let all of them in.</summary>
+    /// <summary>Opens <paramref name="count"/> more streams, spread over the channels, and waits until the server has let them in.</summary>
     public void Join(int count, Action<int>? progress = null)
     {
         int target = PeerCount + count;
@@ -105,9 +105,10 @@ internal sealed class Swarm : IDisposable
 
     public Socket Connect()
     {
-        var socket = new Socket(_server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        Socket? socket = null;
         try
         {
+            socket = new Socket(_server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             socket.NoDelay = true;
             socket.Connect(_server);
             socket.Blocking = false;
@@ -115,8 +116,8 @@ internal sealed class Swarm : IDisposable
         }
         catch (SocketException e)
         {
-            socket.Dispose();
-            throw new LoadException($"No connection to {Host}: {e.Message}.");
+            socket?.Dispose();
+            throw new LoadException($"No connection to the server: {e.Message}.");
         }
     }
 
@@ -132,6 +133,13 @@ internal sealed class Swarm : IDisposable
         Epoll.Close(peer);
         peer.Channel.Peers.Remove(peer);
         PeerCount--;
+    }
+
+    /// <summary>A publisher's connection ended, and what it had sent may or may not have been heard.</summary>
+    public void OnEnded(Publisher publisher)
+    {
+        _run?.OnEnded();
+        Epoll.Close(publisher);
     }
 
     public void OnDelivery(StreamPeer peer, uint number, long now) => _run?.InFlight.OnDelivery(peer, number, now);

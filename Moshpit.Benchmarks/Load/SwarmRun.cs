@@ -98,7 +98,7 @@ internal sealed class SwarmRun : IDisposable
         }
     }
 
-    /// <summary>Publishes what is due. How long the next message can wait, in nanoseconds; 0: until there is room; negative: there is no next one.</summary>
+    /// <summary>Publishes what is due. Nanoseconds that the next message can wait; 0: until there is room; negative: there is none.</summary>
     private long Publish()
     {
         long wait = 0;

@@ -44,7 +44,7 @@ internal sealed class ChildServer : IDisposable
         start.ArgumentList.Add(ServeCommand.Name);
         start.ArgumentList.Add(kind.ToString());
 
-        // Each with the collector that its own project files choose: ASP.NET Core's the server one, moshpit's the workstation one, not concurrent.
+        // Each with the collector that its project files choose: ASP.NET Core's the server's, moshpit's the workstation's, not concurrent.
         start.Environment["DOTNET_gcServer"] = kind == ServerKind.Kestrel ? "1" : "0";
         start.Environment["DOTNET_gcConcurrent"] = kind == ServerKind.Kestrel ? "1" : "0";
         return new ChildServer(start, answers: true);
