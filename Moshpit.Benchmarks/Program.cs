@@ -33,10 +33,7 @@ internal static class Program
     {
         if (parsed.Errors.Count > 0)
         {
-            // Where a value can't be read the library speaks first, of .NET types; the option's own rule says it better.
-            ParseError error = parsed.Errors.FirstOrDefault(e => e.SymbolResult is OptionResult && !e.Message.StartsWith("Cannot parse"))
-                ?? parsed.Errors[0];
-            Console.Error.WriteLine(error.Message);
+            Console.Error.WriteLine(Describe(parsed.Errors[0]));
             return Misused;
         }
 
@@ -50,4 +47,10 @@ internal static class Program
             return Failed;
         }
     }
+
+    /// <summary>Where a value can't be read the library speaks of .NET types; who made the mistake thinks of an option.</summary>
+    private static string Describe(ParseError error) =>
+        error.SymbolResult is OptionResult { Tokens: [{ Value: var text }] } option && error.Message.StartsWith("Cannot parse", StringComparison.Ordinal)
+            ? $"{option.Option.Name} can't be '{text}'."
+            : error.Message;
 }

@@ -22,8 +22,8 @@ internal static class LatencyPlot
 
     public static string Draw(string title, LongHistogram latency)
     {
-        // The last decade is the one that holds the rarest delivery.
-        int decades = Math.Clamp((int)Math.Ceiling(Math.Log10(latency.TotalCount)), 2, 7);
+        // Beyond the last decade that is drawn there are less than ten deliveries.
+        int decades = Math.Clamp((int)Math.Floor(Math.Log10(latency.TotalCount)), 2, 7);
         double top = RoundUp(latency.GetValueAtPercentile(100) / 1e6);
         var svg = new StringBuilder();
         svg.Append("<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"13\" fill=\"#333\" ");
@@ -90,7 +90,7 @@ internal static class LatencyPlot
     private static double RoundUp(double value)
     {
         double power = Math.Pow(10, Math.Floor(Math.Log10(value)));
-        foreach (double factor in (ReadOnlySpan<double>)[1, 2, 2.5, 5])
+        foreach (double factor in (ReadOnlySpan<double>)[1, 2, 2.5, 4, 5])
         {
             if (factor * power >= value)
                 return factor * power;
