@@ -41,7 +41,7 @@ internal static class Program
         {
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         }
-        catch (LoadException e)
+        catch (BenchmarkException e)
         {
             Console.Error.WriteLine(e.Message);
             return Failed;

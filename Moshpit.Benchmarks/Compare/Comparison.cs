@@ -47,6 +47,9 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     /// <summary>Measures everything once.</summary>
     public void RunRound()
     {
+        // First, so that a binary that does not start is noticed at once.
+        if (binary is not null)
+            Start(binary);
         foreach (ServerKind kind in Enum.GetValues<ServerKind>())
             Broadcast(kind, NarrowWindow, null, _narrowCpu, _narrowAllocation);
         foreach (ServerKind kind in Enum.GetValues<ServerKind>())
@@ -56,8 +59,6 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Bare])
             Latency(kind);
         Memory();
-        if (binary is not null)
-            Start(binary);
     }
 
     private void Broadcast(ServerKind kind, int window, Row? rate, Row cpu, Row allocation)

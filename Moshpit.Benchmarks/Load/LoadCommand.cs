@@ -119,7 +119,7 @@ internal static class LoadCommand
     private static IPEndPoint Resolve(string url)
     {
         if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? uri) || uri.Scheme != Uri.UriSchemeHttp || uri.Host.Length == 0)
-            throw new LoadException($"'{url}' is not of the form http://HOST:PORT.");
+            throw new BenchmarkException($"'{url}' is not of the form http://HOST:PORT.");
         try
         {
             IPAddress[] addresses = Dns.GetHostAddresses(uri.DnsSafeHost);
@@ -127,7 +127,7 @@ internal static class LoadCommand
         }
         catch (SocketException e)
         {
-            throw new LoadException($"No such host, {uri.Host}: {e.Message}.");
+            throw new BenchmarkException($"No such host, {uri.Host}: {e.Message}.");
         }
     }
 }

@@ -55,7 +55,7 @@ internal sealed class LoadSession(LoadOptions options)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new LoadException(e.Message);
+            throw new BenchmarkException(e.Message);
         }
     }
 

@@ -13,7 +13,7 @@ internal sealed class MoshpitDialect : Dialect
     {
         ReadOnlySpan<byte> start = "event: connect\ndata: "u8;
         if (!firstEvent.StartsWith(start))
-            throw new LoadException("The first event of a stream was not 'connect'; is this a moshpit?");
+            throw new BenchmarkException("The first event of a stream was not 'connect'; is this a moshpit?");
         var json = new Utf8JsonReader(firstEvent[start.Length..]);
         JsonElement connect = JsonElement.ParseValue(ref json);
         peer.Channel.Id = connect.GetProperty("id").GetString()!;

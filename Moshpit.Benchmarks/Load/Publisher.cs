@@ -86,9 +86,9 @@ internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socke
 
         // HTTP/1.1 200 OK
         if (!Utf8Parser.TryParse(bytes[(bytes.IndexOf((byte)' ') + 1)..], out int status, out _) || status is < 200 or > 299)
-            throw new LoadException($"The server answered a POST with {status}.");
+            throw new BenchmarkException($"The server answered a POST with {status}.");
         if (!_unanswered.TryDequeue(out uint number))
-            throw new LoadException("The server answered more POSTs than were sent.");
+            throw new BenchmarkException("The server answered more POSTs than were sent.");
         swarm.OnAnswer(number);
         return length;
     }
@@ -102,7 +102,7 @@ internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socke
         if (at >= 0 && Utf8Parser.TryParse(head[(at + name.Length)..].TrimStart((byte)' '), out int length, out _))
             return length;
         if (IndexOfIgnoringCase(head, "\r\nTransfer-Encoding:"u8) >= 0)
-            throw new LoadException("The server answers POSTs in chunks, which this load does not read.");
+            throw new BenchmarkException("The server answers POSTs in chunks, which this load does not read.");
         return 0;
     }
 

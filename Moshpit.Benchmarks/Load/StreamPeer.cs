@@ -55,7 +55,7 @@ internal sealed class StreamPeer : PolledSocket
     {
         byte[] buffer = _swarm.Buffer;
         if (_rest.Length > buffer.Length / 2)
-            throw new LoadException("The server sent an event without end.");
+            throw new BenchmarkException("The server sent an event without end.");
         _rest.CopyTo(buffer, 0);
         int received = Socket.Receive(buffer.AsSpan(_rest.Length), SocketFlags.None, out SocketError error);
         if (error == SocketError.WouldBlock)
@@ -63,7 +63,7 @@ internal sealed class StreamPeer : PolledSocket
         if (error != SocketError.Success || received == 0)
         {
             if (_state != State.Joined)
-                throw new LoadException("The server closed a stream before it began.");
+                throw new BenchmarkException("The server closed a stream before it began.");
             _swarm.OnEnded(this);
             return;
         }
@@ -86,11 +86,11 @@ internal sealed class StreamPeer : PolledSocket
         string head = Encoding.ASCII.GetString(bytes[..length]);
         string[] statusLine = head.Split("\r\n")[0].Split(' ');
         if (statusLine.Length < 2 || !int.TryParse(statusLine[1], NumberStyles.None, CultureInfo.InvariantCulture, out int status))
-            throw new LoadException("The server does not speak HTTP.");
+            throw new BenchmarkException("The server does not speak HTTP.");
         if (status is not (200 or 201))
-            throw new LoadException($"The server answered {status} where a stream was asked for.");
+            throw new BenchmarkException($"The server answered {status} where a stream was asked for.");
         if (head.Contains("\ntransfer-encoding:", StringComparison.OrdinalIgnoreCase))
-            throw new LoadException("The server sends a stream in chunks to a client of HTTP/1.0, which can't be measured.");
+            throw new BenchmarkException("The server sends a stream in chunks to a client of HTTP/1.0, which can't be measured.");
         Advance(_swarm.Dialect.JoinsByEvent ? State.FirstEvent : State.Joined);
         return bytes[(length + end.Length)..];
     }

@@ -117,7 +117,7 @@ internal sealed class Swarm : IDisposable
         catch (SocketException e)
         {
             socket?.Dispose();
-            throw new LoadException($"No connection to the server: {e.Message}.");
+            throw new BenchmarkException($"No connection to the server: {e.Message}.");
         }
     }
 
@@ -167,7 +167,7 @@ internal sealed class Swarm : IDisposable
         while (_joining > allowed)
         {
             if (Epoll.Wait(JoinPatience) == 0)
-                throw new LoadException($"The server left {_joining} joining peers waiting.");
+                throw new BenchmarkException($"The server left {_joining} joining peers waiting.");
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Net;
@@ -22,7 +23,7 @@ internal sealed class ChildServer : IDisposable
         start.RedirectStandardOutput = true;
         _answers = answers;
         long started = Stopwatch.GetTimestamp();
-        _process = Process.Start(start) ?? throw new InvalidOperationException($"{start.FileName} did not start.");
+        _process = StartProcess(start);
         EndPoint = new IPEndPoint(IPAddress.Loopback, ReadPort());
         TimeToListening = Stopwatch.GetElapsedTime(started);
     }
@@ -94,6 +95,18 @@ internal sealed class ChildServer : IDisposable
         _process.Dispose();
     }
 
+    private static Process StartProcess(ProcessStartInfo start)
+    {
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception e)
+        {
+            throw new BenchmarkException(e.Message);
+        }
+    }
+
     private int ReadPort()
     {
         string line = ReadLine();
@@ -101,9 +114,9 @@ internal sealed class ChildServer : IDisposable
         if (int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out int port))
             return port;
         _process.Kill();
-        throw new InvalidDataException($"The server process said '{line}' where '{ServeCommand.Listening}PORT' was expected.");
+        throw new BenchmarkException($"The server process said '{line}' where '{ServeCommand.Listening}PORT' was expected.");
     }
 
     private string ReadLine() =>
-        _process.StandardOutput.ReadLine() ?? throw new InvalidOperationException("The server process ended before its time.");
+        _process.StandardOutput.ReadLine() ?? throw new BenchmarkException("The server process ended before its time.");
 }
