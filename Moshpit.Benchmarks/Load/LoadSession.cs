@@ -44,7 +44,8 @@ internal sealed class LoadSession(LoadOptions options)
     }
 
     private string Title() =>
-        $"{(options.Plan.Direct ? "direct messages" : "broadcast")}; peers: {options.Peers}, channels: {options.Channels}, data: {options.Plan.Size} bytes";
+        (options.Plan.Direct ? "direct messages" : "broadcast")
+        + $"; peers: {options.Peers}, channels: {options.Channels}, data: {options.Plan.Size} bytes";
 
     /// <summary>Called once with nothing before the work is done, to find out whether there is a place for its result.</summary>
     private void WritePlot(string svg)
