@@ -1,5 +1,7 @@
 using System.Net.ServerSentEvents;
 using BenchmarkDotNet.Attributes;
+using Moshpit.Client;
+using SseParser = System.Net.ServerSentEvents.SseParser;
 
 namespace Moshpit.Benchmarks.Micro;
 
@@ -13,6 +15,8 @@ public class StreamParserBenchmarks
     private static readonly byte[] Stream = System.Text.Encoding.UTF8.GetBytes(
         string.Concat(Enumerable.Repeat($"event: signal\ndata: {Data}\n\n", Events)));
 
+    private readonly List<MoshpitEvent> _events = new(Events);
+
     [GlobalSetup]
     public void Validate()
     {
@@ -24,6 +28,8 @@ public class StreamParserBenchmarks
         }
 
         Check.That(count == Events, "Events went missing.");
+        Check.That(MoshpitClient() == Events * Data.Length, "The client's parser lost something.");
+        Check.That(_events.TrueForAll(e => e is { Name: "signal", Data: Data }), "The client's parser misread an event.");
     }
 
     [Benchmark(OperationsPerInvoke = Events, Baseline = true)]
@@ -32,6 +38,17 @@ public class StreamParserBenchmarks
         int length = 0;
         foreach (SseItem<string> item in SseParser.Create(new MemoryStream(Stream)).Enumerate())
             length += item.Data.Length;
+        return length;
+    }
+
+    [Benchmark(OperationsPerInvoke = Events)]
+    public int MoshpitClient()
+    {
+        _events.Clear();
+        new Client.SseParser(Stream.Length).Push(Stream, _events);
+        int length = 0;
+        foreach (MoshpitEvent received in _events)
+            length += received.Data.Length;
         return length;
     }
 }
