@@ -30,6 +30,9 @@ internal sealed class HttpConnection
     /// <summary>Answers the first request of a connection that is one too many.</summary>
     private readonly Rejection? _refusal;
 
+    /// <summary>Where this connection published what may not be on its way yet.</summary>
+    private Channel? _published;
+
     private HttpConnection(Socket socket, ServerState server, IPAddress? address)
     {
         _server = server;
@@ -94,6 +97,7 @@ internal sealed class HttpConnection
             ApiLog.Failed(_server.Logger, e);
         }
 
+        FlushPublished();
         if (ending != Ending.Stream)
             _connection.Abort();
         _connection.Release();
@@ -115,6 +119,7 @@ internal sealed class HttpConnection
                 if (!receiving.IsCompleted)
                 {
                     turn = 1;
+                    FlushPublished();
 
                     // A stop that began before this wait did could not end it.
                     Interlocked.MemoryBarrier();
@@ -148,7 +153,10 @@ internal sealed class HttpConnection
             _state.Reset();
             _connection.SetDeadline(_server.Options.IdleTimeout);
             if (turn % RequestsPerTurn == 0)
+            {
+                FlushPublished();
                 await Task.Yield();
+            }
         }
     }
 
@@ -208,14 +216,17 @@ internal sealed class HttpConnection
                 invited = true;
             }
 
-            Received received = await _connection.ReceiveAsync().ConfigureAwait(false);
+            ValueTask<Received> receiving = _connection.ReceiveAsync();
+            if (!receiving.IsCompleted)
+                FlushPublished();
+            Received received = await receiving.ConfigureAwait(false);
             if (received != Received.Bytes)
                 return await EndEarlyAsync(received, Rejections.BodyTimeout).ConfigureAwait(false);
         }
 
         if (outcome == ParseOutcome.Rejected)
             return await RefuseAsync(rejection!).ConfigureAwait(false);
-        if (rejection is null && !await post.DeliverAsync().ConfigureAwait(false))
+        if (rejection is null && !await DeliverAsync(post).ConfigureAwait(false))
             rejection = Rejections.UnknownChannel;
         request.KeepAlive &= !_server.Stopping;
         if (rejection is null)
@@ -223,6 +234,21 @@ internal sealed class HttpConnection
         else
             WriteRejection(rejection, close: false);
         return null;
+    }
+
+    private ValueTask<bool> DeliverAsync(Post post)
+    {
+        if (_published != post.Channel)
+            FlushPublished();
+        _published = post.Channel;
+        return post.DeliverAsync();
+    }
+
+    /// <summary>Called when the client has nothing more to say for now: what it published goes out, all that came at once together.</summary>
+    private void FlushPublished()
+    {
+        _published?.Flush();
+        _published = null;
     }
 
     /// <summary>Reads what is there of the body; when that is all of it, understands it, unless the request is refused anyway.</summary>

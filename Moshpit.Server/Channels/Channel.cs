@@ -19,8 +19,7 @@ internal sealed class Channel
     /// <summary>A channel with more peers than this is split over the cores.</summary>
     private const int PeersPerFanOut = 256;
 
-    /// <summary>About one a core; a bit each in <see cref="TryPublish"/>.</summary>
-    private static readonly int MaxFanOuts = Math.Min(Environment.ProcessorCount, 32);
+    private static readonly int MaxFanOuts = Environment.ProcessorCount;
 
     private readonly ChannelRegistry _registry;
     private readonly Lock _gate = new();
@@ -118,14 +117,17 @@ internal sealed class Channel
     }
 
     /// <summary>
-    /// Sends <paramref name="frame"/> to every peer; the caller keeps its reference. Completes when the frame has its place in the order,
-    /// which is at once unless too much is pending: then it waits for room. False: the channel closed.
+    /// Gives <paramref name="frame"/> its place in the order of what every peer gets; the caller keeps its reference, and calls <see cref="Flush()"/>
+    /// when it has published what it has. Completes at once unless too much is pending: then it waits for room. False: the channel closed.
     /// </summary>
     public ValueTask<bool> PublishAsync(SharedFrame frame)
     {
         Task? room = TryPublish(frame, out bool published);
         return room is null ? new(published) : new(PublishWhenRoomAsync(frame, room));
     }
+
+    /// <summary>Sees to it that what was published is on its way. Who publishes several messages at once calls it once, and they go out together.</summary>
+    public void Flush() => Flush(inline: true);
 
     /// <summary>Sends <paramref name="frame"/> to <paramref name="addressee"/> alone; the caller keeps its reference.</summary>
     public static void Send(Peer addressee, SharedFrame frame) => addressee.FanOut?.Send(addressee, frame);
@@ -153,10 +155,8 @@ internal sealed class Channel
     {
         // Closed: no more fan-outs are added.
         foreach (FanOut fanOut in _fanOuts)
-        {
-            if (fanOut.EndAll(DisconnectReason.ChannelClosed))
-                fanOut.Schedule();
-        }
+            fanOut.EndAll(DisconnectReason.ChannelClosed);
+        Flush(inline: false);
     }
 
     private async Task<bool> PublishWhenRoomAsync(SharedFrame frame, Task room)
@@ -174,43 +174,41 @@ internal sealed class Channel
     private Task? TryPublish(SharedFrame frame, out bool published)
     {
         published = false;
-        FanOut[] fanOuts;
-        uint started = 0;
+        Task room;
         lock (_gate)
         {
             if (_closed)
                 return null;
-            if (!HasRoom())
+            if (HasRoom())
             {
-                Task room = (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
-
-                // A pass may have taken the last of it meanwhile, and seen nobody waiting.
-                Interlocked.MemoryBarrier();
-                if (!HasRoom())
-                    return room;
+                // All fan-outs get it under one lock: that is the one order for all peers.
+                foreach (FanOut fanOut in _fanOuts)
+                    fanOut.Append(frame);
+                published = true;
+                return null;
             }
 
-            // All fan-outs get it under one lock: that is the one order for all peers.
-            fanOuts = _fanOuts;
-            for (int i = 0; i < fanOuts.Length; i++)
-            {
-                if (fanOuts[i].Append(frame))
-                    started |= 1u << i;
-            }
+            room = (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
 
-        published = true;
-        for (int i = 0; i < fanOuts.Length; i++)
+        // Room comes from what is pending going out. It may have gone meanwhile, and nobody seen that somebody waits.
+        Flush(inline: false);
+        OnRoom();
+        return room;
+    }
+
+    private void Flush(bool inline)
+    {
+        FanOut[] fanOuts = Volatile.Read(ref _fanOuts);
+        foreach (FanOut fanOut in fanOuts)
         {
-            if ((started & 1u << i) == 0)
+            if (!fanOut.TryStart())
                 continue;
-            if (fanOuts.Length == 1 && fanOuts[0].Count <= InlinePeers)
-                fanOuts[0].Run();
+            if (inline && fanOuts.Length == 1 && fanOut.Count <= InlinePeers)
+                fanOut.Run();
             else
-                fanOuts[i].Schedule();
+                fanOut.Schedule();
         }
-
-        return null;
     }
 
     private bool HasRoom()

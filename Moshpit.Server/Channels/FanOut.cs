@@ -70,25 +70,33 @@ internal sealed class FanOut : IThreadPoolWorkItem
         _peers.Remove(peer.Slot, peer);
     }
 
-    /// <summary>Appends a broadcast, with a reference of the log's own. True: the caller must see to it that <see cref="Run"/> is called.</summary>
-    public bool Append(SharedFrame frame)
+    /// <summary>Appends a broadcast, with a reference of the log's own. It goes out with the next <see cref="TryStart"/>, or with a run that goes on.</summary>
+    public void Append(SharedFrame frame)
     {
         frame.AddReference();
         lock (_gate)
         {
             _pending.Enqueue(frame);
-            _end += frame.Length;
-            return TryStart();
+            Volatile.Write(ref _end, _end + frame.Length);
         }
     }
 
-    /// <summary>Ends every peer after what was appended. True: as for <see cref="Append"/>.</summary>
-    public bool EndAll(DisconnectReason reason)
+    /// <summary>Has every peer ended, after what was appended, by the next run.</summary>
+    public void EndAll(DisconnectReason reason)
+    {
+        lock (_gate)
+            _ending = reason;
+    }
+
+    /// <summary>True: there is something to do that nobody does, and the caller must now call <see cref="Run"/> or <see cref="Schedule"/>.</summary>
+    public bool TryStart()
     {
         lock (_gate)
         {
-            _ending = reason;
-            return TryStart();
+            if (_running || (_pending.Count == 0 && (_ending == DisconnectReason.None || _ended)))
+                return false;
+            _running = true;
+            return true;
         }
     }
 
@@ -149,14 +157,6 @@ internal sealed class FanOut : IThreadPoolWorkItem
     public void Schedule() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
 
     void IThreadPoolWorkItem.Execute() => Run();
-
-    private bool TryStart()
-    {
-        if (_running)
-            return false;
-        _running = true;
-        return true;
-    }
 
     /// <summary>Takes what is pending, or, when that is nothing, begins the last pass, which ends the peers. False: the run is over.</summary>
     private bool TryBeginPass()

@@ -15,6 +15,9 @@ internal sealed class BufferedConnection
     /// <summary>Bytes dropped at once from who is not listened to any more.</summary>
     private const int LingerBuffer = 16 * 1024;
 
+    /// <summary>Bytes received at once from who sends many requests without waiting for the answers.</summary>
+    private const int MaxReceiveLength = 32 * 1024;
+
     private readonly ServerClock _clock;
     private readonly ObjectPool<TransportBuffers> _pool;
     private readonly TransportBuffers _buffers;
@@ -22,6 +25,7 @@ internal sealed class BufferedConnection
     private long _deadline = long.MaxValue;
     private bool _sending;
     private bool _spoke;
+    private int _receiveLength;
 
     public BufferedConnection(Socket socket, ServerClock clock, ObjectPool<TransportBuffers> pool)
     {
@@ -91,11 +95,15 @@ internal sealed class BufferedConnection
         }
 
         PipeWriter writer = _buffers.Input.Writer;
-        SocketError error = await _buffers.Receiver.ReceiveAsync(Socket, writer.GetMemory()).ConfigureAwait(false);
+        Memory<byte> buffer = writer.GetMemory(_receiveLength);
+        SocketError error = await _buffers.Receiver.ReceiveAsync(Socket, buffer).ConfigureAwait(false);
         if (error != SocketError.Success)
             return error == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
         if (_buffers.Receiver.BytesTransferred == 0)
             return Received.End;
+
+        // Who fills the buffer has more to say, and is given more room; who does not holds no more than a request needs.
+        _receiveLength = _buffers.Receiver.BytesTransferred == buffer.Length ? Math.Min(buffer.Length * 4, MaxReceiveLength) : 0;
         writer.Advance(_buffers.Receiver.BytesTransferred);
         await writer.FlushAsync().ConfigureAwait(false);
         return Received.Bytes;
