@@ -4,13 +4,13 @@ namespace Moshpit.Tests.Support;
 internal static class Eventually
 {
     /// <summary>Completes as soon as <paramref name="condition"/> holds; fails the test when it does not within some seconds.</summary>
-    public static async Task AsyncTrue(Func<bool> condition)
+    public static async Task AsyncTrue(Func<bool> condition, Func<string>? failure = null)
     {
         using var patience = new CancellationTokenSource(RawConnection.Patience);
         while (!condition())
         {
             if (patience.IsCancellationRequested)
-                Assert.Fail("What was waited for did not happen.");
+                Assert.Fail(failure?.Invoke() ?? "What was waited for did not happen.");
             await Task.Yield();
         }
     }

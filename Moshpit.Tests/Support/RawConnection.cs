@@ -10,8 +10,9 @@ internal sealed class RawConnection : IDisposable
     /// <summary>How long anything may take on a loaded machine before the test fails. Nothing ever waits this long when all is well.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly StringBuilder _received = new();
-    private readonly byte[] _buffer = new byte[64 * 1024];
+    private byte[] _buffer = new byte[4096];
+    private int _start;
+    private int _end;
 
     private RawConnection(Socket socket) => Socket = socket;
 
@@ -48,27 +49,32 @@ internal sealed class RawConnection : IDisposable
     }
 
     /// <summary>Reads up to and including <paramref name="end"/>; what came after it is kept for the next call.</summary>
-    public async Task<string> ReadUntilAsync(string end)
+    public async Task<string> ReadUntilAsync(string end) =>
+        await TryReadUntilAsync(end) ?? throw Failure($"The connection ended before {Quote(end)} came");
+
+    /// <summary>As <see cref="ReadUntilAsync"/>, but null when the server closed with nothing left to read.</summary>
+    public async Task<string?> TryReadUntilAsync(string end)
     {
-        int from = 0;
+        byte[] pattern = Encoding.Latin1.GetBytes(end);
+        int searched = 0;
         while (true)
         {
-            string text = _received.ToString();
-            int found = text.IndexOf(end, from, StringComparison.Ordinal);
+            int found = Received[searched..].IndexOf(pattern);
             if (found >= 0)
-                return Take(found + end.Length);
-            from = Math.Max(0, text.Length - end.Length);
-            if (!await ReceiveAsync())
-                Assert.Fail($"The connection ended before {Quote(end)} came; what came is {Quote(text)}.");
+                return Take(searched + found + pattern.Length);
+            searched = Math.Max(0, Received.Length - pattern.Length + 1);
+            if (await ReceiveAsync())
+                continue;
+            return Received.IsEmpty ? null : throw Failure($"The connection ended before {Quote(end)} came");
         }
     }
 
     public async Task<string> ReadAsync(int count)
     {
-        while (_received.Length < count)
+        while (Received.Length < count)
         {
             if (!await ReceiveAsync())
-                Assert.Fail($"The connection ended before {count} bytes came; what came is {Quote(_received.ToString())}.");
+                throw Failure($"The connection ended before {count} bytes came");
         }
 
         return Take(count);
@@ -81,7 +87,20 @@ internal sealed class RawConnection : IDisposable
         {
         }
 
-        return Take(_received.Length);
+        return Take(Received.Length);
+    }
+
+    /// <summary>Reads all that comes; for when it does not matter how the server closes.</summary>
+    public async Task ReadToEndOrResetAsync()
+    {
+        try
+        {
+            await ReadToEndAsync();
+        }
+        catch (SocketException)
+        {
+            // A reset is an end too.
+        }
     }
 
     /// <summary>Reads one response with a Content-Length, or one whose status has no body.</summary>
@@ -96,27 +115,43 @@ internal sealed class RawConnection : IDisposable
 
     private static string Quote(string text) => '"' + text.Replace("\r", "\\r").Replace("\n", "\\n") + '"';
 
+    private ReadOnlySpan<byte> Received => _buffer.AsSpan(_start, _end - _start);
+
+    private AssertionException Failure(string what) =>
+        new($"{what}; what came is {Quote(Encoding.Latin1.GetString(Received[^Math.Min(Received.Length, 2000)..]))}.");
+
     private string Take(int count)
     {
-        string taken = _received.ToString(0, count);
-        _received.Remove(0, count);
+        string taken = Encoding.Latin1.GetString(Received[..count]);
+        _start += count;
         return taken;
     }
 
     private async Task<bool> ReceiveAsync()
     {
+        MakeRoom();
         using var patience = new CancellationTokenSource(Patience);
-        int count = 0;
         try
         {
-            count = await Socket.ReceiveAsync(_buffer, patience.Token);
+            int count = await Socket.ReceiveAsync(_buffer.AsMemory(_end), patience.Token);
+            _end += count;
+            return count > 0;
         }
         catch (OperationCanceledException)
         {
-            Assert.Fail($"Nothing came for {Patience}; before that came {Quote(_received.ToString())}.");
+            throw Failure($"Nothing came for {Patience}");
+        }
+    }
+
+    private void MakeRoom()
+    {
+        if (_start > 0)
+        {
+            Received.CopyTo(_buffer);
+            (_start, _end) = (0, _end - _start);
         }
 
-        _received.Append(Encoding.Latin1.GetString(_buffer, 0, count));
-        return count > 0;
+        if (_end > _buffer.Length / 2)
+            Array.Resize(ref _buffer, _buffer.Length * 2);
     }
 }

@@ -38,6 +38,23 @@ internal sealed class RawPeer : IDisposable
     /// <summary>The next event or comment, without its empty line.</summary>
     public async Task<string> ReadEventAsync() => (await Stream.ReadUntilAsync("\n\n"))[..^2];
 
+    /// <summary>The data of the next event, which must be a signal.</summary>
+    public async Task<string> ReadSignalAsync()
+    {
+        string signal = await ReadEventAsync();
+        Assert.That(signal, Does.StartWith("event: signal\ndata: "));
+        return signal["event: signal\ndata: ".Length..];
+    }
+
+    /// <summary>All events until the server closes.</summary>
+    public async Task<List<string>> ReadAllAsync()
+    {
+        var events = new List<string>();
+        while (await Stream.TryReadUntilAsync("\n\n") is { } text)
+            events.Add(text[..^2]);
+        return events;
+    }
+
     /// <summary>A POST of <paramref name="data"/>, JSON text, in this peer's name.</summary>
     public string Post(string data, string? cid = null)
     {

@@ -1,11 +1,18 @@
+using System.Net;
 using Moshpit.Server;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>A server on loopback for one test. Disposing of it stops it and fails the test if it leaked a frame.</summary>
+/// <summary>A server on loopback for one test. Disposing of it stops it and fails the test if it leaked a frame or made an error of its own.</summary>
 internal sealed class TestServer : IAsyncDisposable
 {
-    private TestServer(MoshpitServer server) => Server = server;
+    private readonly ErrorLog _errors;
+
+    private TestServer(MoshpitServer server, ErrorLog errors)
+    {
+        Server = server;
+        _errors = errors;
+    }
 
     public MoshpitServer Server { get; }
 
@@ -14,14 +21,20 @@ internal sealed class TestServer : IAsyncDisposable
     public static async Task<TestServer> StartAsync(Action<MoshpitServerOptions>? configure = null)
     {
         var options = new MoshpitServerOptions { Port = 0, Host = "127.0.0.1", ShutdownTimeout = TimeSpan.FromSeconds(1) };
+        var errors = new ErrorLog();
+        options.LoggerFactory = errors;
         configure?.Invoke(options);
         var server = new MoshpitServer(options);
         await server.StartAsync();
-        return new TestServer(server);
+        return new TestServer(server, errors);
     }
 
     /// <summary>A connection that has sent nothing yet.</summary>
     public RawConnection Connect() => RawConnection.Connect(Port);
+
+    /// <summary>A connection whose client can take but little before it reads.</summary>
+    public RawConnection ConnectNarrow() =>
+        RawConnection.Connect(new IPEndPoint(IPAddress.Loopback, Port), socket => socket.ReceiveBufferSize = 4096);
 
     /// <summary>Creates a channel and reads its <c>connect</c> event.</summary>
     public async Task<RawPeer> CreateAsync() => await RawPeer.OpenAsync(Connect(), "/");
@@ -35,7 +48,12 @@ internal sealed class TestServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await Server.DisposeAsync();
-        Assert.That(Server.State.Frames.Outstanding, Is.Zero, "frames that were rented and never returned");
+        await Server.DisposeAsync().AsTask().WaitAsync(RawConnection.Patience);
+        await NoFrameIsOutAsync();
+        Assert.That(_errors.Lines, Is.Empty);
     }
+
+    /// <summary>All frames come back. A writer or a pass that has nobody left to write to may do so a moment after the last socket is closed.</summary>
+    public Task NoFrameIsOutAsync() =>
+        Eventually.AsyncTrue(() => Server.State.Frames.Outstanding == 0, () => $"{Server.State.Frames.Outstanding} frames were rented and never returned");
 }

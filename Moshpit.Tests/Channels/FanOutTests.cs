@@ -1,0 +1,227 @@
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Channels;
+using Moshpit.Server.Transport;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Channels;
+
+/// <summary>The order in which peers are given things, with a pass that is held up where it hurts most.</summary>
+internal sealed class FanOutTests
+{
+    /// <summary>Enough that a pool thread runs the passes, and few enough for one slice and one fan-out.</summary>
+    private const int Crowd = 30;
+
+    [Test]
+    public async Task What_is_published_during_a_pass_goes_out_in_one_write_afterwards()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        Assert.That(await channel.PublishAsync("b;"), Is.True);
+        Assert.That(await channel.PublishAsync("c;"), Is.True);
+        await LetGoAsync(channel, peers[1].Sink);
+        Assert.That(peers.Skip(1).Select(peer => peer.Sink.Writes), Is.All.EqualTo(new[] { "a;", "b;c;" }));
+    }
+
+    [Test]
+    public async Task A_direct_message_during_a_pass_comes_after_all_that_was_published_and_before_what_comes_next()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        await channel.PublishAsync("b;");
+        await channel.PublishAsync("c;");
+        channel.Send(peers[20].Peer, "direct;");
+        Assert.That(peers[20].Sink.Writes, Is.EqualTo(new[] { "a;b;c;direct;" }), "it does not wait for the pass");
+        channel.Send(peers[20].Peer, "again;");
+        await channel.PublishAsync("d;");
+        channel.Send(peers[21].Peer, "late;");
+        await LetGoAsync(channel, peers[1].Sink);
+        Assert.That(peers[20].Sink.Writes, Is.EqualTo(new[] { "a;b;c;direct;", "again;", "d;" }));
+        Assert.That(peers[21].Sink.Text, Is.EqualTo("a;b;c;d;late;"));
+        foreach ((_, RecordingSink sink) in peers[2..20].Concat(peers[22..]))
+            Assert.That(sink.Text, Is.EqualTo("a;b;c;d;"));
+    }
+
+    [Test]
+    public async Task Who_joins_during_a_pass_gets_its_opening_first_and_then_what_was_published_after_it()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        await channel.PublishAsync("b;");
+        (_, RecordingSink middle) = channel.Join("hello;");
+        await channel.PublishAsync("c;");
+        (Peer last, RecordingSink lastSink) = channel.Join("hello;");
+        await channel.PublishAsync("d;");
+        channel.Send(last, "direct;");
+        await LetGoAsync(channel, peers[1].Sink);
+        Assert.That(middle.Writes, Is.EqualTo(new[] { "hello;", "c;d;" }));
+        Assert.That(lastSink.Text, Is.EqualTo("hello;d;direct;"));
+    }
+
+    [Test]
+    public async Task Who_takes_the_slot_of_one_who_left_during_a_pass_is_not_given_what_was_before_its_time()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        channel.Channel.Leave(peers[20].Peer);
+        (Peer successor, RecordingSink sink) = channel.Join("hello;");
+        Assert.That(successor.Slot, Is.EqualTo(peers[20].Peer.Slot));
+        await channel.PublishAsync("b;");
+        await LetGoAsync(channel, peers[1].Sink);
+        Assert.That(sink.Text, Is.EqualTo("hello;b;"));
+        Assert.That(peers[20].Sink.Text, Is.Empty, "who left is given nothing more");
+        Assert.That(peers[21].Sink.Text, Is.EqualTo("a;b;"), "nobody is skipped");
+    }
+
+    [Test]
+    public async Task A_direct_message_to_one_who_left_goes_nowhere()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        channel.Channel.Leave(peers[3].Peer);
+        channel.Send(peers[3].Peer, "direct;");
+        await channel.PublishAsync("a;");
+        await IdleAsync(channel);
+        Assert.That(peers[3].Sink.Text, Is.Empty);
+    }
+
+    [Test]
+    public async Task When_the_channel_closes_everybody_gets_what_was_published_and_then_the_end()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        await channel.PublishAsync("b;");
+        channel.Channel.Leave(peers[0].Peer);
+        Assert.That(await channel.PublishAsync("c;"), Is.False);
+        Assert.That(channel.Registry.Count, Is.Zero);
+        Assert.That(peers[5].Sink.Completed, Is.EqualTo(DisconnectReason.None), "not before what was published");
+        await LetGoAsync(channel, peers[1].Sink);
+        await Eventually.AsyncTrue(() => peers.Skip(1).All(peer => peer.Sink.Completed == DisconnectReason.ChannelClosed));
+        Assert.That(peers.Skip(1).Select(peer => peer.Sink.Text), Is.All.EqualTo("a;b;"));
+    }
+
+    [Test]
+    public async Task Frames_too_large_to_be_joined_go_out_one_by_one()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        string large = new('x', 40_000);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        foreach (string text in new[] { "b;", large, large, "c;" })
+            await channel.PublishAsync(text);
+        channel.Send(peers[7].Peer, "direct;");
+        await LetGoAsync(channel, peers[1].Sink);
+        Assert.That(peers[2].Sink.Writes, Is.EqualTo(new[] { "a;", "b;" + large, large + "c;" }));
+        Assert.That(peers[7].Sink.Text, Is.EqualTo($"a;b;{large}{large}c;direct;"));
+    }
+
+    [Test]
+    public async Task Past_the_limit_a_publisher_waits_for_room_and_loses_nothing()
+    {
+        var channel = new TestChannel(pendingLimit: 4);
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        Assert.That(channel.PublishAsync("b;").IsCompleted, Is.True);
+        Assert.That(channel.PublishAsync("c;").IsCompleted, Is.True, "what reaches the limit still goes in");
+        Task<bool>[] waiting = [.. Enumerable.Range(0, 5).Select(n => channel.PublishAsync($"{n};"))];
+        Assert.That(waiting.Select(task => task.IsCompleted), Is.All.False);
+        channel.Send(peers[9].Peer, "direct;");
+        Assert.That(peers[9].Sink.Text, Is.EqualTo("a;b;c;direct;"));
+        peers[1].Sink.LetGo();
+        Assert.That(await Task.WhenAll(waiting).WaitAsync(RawConnection.Patience), Is.All.True);
+        await IdleAsync(channel);
+        Assert.That(peers[2].Sink.Text, Does.StartWith("a;b;c;").And.Length.EqualTo(16));
+        Assert.That(peers.Skip(3).Where(peer => peer != peers[9]).Select(peer => peer.Sink.Text), Is.All.EqualTo(peers[2].Sink.Text));
+        Assert.That(peers[9].Sink.Text.Replace("direct;", ""), Is.EqualTo(peers[2].Sink.Text));
+    }
+
+    [Test]
+    public async Task A_publisher_who_waits_is_told_when_the_channel_closes()
+    {
+        var channel = new TestChannel(pendingLimit: 2);
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        await channel.PublishAsync("b;");
+        Task<bool> waiting = channel.PublishAsync("c;");
+        Assert.That(waiting.IsCompleted, Is.False);
+        Assert.That(channel.Channel.TryClose(), Is.True);
+        Assert.That(await waiting.WaitAsync(RawConnection.Patience), Is.False);
+        await LetGoAsync(channel, peers[1].Sink);
+        Assert.That(peers[2].Sink.Text, Is.EqualTo("a;b;"));
+    }
+
+    [Test]
+    public async Task What_is_published_before_one_flush_goes_out_in_one_write()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        foreach (string text in new[] { "a;", "b;", "c;" })
+        {
+            SharedFrame frame = channel.Encode(text);
+            Assert.That(await channel.Channel.PublishAsync(frame), Is.True);
+            frame.Release();
+        }
+
+        Assert.That(peers[2].Sink.Writes, Is.Empty);
+        channel.Channel.Flush();
+        await IdleAsync(channel);
+        Assert.That(peers.Skip(1).Select(peer => peer.Sink.Writes), Is.All.EqualTo(new[] { "a;b;c;" }));
+    }
+
+    [Test]
+    public async Task A_large_channel_is_spread_and_every_peer_still_gets_all_in_one_order()
+    {
+        const int Messages = 200;
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = [.. Enumerable.Range(0, 700).Select(_ => channel.Join("hello;"))];
+        Assert.That(peers.Select(peer => peer.Peer.FanOut).Distinct().Count(), Is.EqualTo(Math.Min(3, Environment.ProcessorCount)));
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(sender => Task.Run(async () =>
+        {
+            for (int n = 0; n < Messages; n++)
+            {
+                await channel.PublishAsync($"{sender}.{n};");
+                channel.Send(peers[699 - sender].Peer, $"direct{n};");
+            }
+        })));
+        await IdleAsync(channel);
+        string log = peers[1].Sink.Text;
+        Assert.That(log.Count(c => c == ';'), Is.EqualTo(4 * Messages + 1));
+        foreach ((_, RecordingSink sink) in peers[2..])
+            Assert.That(System.Text.RegularExpressions.Regex.Replace(sink.Text, "direct[0-9]+;", ""), Is.EqualTo(log));
+        for (int sender = 0; sender < 4; sender++)
+            CheckSender(peers[699 - sender].Sink.Text, sender, Messages);
+    }
+
+    /// <summary>What one sender broadcast and then sent directly is there in the order of its calls.</summary>
+    private static void CheckSender(string text, int sender, int messages)
+    {
+        string[] own = [.. text.Split(';').Where(item => item.StartsWith($"{sender}.") || item.StartsWith("direct"))];
+        Assert.That(own, Is.EqualTo(Enumerable.Range(0, messages).SelectMany(n => new[] { $"{sender}.{n}", $"direct{n}" })));
+    }
+
+    /// <summary>Fills the channel. The first is the owner and hears of the others; it is left out of comparisons.</summary>
+    private static (Peer Peer, RecordingSink Sink)[] Fill(TestChannel channel) =>
+        [.. Enumerable.Range(0, Crowd).Select(_ => channel.Join())];
+
+    /// <summary>Publishes, and comes back when the pass is held up at <paramref name="sink"/>.</summary>
+    private static async Task HoldAsync(TestChannel channel, RecordingSink sink, string text)
+    {
+        sink.Hold();
+        await channel.PublishAsync(text);
+        await Eventually.AsyncTrue(() => sink.IsHolding);
+    }
+
+    private static async Task LetGoAsync(TestChannel channel, RecordingSink sink)
+    {
+        sink.LetGo();
+        await IdleAsync(channel);
+    }
+
+    /// <summary>Every frame is back: all passes are over.</summary>
+    private static Task IdleAsync(TestChannel channel) =>
+        Eventually.AsyncTrue(() => channel.Frames.Outstanding == 0, () => $"{channel.Frames.Outstanding} frames did not come back");
+}

@@ -1,0 +1,205 @@
+using System.Net;
+using System.Net.Sockets;
+using Moshpit.Server;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Spec;
+
+/// <summary>Where a server listens, and what it says when it can't.</summary>
+public sealed class ListenTests
+{
+    [Test]
+    public async Task On_port_0_the_system_chooses_and_the_server_says_which()
+    {
+        await using TestServer first = await TestServer.StartAsync();
+        await using TestServer second = await TestServer.StartAsync();
+        Assert.That(first.Port, Is.Positive.And.Not.EqualTo(second.Port));
+        Assert.That(first.Server.EndPoints, Is.EqualTo(new[] { new IPEndPoint(IPAddress.Loopback, first.Port) }));
+    }
+
+    [Test]
+    public async Task Without_a_host_it_is_reached_over_IPv4_and_IPv6()
+    {
+        await using TestServer server = await TestServer.StartAsync(options => options.Host = null);
+        using RawPeer owner = await RawPeer.OpenAsync(RawConnection.Connect(new IPEndPoint(IPAddress.Loopback, server.Port)), "/");
+        if (!HasIPv6Loopback())
+            Assert.Ignore("This machine has no IPv6.");
+        using RawPeer guest = await RawPeer.OpenAsync(RawConnection.Connect(new IPEndPoint(IPAddress.IPv6Loopback, server.Port)), "/" + owner.Id);
+        Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(guest)));
+    }
+
+    [Test]
+    public async Task A_name_stands_for_all_its_addresses_on_one_port()
+    {
+        await using TestServer server = await TestServer.StartAsync(options => options.Host = "localhost");
+        IPEndPoint[] endPoints = [.. server.Server.EndPoints.Cast<IPEndPoint>()];
+        Assert.That(endPoints.Select(endPoint => endPoint.Port), Is.All.EqualTo(server.Port));
+        foreach (IPEndPoint endPoint in endPoints)
+            (await RawPeer.OpenAsync(RawConnection.Connect(endPoint), "/")).Dispose();
+    }
+
+    [Test]
+    public async Task It_listens_on_a_Unix_socket_and_removes_it_at_the_end()
+    {
+        using var folder = new TempFolder();
+        string path = folder["socket"];
+        await using (TestServer server = await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path)))
+        {
+            Assert.That(server.Server.Port, Is.Null);
+            using RawPeer owner = await OpenAsync(path);
+            using RawConnection connection = RawConnection.Connect(new UnixDomainSocketEndPoint(path));
+            connection.Send(owner.Post("1"));
+            Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(200));
+            Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
+        }
+
+        Assert.That(File.Exists(path), Is.False);
+    }
+
+    [Test]
+    public async Task It_listens_on_a_Unix_socket_and_a_port_at_once()
+    {
+        using var folder = new TempFolder();
+        await using TestServer server = await TestServer.StartAsync(options => options.SocketPath = folder["socket"]);
+        using RawPeer owner = await OpenAsync(folder["socket"]);
+        using RawPeer guest = await server.JoinAsync(owner.Id);
+        Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(guest)));
+    }
+
+    [Test]
+    public async Task A_socket_that_nobody_listens_on_any_more_is_replaced()
+    {
+        using var folder = new TempFolder();
+        string path = folder["socket"];
+        using (var dead = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
+        {
+            // Closing would remove the file where it was bound, as no server does that was killed.
+            dead.Bind(new UnixDomainSocketEndPoint(folder["bound"]));
+            File.Move(folder["bound"], path);
+        }
+
+        Assert.That(File.Exists(path), "this test says nothing");
+        await using TestServer server = await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path));
+        (await OpenAsync(path)).Dispose();
+    }
+
+    [Test]
+    public async Task A_socket_that_another_server_listens_on_is_left_alone()
+    {
+        using var folder = new TempFolder();
+        string path = folder["socket"];
+        await using TestServer server = await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path));
+        Assert.That(
+            async () => await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path)),
+            Throws.InstanceOf<IOException>().With.Message.EqualTo($"Another server listens on {path}; stop it or name another file."));
+        (await OpenAsync(path)).Dispose();
+    }
+
+    [TestCase("precious")]
+    [TestCase("")]
+    public void An_ordinary_file_is_never_replaced(string content)
+    {
+        using var folder = new TempFolder();
+        string path = folder["file"];
+        File.WriteAllText(path, content);
+        Assert.That(
+            async () => await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path)),
+            Throws.InstanceOf<IOException>().With.Message.Contains(path).And.Message.Contains("not a socket"));
+        Assert.That(File.ReadAllText(path), Is.EqualTo(content));
+    }
+
+    [Test]
+    public void A_folder_is_no_place_for_a_socket()
+    {
+        using var folder = new TempFolder();
+        Assert.That(
+            async () => await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, folder[""])),
+            Throws.InstanceOf<IOException>().With.Message.Contains("directory"));
+    }
+
+    [Test]
+    public async Task A_port_in_use_is_told_in_a_sentence_and_nothing_is_left_open()
+    {
+        using var folder = new TempFolder();
+        await using TestServer server = await TestServer.StartAsync();
+        Assert.That(
+            async () => await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (server.Port, folder["socket"])),
+            Throws.InstanceOf<IOException>().With.Message.EqualTo(
+                $"Cannot listen on port {server.Port}: it is in use. Stop who uses it, or choose another."));
+        Assert.That(
+            async () => await TestServer.StartAsync(options => options.SocketPath = folder["no/such/folder"]),
+            Throws.InstanceOf<IOException>().With.Message.StartsWith("Cannot listen on " + folder["no/such/folder"]));
+        Assert.That(Directory.EnumerateFileSystemEntries(folder[""]), Is.Empty);
+    }
+
+    [TestCase("no-such-host.invalid", "no-such-host.invalid")]
+    [TestCase("192.0.2.1", "192.0.2.1")]
+    public void A_host_that_is_not_this_machine_is_told_in_a_sentence(string host, string told)
+    {
+        Assert.That(
+            async () => await TestServer.StartAsync(options => options.Host = host),
+            Throws.InstanceOf<IOException>().With.Message.Contains(told));
+    }
+
+    [Test]
+    public async Task A_server_starts_once()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        Assert.That(async () => await server.Server.StartAsync(), Throws.InvalidOperationException);
+    }
+
+    [TestCaseSource(nameof(WrongOptions))]
+    public void A_wrong_option_is_named(string name, Action<MoshpitServerOptions> set)
+    {
+        Assert.That(async () => await TestServer.StartAsync(set), Throws.ArgumentException.With.Message.Contains(name));
+    }
+
+    private static IEnumerable<TestCaseData> WrongOptions()
+    {
+        TimeSpan negative = TimeSpan.FromSeconds(-1);
+        (string Name, Action<MoshpitServerOptions> Set)[] wrong =
+        [
+            ("Port", options => options.Port = -1),
+            ("Port", options => options.Port = 65536),
+            ("Port, SocketPath", options => options.Port = null),
+            ("SocketPath", options => options.SocketPath = ""),
+            ("SocketPath", options => options.SocketPath = "/tmp/" + new string('x', 99)),
+            ("BodyLimit", options => options.BodyLimit = 0),
+            ("RequestLineLimit", options => options.RequestLineLimit = 0),
+            ("HeaderSectionLimit", options => options.HeaderSectionLimit = -1),
+            ("HeaderFieldLimit", options => options.HeaderFieldLimit = 0),
+            ("HeaderTimeout", options => options.HeaderTimeout = TimeSpan.Zero),
+            ("HeaderTimeout", options => options.HeaderTimeout = TimeSpan.MaxValue),
+            ("BodyTimeout", options => options.BodyTimeout = negative),
+            ("IdleTimeout", options => options.IdleTimeout = TimeSpan.Zero),
+            ("LingerTimeout", options => options.LingerTimeout = TimeSpan.Zero),
+            ("LingerLimit", options => options.LingerLimit = 0),
+            ("Heartbeat", options => options.Heartbeat = negative),
+            ("BacklogLimit", options => options.BacklogLimit = 0),
+            ("StallTimeout", options => options.StallTimeout = TimeSpan.Zero),
+            ("PendingLimit", options => options.PendingLimit = 0),
+            ("StreamInputLimit", options => options.StreamInputLimit = 0),
+            ("ShutdownTimeout", options => options.ShutdownTimeout = TimeSpan.Zero),
+            ("ShutdownTimeout", options => options.ShutdownTimeout = TimeSpan.MaxValue),
+        ];
+        return wrong.Select((option, n) => new TestCaseData(option.Name, option.Set).SetName($"A_wrong_{option.Name.Replace(", ", "_and_")}_is_named_{n}"));
+    }
+
+    private static async Task<RawPeer> OpenAsync(string path) => await RawPeer.OpenAsync(RawConnection.Connect(new UnixDomainSocketEndPoint(path)), "/");
+
+    private static bool HasIPv6Loopback()
+    {
+        if (!Socket.OSSupportsIPv6)
+            return false;
+        try
+        {
+            using var probe = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
+            probe.Bind(new IPEndPoint(IPAddress.IPv6Loopback, 0));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Spec;
+
+/// <summary>POST with several things wrong at once: the protocol says which one is told.</summary>
+public sealed class PostChecksTests
+{
+    private const string Nobody = "00000000000000000000000000000000";
+    private const string Text = "Content-Type: text/plain\r\n";
+    private static readonly string Huge = "{[" + new string(' ', 20_000);
+
+    [TestCaseSource(nameof(Wrong))]
+    public async Task The_first_thing_wrong_is_told(int status, string? target, string fields, string body, bool chunked)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        target ??= "/" + owner.Id;
+        body = body.Replace("TOKEN", owner.Token);
+        connection.Send(chunked ? PostText.Chunked(target, body, 1000, fields) : PostText.WithLength(target, body, fields));
+        RawResponse response = await connection.ReadResponseAsync();
+        Assert.That(response.Status, Is.EqualTo(status), response.Body);
+        Assert.That(response.Body, Does.EndWith(".\n"));
+
+        // Nothing of it was delivered.
+        await owner.SendAsync(server, "\"next\"");
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("\"next\""));
+    }
+
+    [Test]
+    public async Task A_content_encoding_is_refused_as_a_type_that_is_not_understood()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        connection.Send(PostText.WithLength("/" + owner.Id, Huge, PostText.Json + "Content-Encoding: gzip\r\n"));
+        RawResponse response = await connection.ReadResponseAsync();
+        Assert.That(response.Status, Is.EqualTo(415));
+        Assert.That(response.Body, Does.Contain("Content-Encoding"));
+    }
+
+    [Test]
+    public async Task A_refused_message_leaves_the_connection_in_step()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        string good = PostText.Body(owner.Token, "1");
+        connection.Send(PostText.WithLength("/nobody", good) + PostText.Chunked("/" + owner.Id, good, 7, Text) +
+            PostText.WithLength("/" + owner.Id, "{[") + PostText.Chunked("/" + owner.Id, PostText.Body(Nobody, "1"), 5) +
+            PostText.WithLength("/" + owner.Id, good));
+        foreach (int status in new[] { 404, 415, 400, 401, 200 })
+            Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(status));
+    }
+
+    private static IEnumerable<TestCaseData> Wrong()
+    {
+        string noData = $"{{\"token\":\"TOKEN\",\"cid\":\"{Nobody}\"}}";
+        (int Status, string? Target, string Fields, string Body, string Name)[] cases =
+        [
+            (404, "/" + Nobody, Text, Huge, "An_unknown_channel_before_type_size_and_syntax"),
+            (404, "/", Text, Huge, "A_path_that_is_no_channel_before_type_size_and_syntax"),
+            (404, "/a.b", "", Huge, "A_path_that_is_nothing_before_type_size_and_syntax"),
+            (415, null, Text, Huge, "A_type_before_size_and_syntax"),
+            (415, null, "", Huge, "A_missing_type_before_size_and_syntax"),
+            (413, null, PostText.Json, Huge, "A_size_before_syntax"),
+            (400, null, PostText.Json, $"{{\"token\":\"{Nobody}\",\"cid\":\"{Nobody}\"", "Syntax_before_token"),
+            (400, null, PostText.Json, "1", "A_number_is_no_message"),
+            (401, null, PostText.Json, $"{{\"token\":\"{Nobody}\",\"cid\":\"{Nobody}\"}}", "A_token_before_data_and_cid"),
+            (401, null, PostText.Json, $"{{\"cid\":\"{Nobody}\"}}", "A_missing_token_before_data_and_cid"),
+            (401, null, PostText.Json, "{\"token\":[\"TOKEN\"],\"data\":1}", "A_token_that_is_no_string"),
+            (401, null, PostText.Json, "[\"TOKEN\"]", "A_list_has_no_token"),
+            (400, null, PostText.Json, noData, "Missing_data_before_cid"),
+            (404, null, PostText.Json, PostText.Body("TOKEN", "1", Nobody), "An_unknown_cid"),
+            (404, null, PostText.Json, "{\"token\":\"TOKEN\",\"data\":1,\"cid\":7}", "A_cid_that_is_no_string"),
+        ];
+        foreach ((int status, string? target, string fields, string body, string name) in cases)
+        {
+            yield return new TestCaseData(status, target, fields, body, false).SetName(name);
+            yield return new TestCaseData(status, target, fields, body, true).SetName(name + "_in_chunks");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
+using Moshpit.Server;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Spec;
+
+/// <summary>How a server ends. Where the clock is a fake, nothing but what the test does can end it.</summary>
+public sealed class ShutdownTests
+{
+    private readonly FakeTimeProvider _clock = new();
+
+    [TestCase(1)]
+    [TestCase(40)]
+    public async Task Streams_end_with_all_that_was_published_and_a_FIN(int guests)
+    {
+        const int Messages = 50;
+        await using TestServer server = await StartAsync();
+        RawPeer owner = await server.CreateAsync();
+        RawPeer[] all = [owner, .. await Task.WhenAll(Enumerable.Range(0, guests).Select(_ => server.JoinAsync(owner.Id)))];
+        using (var publisher = new Publisher(server.Connect(), owner))
+        {
+            for (int n = 0; n < Messages; n++)
+                await publisher.SendAsync($"{n}");
+        }
+
+        Task stopping = server.Server.StopAsync();
+        foreach (RawPeer peer in all)
+        {
+            List<string> heard = await peer.ReadAllAsync();
+            Assert.That(
+                heard.Where(text => !text.StartsWith("event: join")),
+                Is.EqualTo(Enumerable.Range(0, Messages).Select(n => $"event: signal\ndata: {n}")));
+            peer.Dispose();
+        }
+
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
+    public async Task A_message_whose_body_is_under_way_is_still_delivered_and_answered()
+    {
+        await using TestServer server = await StartAsync();
+        RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        string body = PostText.Body(owner.Token, "1");
+        connection.Send(PostText.Head("/" + owner.Id, $"{PostText.Json}Expect: 100-continue\r\nContent-Length: {body.Length}\r\n"));
+        await connection.ReadUntilAsync("\r\n\r\n");
+        Task stopping = server.Server.StopAsync();
+        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        connection.Send(body);
+        RawResponse response = await connection.ReadResponseAsync();
+        Assert.That(response.Status, Is.EqualTo(200));
+        Assert.That(response["Connection"], Is.EqualTo("close"));
+        Assert.That(await connection.ReadToEndAsync(), Is.Empty);
+        connection.Dispose();
+        Assert.That(await owner.Stream.ReadToEndAsync(), Is.EqualTo("event: signal\ndata: 1\n\n"));
+        owner.Dispose();
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
+    public async Task A_request_whose_head_is_under_way_is_told_that_the_server_stops()
+    {
+        await using TestServer server = await StartAsync();
+        using RawConnection connection = server.Connect();
+        connection.Send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\n");
+        Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(204));
+        Task stopping = server.Server.StopAsync();
+        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        connection.Send("Host: localhost\r\n\r\n");
+        RawResponse response = await connection.ReadResponseAsync();
+        Assert.That(response.Status, Is.EqualTo(503));
+        Assert.That(response["Retry-After"], Is.Not.Null);
+        Assert.That(await connection.ReadToEndAsync(), Is.Empty);
+        connection.Dispose();
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
+    public async Task Connections_between_requests_are_closed_at_once_and_gently()
+    {
+        await using TestServer server = await StartAsync();
+        using RawConnection fresh = server.Connect();
+        using RawConnection idle = server.Connect();
+        idle.Send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        Assert.That((await idle.ReadResponseAsync()).Status, Is.EqualTo(204));
+        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 2);
+        await server.Server.StopAsync().WaitAsync(RawConnection.Patience);
+        Assert.That(await idle.ReadToEndAsync(), Is.Empty);
+        Assert.That(await fresh.ReadToEndAsync(), Is.Empty);
+    }
+
+    [Test]
+    public async Task A_connection_that_has_just_been_answered_does_not_hold_up_the_end()
+    {
+        // Again and again, because it is the moment between two requests that matters.
+        for (int round = 0; round < 100; round++)
+        {
+            await using TestServer server = await StartAsync();
+            RawConnection[] connections = [.. Enumerable.Range(0, 4).Select(_ => server.Connect())];
+            await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == connections.Length);
+            foreach (RawConnection connection in connections)
+                connection.Send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            Task stopping = server.Server.StopAsync();
+            foreach (RawConnection connection in connections)
+            {
+                await connection.ReadToEndOrResetAsync();
+                connection.Dispose();
+            }
+
+            await stopping.WaitAsync(RawConnection.Patience);
+        }
+    }
+
+    [Test]
+    public async Task A_stream_that_is_just_being_opened_does_not_hold_up_the_end()
+    {
+        for (int round = 0; round < 100; round++)
+        {
+            await using TestServer server = await StartAsync();
+            RawConnection[] connections = [.. Enumerable.Range(0, 4).Select(_ => server.Connect())];
+            await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == connections.Length);
+            foreach (RawConnection connection in connections)
+                connection.Send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            Task stopping = server.Server.StopAsync();
+            foreach (RawConnection connection in connections)
+            {
+                await connection.ReadToEndOrResetAsync();
+                connection.Dispose();
+            }
+
+            await stopping.WaitAsync(RawConnection.Patience);
+        }
+    }
+
+    [Test]
+    public async Task Clients_that_never_close_are_cut_after_a_while()
+    {
+        await using TestServer server = await StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawPeer guest = await server.JoinAsync(owner.Id);
+        using RawConnection middle = server.Connect();
+        middle.Send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP");
+        Assert.That((await middle.ReadResponseAsync()).Status, Is.EqualTo(204));
+        Task stopping = server.Server.StopAsync();
+        await owner.Stream.ReadUntilAsync("\n\n");
+
+        // First whoever is in the middle of a request has its time, then whoever has to close its stream.
+        Assert.That(await _clock.PassUntilAsync(3, owner.Stream.ReadToEndAsync()), Is.Empty);
+        Assert.That(await guest.Stream.ReadToEndAsync(), Is.Empty);
+        Assert.That(stopping.IsCompleted, Is.False);
+        await _clock.PassUntilAsync(3, () => stopping.IsCompleted);
+        await stopping;
+        Assert.That(server.Server.State.Connections.Count + server.Server.State.Streams.Streams.Count, Is.Zero);
+    }
+
+    [Test]
+    public async Task Many_streams_end_one_after_another_so_that_their_clients_do_not_all_come_back_at_once()
+    {
+        await using TestServer server = await StartAsync(options => options.DrainTime = TimeSpan.FromSeconds(1));
+        RawPeer[] owners = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => server.CreateAsync()));
+        Task stopping = server.Server.StopAsync();
+        Task<string>[] ends = [.. owners.Select(owner => owner.Stream.ReadToEndAsync())];
+        await Eventually.AsyncTrue(() => ends.Count(end => end.IsCompleted) == 10);
+        _clock.Advance(TimeSpan.FromMilliseconds(10));
+        await Eventually.AsyncTrue(() => ends.Count(end => end.IsCompleted) == 20);
+        Assert.That(stopping.IsCompleted, Is.False);
+        _clock.Advance(TimeSpan.FromMilliseconds(10));
+        await Task.WhenAll(ends).WaitAsync(RawConnection.Patience);
+        foreach (RawPeer owner in owners)
+            owner.Dispose();
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
+    public async Task Whoever_stops_it_can_have_everybody_cut_at_once()
+    {
+        await using TestServer server = await StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using var cut = new CancellationTokenSource();
+        Task stopping = server.Server.StopAsync(cut.Token);
+        Assert.That(await owner.Stream.ReadToEndAsync(), Is.Empty);
+        Assert.That(stopping.IsCompleted, Is.False);
+        await cut.CancelAsync();
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
+    public async Task Once_it_stops_nobody_new_is_let_in_and_the_port_is_free()
+    {
+        await using TestServer server = await StartAsync();
+        int port = server.Port;
+        using RawPeer owner = await server.CreateAsync();
+        Task stopping = server.Server.StopAsync();
+        Assert.That(await owner.Stream.ReadToEndAsync(), Is.Empty);
+        Assert.That(() => RawConnection.Connect(port), Throws.InstanceOf<SocketException>());
+        Assert.That(server.Server.EndPoints, Is.Empty);
+        owner.Dispose();
+        await stopping.WaitAsync(RawConnection.Patience);
+        await using TestServer successor = await TestServer.StartAsync(options => options.Port = port);
+        (await successor.CreateAsync()).Dispose();
+    }
+
+    [Test]
+    public async Task Stopping_twice_or_what_never_started_is_no_error()
+    {
+        await using TestServer server = await StartAsync();
+        await Task.WhenAll(server.Server.StopAsync(), server.Server.StopAsync());
+        await server.Server.DisposeAsync();
+        await server.Server.StopAsync();
+        await new MoshpitServer().StopAsync();
+    }
+
+    private Task<TestServer> StartAsync(Action<MoshpitServerOptions>? configure = null) => TestServer.StartAsync(options =>
+    {
+        options.TimeProvider = _clock;
+        options.ShutdownTimeout = TimeSpan.FromSeconds(3);
+        options.DrainTime = TimeSpan.Zero;
+        configure?.Invoke(options);
+    });
+}

@@ -1,0 +1,162 @@
+using System.Net.Sockets;
+using Microsoft.Extensions.Time.Testing;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Spec;
+
+/// <summary>Peers that read slowly or not at all: what they get, when they are cut, and that nobody else waits for them.</summary>
+[Parallelizable]
+public sealed class SlowPeerTests
+{
+    private const int MessageLength = 8000;
+
+    /// <summary>More than all that a kernel keeps for one connection.</summary>
+    private const int Flood = 2500;
+
+    [Test]
+    public async Task A_peer_that_stops_reading_is_cut_at_the_limit_and_the_others_get_everything_meanwhile()
+    {
+        await using TestServer server = await TestServer.StartAsync(options => options.BacklogLimit = 32 * 1024);
+        using RawPeer owner = await server.CreateAsync();
+        using RawPeer reader = await server.JoinAsync(owner.Id);
+        using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
+        Task<List<string>> ownerHears = HearAsync(owner, "end");
+        Task<List<string>> readerHears = HearAsync(reader, "end");
+        using var publisher = new Publisher(server.Connect(), owner);
+        int sent = 0;
+        while (server.Server.State.Streams.Streams.Count == 3 && sent < Flood)
+            await publisher.SendAsync(Message(sent++));
+        await publisher.SendAsync("\"end\"");
+        Assert.That(sent, Is.LessThan(Flood), "it was never cut");
+        List<string> heard = await ownerHears;
+        if (!heard.Contains(owner.LeaveOf(slow)))
+            Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(slow)));
+        string[] all = [.. Enumerable.Range(0, sent).Select(Event)];
+        Assert.That(await readerHears, Is.EqualTo(all));
+        Assert.That(heard.Where(text => text.StartsWith("event: signal")), Is.EqualTo(all));
+    }
+
+    [Test]
+    public async Task A_peer_that_takes_nothing_for_too_long_is_cut_even_if_little_waits_for_it()
+    {
+        var clock = new FakeTimeProvider();
+        await using TestServer server = await TestServer.StartAsync(options =>
+        {
+            options.TimeProvider = clock;
+            options.BacklogLimit = 1024 * 1024 * 1024;
+            options.StallTimeout = TimeSpan.FromSeconds(10);
+        });
+        using RawPeer owner = await server.CreateAsync();
+        using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
+        await owner.ReadEventAsync();
+        using var publisher = new Publisher(server.Connect(), owner);
+        for (int n = 0; n < Flood; n++)
+            await publisher.SendAsync(Message(n), slow.Cid);
+        clock.Pass(9);
+        await publisher.SendAsync("\"still there\"", slow.Cid);
+        Assert.That(await clock.PassUntilAsync(1, owner.ReadEventAsync()), Is.EqualTo(owner.LeaveOf(slow)));
+    }
+
+    [Test]
+    public async Task A_peer_that_reads_late_gets_everything_in_order()
+    {
+        await using TestServer server = await TestServer.StartAsync(options => options.BacklogLimit = 1024 * 1024 * 1024);
+        using RawPeer owner = await server.CreateAsync();
+        using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
+        await owner.ReadEventAsync();
+        Task<List<string>> ownerHears = HearAsync(owner, "end");
+        using var publisher = new Publisher(server.Connect(), owner);
+        for (int n = 0; n < 1000; n++)
+            await publisher.SendAsync(Message(n), n % 3 == 0 ? slow.Cid : null);
+        Assert.That(server.Server.State.Frames.Outstanding, Is.GreaterThan(1), "nothing waits for it; this test says nothing");
+        await publisher.SendAsync("\"end\"");
+        Assert.That(await HearAsync(slow, "end"), Is.EqualTo(Enumerable.Range(0, 1000).Select(Event)));
+        Assert.That(await ownerHears, Is.EqualTo(Enumerable.Range(0, 1000).Where(n => n % 3 != 0).Select(Event)));
+        await owner.SendAsync(server, "\"as fast as before\"");
+        Assert.That(await slow.ReadSignalAsync(), Is.EqualTo("\"as fast as before\""));
+    }
+
+    [Test]
+    public async Task A_peer_that_reads_slowly_but_steadily_is_not_cut_however_large_the_message()
+    {
+        const int Piece = 512 * 1024;
+        var clock = new FakeTimeProvider();
+        using var folder = new TempFolder();
+        await using TestServer server = await TestServer.StartAsync(options =>
+        {
+            options.TimeProvider = clock;
+            options.BodyLimit = 16 * Piece;
+            options.BacklogLimit = 1024 * 1024 * 1024;
+            options.StallTimeout = TimeSpan.FromSeconds(10);
+            options.Heartbeat = TimeSpan.Zero;
+            options.SocketPath = folder["socket"];
+        });
+
+        // A Unix socket and what the test has read ahead hold less than a piece, so each piece that is read is progress.
+        using RawPeer owner = await RawPeer.OpenAsync(RawConnection.Connect(new UnixDomainSocketEndPoint(folder["socket"])), "/");
+        await owner.SendAsync(server, $"\"{new string('x', 10 * Piece)}\"");
+        for (int n = 0; n < 10; n++)
+        {
+            clock.Pass(8);
+            Assert.That(await owner.Stream.ReadAsync(Piece), Does.EndWith("xxx"), $"piece {n}");
+        }
+
+        Assert.That(await owner.Stream.ReadUntilAsync("\n\n"), Does.EndWith("x\"\n\n"));
+    }
+
+    [Test]
+    public async Task When_the_owner_leaves_what_was_published_still_reaches_who_reads_late()
+    {
+        await using TestServer server = await TestServer.StartAsync(options => options.BacklogLimit = 1024 * 1024 * 1024);
+        RawPeer owner = await server.CreateAsync();
+        using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
+        await FloodAsync(server, owner, slow);
+        owner.Dispose();
+        await Eventually.AsyncTrue(() => server.Server.State.Channels.Count == 0);
+        Assert.That(await slow.ReadAllAsync(), Is.EqualTo(Enumerable.Range(0, 1000).Select(Event)));
+    }
+
+    [Test]
+    public async Task When_the_server_stops_what_was_published_still_reaches_who_reads_late()
+    {
+        await using TestServer server = await TestServer.StartAsync(options =>
+        {
+            options.BacklogLimit = 1024 * 1024 * 1024;
+            options.ShutdownTimeout = RawConnection.Patience;
+        });
+        using RawPeer owner = await server.CreateAsync();
+        using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
+        await FloodAsync(server, owner, slow);
+        Task stopping = server.Server.StopAsync();
+        Assert.That(await slow.ReadAllAsync(), Is.EqualTo(Enumerable.Range(0, 1000).Select(Event)));
+        Assert.That(stopping.IsCompleted, Is.False, "it waits for who has not closed");
+        slow.Dispose();
+        owner.Dispose();
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    private static async Task FloodAsync(TestServer server, RawPeer owner, RawPeer slow)
+    {
+        using var publisher = new Publisher(server.Connect(), owner);
+        for (int n = 0; n < 1000; n++)
+            await publisher.SendAsync(Message(n), slow.Cid);
+        Assert.That(server.Server.State.Frames.Outstanding, Is.GreaterThan(1), "nothing waits for it; this test says nothing");
+    }
+
+    private static string Message(int n) => $"\"{n}{new string('.', MessageLength)}\"";
+
+    private static string Event(int n) => "event: signal\ndata: " + Message(n);
+
+    /// <summary>All events until the one whose data is the string <paramref name="last"/>.</summary>
+    private static Task<List<string>> HearAsync(RawPeer peer, string last) => Task.Run(async () =>
+    {
+        var heard = new List<string>();
+        while (await peer.ReadEventAsync() is var text && text != $"event: signal\ndata: \"{last}\"")
+        {
+            if (!text.StartsWith("event: join"))
+                heard.Add(text);
+        }
+
+        return heard;
+    });
+}

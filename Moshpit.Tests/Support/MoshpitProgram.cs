@@ -1,0 +1,76 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Moshpit.Tests.Support;
+
+/// <summary>The server's program as a child process, which does not outlive the test.</summary>
+internal sealed class MoshpitProgram : IDisposable
+{
+    public const int SigInt = 2;
+    public const int SigTerm = 15;
+
+    private readonly Process _process;
+    private readonly Task<string> _errors;
+
+    private MoshpitProgram(Process process)
+    {
+        _process = process;
+        _errors = process.StandardError.ReadToEndAsync();
+    }
+
+    public int Id => _process.Id;
+
+    public static MoshpitProgram Start(params string[] arguments)
+    {
+        // The runtime that runs the tests lies in shared/Microsoft.NETCore.App/VERSION/ beside the command that starts it.
+        string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
+        var start = new ProcessStartInfo(dotnet, [Path.Combine(AppContext.BaseDirectory, "moshpit.dll"), .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Path.GetTempPath(),
+        };
+
+        // Diagnostics would leave a socket in the temporary folder, and could not be opened after permissions are dropped.
+        start.Environment["DOTNET_EnableDiagnostics"] = "0";
+        return new MoshpitProgram(Process.Start(start)!);
+    }
+
+    /// <summary>Waits until it listens, and says on which port.</summary>
+    public async Task<int> ListeningAsync()
+    {
+        string line = await ReadLineAsync();
+        Assert.That(line, Does.Match("^listening on [0-9]+$"));
+        return int.Parse(line["listening on ".Length..], CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>The next line of standard output.</summary>
+    public async Task<string> ReadLineAsync() =>
+        await _process.StandardOutput.ReadLineAsync().WaitAsync(RawConnection.Patience) ?? throw new AssertionException($"It ended: {await _errors}");
+
+    public void Signal(int signal) => Assert.That(SendSignal(_process.Id, signal), Is.Zero);
+
+    /// <summary>Waits for its end.</summary>
+    public async Task<(int Status, string Output, string Errors)> EndAsync()
+    {
+        string output = await _process.StandardOutput.ReadToEndAsync().WaitAsync(RawConnection.Patience);
+        string errors = await _errors.WaitAsync(RawConnection.Patience);
+        await _process.WaitForExitAsync().WaitAsync(RawConnection.Patience);
+        return (_process.ExitCode, output, errors);
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+            _process.WaitForExit();
+        }
+
+        _process.Dispose();
+    }
+
+    [DllImport("libc", EntryPoint = "kill")]
+    private static extern int SendSignal(int process, int signal);
+}
