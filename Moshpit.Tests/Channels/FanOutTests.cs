@@ -196,6 +196,28 @@ internal sealed class FanOutTests
             CheckSender(peers[699 - sender].Sink.Text, sender, Messages);
     }
 
+    [Test]
+    public async Task Fan_outs_agree_on_the_order_of_what_comes_at_the_same_moment()
+    {
+        const int Messages = 10_000;
+        var channel = new TestChannel(pendingLimit: long.MaxValue);
+        channel.Join(deaf: true);
+        (Peer Peer, RecordingSink Sink) first = channel.Join();
+        for (int n = 0; n < 300; n++)
+            channel.Join(deaf: true);
+        (Peer Peer, RecordingSink Sink) last = channel.Join();
+        if (Environment.ProcessorCount > 1)
+            Assert.That(last.Peer.FanOut, Is.Not.SameAs(first.Peer.FanOut));
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(sender => Task.Run(async () =>
+        {
+            for (int n = 0; n < Messages; n++)
+                await channel.PublishAsync($"{sender}.{n};");
+        })));
+        await IdleAsync(channel);
+        Assert.That(first.Sink.Text.Count(c => c == ';'), Is.EqualTo(4 * Messages));
+        Assert.That(last.Sink.Text == first.Sink.Text, "the order is the same");
+    }
+
     /// <summary>What one sender broadcast and then sent directly is there in the order of its calls.</summary>
     private static void CheckSender(string text, int sender, int messages)
     {

@@ -24,7 +24,8 @@ public sealed class ListenTests
         using RawPeer owner = await RawPeer.OpenAsync(RawConnection.Connect(new IPEndPoint(IPAddress.Loopback, server.Port)), "/");
         if (!HasIPv6Loopback())
             Assert.Ignore("This machine has no IPv6.");
-        using RawPeer guest = await RawPeer.OpenAsync(RawConnection.Connect(new IPEndPoint(IPAddress.IPv6Loopback, server.Port)), "/" + owner.Id);
+        RawConnection connection = RawConnection.Connect(new IPEndPoint(IPAddress.IPv6Loopback, server.Port));
+        using RawPeer guest = await RawPeer.OpenAsync(connection, "/" + owner.Id);
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(guest)));
     }
 
@@ -182,10 +183,12 @@ public sealed class ListenTests
             ("ShutdownTimeout", options => options.ShutdownTimeout = TimeSpan.Zero),
             ("ShutdownTimeout", options => options.ShutdownTimeout = TimeSpan.MaxValue),
         ];
-        return wrong.Select((option, n) => new TestCaseData(option.Name, option.Set).SetName($"A_wrong_{option.Name.Replace(", ", "_and_")}_is_named_{n}"));
+        return wrong.Select((option, n) =>
+            new TestCaseData(option.Name, option.Set).SetName($"A_wrong_{option.Name.Replace(", ", "_and_")}_is_named_{n}"));
     }
 
-    private static async Task<RawPeer> OpenAsync(string path) => await RawPeer.OpenAsync(RawConnection.Connect(new UnixDomainSocketEndPoint(path)), "/");
+    private static async Task<RawPeer> OpenAsync(string path) =>
+        await RawPeer.OpenAsync(RawConnection.Connect(new UnixDomainSocketEndPoint(path)), "/");
 
     private static bool HasIPv6Loopback()
     {

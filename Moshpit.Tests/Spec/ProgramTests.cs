@@ -16,7 +16,8 @@ public sealed class ProgramTests
         using MoshpitProgram program = MoshpitProgram.Start(option);
         (int status, string output, string errors) = await program.EndAsync();
         Assert.That((status, errors), Is.EqualTo((0, "")));
-        foreach (string shown in new[] { "--port", "-p", "--host", "--socket", "-s", "--uid", "-u", "--gid", "-g", "--limit", "--heartbeat", "--log", "-h", "-V", "5000" })
+        const string Shown = "--port -p --host --socket -s --uid -u --gid -g --limit --heartbeat --log -h -V 5000";
+        foreach (string shown in Shown.Split(' '))
             Assert.That(output, Does.Match($"(?<![-\\w]){shown}(?![-\\w])"));
     }
 
@@ -116,7 +117,8 @@ public sealed class ProgramTests
         using MoshpitProgram program = MoshpitProgram.Start(["--port", "0", "--host", "127.0.0.1", .. arguments.Split(' ')]);
         int port = await program.ListeningAsync();
         (await RawPeer.OpenAsync(RawConnection.Connect(port), "/")).Dispose();
-        string[] statuses = [$"/proc/{program.Id}/status", .. Directory.GetDirectories($"/proc/{program.Id}/task").Select(thread => thread + "/status")];
+        string[] threads = Directory.GetDirectories($"/proc/{program.Id}/task");
+        string[] statuses = [$"/proc/{program.Id}/status", .. threads.Select(thread => thread + "/status")];
         Assert.That(statuses, Has.Length.GreaterThan(2));
         foreach (string file in statuses)
         {
@@ -149,6 +151,9 @@ public sealed class ProgramTests
         }
     }
 
-    private static int[] Ids(string status, string name) =>
-        [.. Regex.Match(status, $"^{name}:(.*)$", RegexOptions.Multiline).Groups[1].Value.Split((char[])['\t', ' '], StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+    private static int[] Ids(string status, string name)
+    {
+        string line = Regex.Match(status, $"^{name}:(.*)$", RegexOptions.Multiline).Groups[1].Value;
+        return [.. line.Split((char[])['\t', ' '], StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)];
+    }
 }

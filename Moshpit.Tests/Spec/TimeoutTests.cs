@@ -16,12 +16,7 @@ public sealed class TimeoutTests
     {
         await using TestServer server = await StartAsync(options => options.HeaderTimeout = TimeSpan.FromSeconds(10));
         using RawConnection connection = await BeginSecondRequestAsync(server);
-        for (int second = 0; second < 9; second++)
-        {
-            connection.Send("x");
-            _clock.Pass(1);
-        }
-
+        await DripAsync(server, connection, "xxxxxxxxx");
         string all = await _clock.PassUntilAsync(2, connection.ReadToEndAsync());
         Assert.That(all, Does.StartWith("HTTP/1.1 408 Request Timeout\r\n").And.Contains("\r\nConnection: close\r\n"));
     }
@@ -42,12 +37,7 @@ public sealed class TimeoutTests
         await using TestServer server = await StartAsync(options => options.BodyTimeout = TimeSpan.FromSeconds(20));
         using RawPeer owner = await server.CreateAsync();
         using RawConnection connection = await BeginBodyAsync(server, owner);
-        for (int second = 0; second < 19; second++)
-        {
-            connection.Send(" ");
-            _clock.Pass(1);
-        }
-
+        await DripAsync(server, connection, new string(' ', 19));
         string all = await _clock.PassUntilAsync(2, connection.ReadToEndAsync());
         Assert.That(all, Does.StartWith("HTTP/1.1 408 Request Timeout\r\n").And.Contains("\r\nConnection: close\r\n"));
     }
@@ -199,6 +189,17 @@ public sealed class TimeoutTests
         options.Heartbeat = TimeSpan.FromHours(2);
         configure(options);
     });
+
+    /// <summary>Sends a byte a second, each read before the next.</summary>
+    private async Task DripAsync(TestServer server, RawConnection connection, string bytes)
+    {
+        foreach (char c in bytes)
+        {
+            connection.Send(c.ToString());
+            await Eventually.AsyncTrue(() => !server.Server.State.Connections.Snapshot().ToArray().Any(other => other?.Socket.Available > 0));
+            _clock.Pass(1);
+        }
+    }
 
     /// <summary>The answer to the first request shows that the server has seen where the second one begins.</summary>
     private static async Task<RawConnection> BeginSecondRequestAsync(TestServer server)

@@ -34,7 +34,8 @@ internal sealed class HttpCase(JsonElement vector)
         using RawConnection connection = server.Connect();
         (string received, bool closed) = await ExchangeAsync(connection.Socket, Encoding.Latin1.GetBytes(raw), raw.StartsWith("HEAD "));
         string? failure = Judge(received, closed, raw.StartsWith("HEAD "));
-        return failure is null ? null : $"{Name}: {failure}; what came{(closed ? ", to the end" : "")}: {received[..Math.Min(received.Length, 300)]}";
+        string end = closed ? ", to the end" : "";
+        return failure is null ? null : $"{Name}: {failure}; what came{end}: {received[..Math.Min(received.Length, 300)]}";
     }
 
     private string? Judge(string received, bool closed, bool isHead)

@@ -26,6 +26,9 @@ internal sealed class RecordingSink : FrameSink
     /// <summary>Somebody is held up in a write.</summary>
     public bool IsHolding { get; private set; }
 
+    /// <summary>It forgets what it is given, for when a crowd is all that counts.</summary>
+    public bool IsDeaf { get; init; }
+
     public DisconnectReason Completed { get; private set; }
 
     public void Hold() => _open.Reset();
@@ -34,18 +37,26 @@ internal sealed class RecordingSink : FrameSink
 
     public override void Write(SharedFrame frame, int offset)
     {
-        Assert.That(Monitor.IsEntered(this), "A sink is written to under its lock.");
+        Check();
         IsHolding = !_open.IsSet;
         _open.Wait(RawConnection.Patience);
         IsHolding = false;
-        Assert.That(Completed, Is.EqualTo(DisconnectReason.None), "Nothing is written after the end.");
-        if (offset < frame.Length)
+        if (offset < frame.Length && !IsDeaf)
             _writes.Add(Encoding.Latin1.GetString(frame.Span[offset..]));
     }
 
     public override void Complete(DisconnectReason reason)
     {
-        Assert.That(Monitor.IsEntered(this), "A sink is ended under its lock.");
+        Check();
         Completed = reason;
+    }
+
+    /// <summary>What breaks the contract is kept among the writes: an exception would end the pool thread that runs a pass, and all tests.</summary>
+    private void Check()
+    {
+        if (!Monitor.IsEntered(this))
+            _writes.Add("(called without the lock)");
+        if (Completed != DisconnectReason.None)
+            _writes.Add("(called after the end)");
     }
 }

@@ -31,9 +31,9 @@ internal sealed class TestChannel
     public Channel Channel => _channel;
 
     /// <summary>Lets a peer in whose first bytes are <paramref name="opening"/>.</summary>
-    public (Peer Peer, RecordingSink Sink) Join(string opening = "")
+    public (Peer Peer, RecordingSink Sink) Join(string opening = "", bool deaf = false)
     {
-        var sink = new RecordingSink();
+        var sink = new RecordingSink { IsDeaf = deaf };
         var peer = new Peer(_channel, _next++, _next++, sink);
         SharedFrame frame = Encode(opening);
         Assert.That(_channel.TryJoin(peer, frame), Is.EqualTo(JoinOutcome.Joined));

@@ -53,7 +53,8 @@ internal sealed class TestServer : IAsyncDisposable
         Assert.That(_errors.Lines, Is.Empty);
     }
 
-    /// <summary>All frames come back. A writer or a pass that has nobody left to write to may do so a moment after the last socket is closed.</summary>
-    public Task NoFrameIsOutAsync() =>
-        Eventually.AsyncTrue(() => Server.State.Frames.Outstanding == 0, () => $"{Server.State.Frames.Outstanding} frames were rented and never returned");
+    /// <summary>All frames come back. A writer or a pass may give its last one back a moment after the last socket was closed.</summary>
+    public Task NoFrameIsOutAsync() => Eventually.AsyncTrue(
+        () => Server.State.Frames.Outstanding == 0,
+        () => $"{Server.State.Frames.Outstanding} frames were rented and never returned");
 }
