@@ -45,6 +45,7 @@ internal sealed class HttpConnection
         else if (server.ConnectionCount >= server.Options.MaxConnections)
             _refusal = Rejections.TooManyConnections;
         _slot = server.Connections.Add(this);
+        server.BeginServing();
     }
 
     /// <summary>How the loop came to its end.</summary>
@@ -70,6 +71,8 @@ internal sealed class HttpConnection
             _ = new HttpConnection(socket, server, (socket.RemoteEndPoint as IPEndPoint)?.Address).RunAsync();
     }
 
+    public Socket Socket => _connection.Socket;
+
     /// <summary>Called when time has passed.</summary>
     public void OnTick(long now) => _connection.OnTick(now);
 
@@ -81,12 +84,26 @@ internal sealed class HttpConnection
 
     private async Task RunAsync()
     {
-        var ending = Ending.Close;
+        Ending ending = await GuardAsync(ServeRequestsAsync()).ConfigureAwait(false);
+        FlushPublished();
+        _server.EndServing();
+        if (ending == Ending.Linger)
+            ending = await GuardAsync(LingerAsync()).ConfigureAwait(false);
+        if (ending != Ending.Stream)
+            _connection.Abort();
+        _connection.Release();
+        _server.RequestStates.Return(_state);
+        _server.Addresses.Release(_usage);
+        _server.Connections.Remove(_slot, this);
+        _server.OnConnectionEnded();
+    }
+
+    /// <summary>No fault, ours or the client's, gets beyond the connection.</summary>
+    private async ValueTask<Ending> GuardAsync(ValueTask<Ending> work)
+    {
         try
         {
-            ending = await ServeRequestsAsync().ConfigureAwait(false);
-            if (ending == Ending.Linger)
-                await _connection.LingerAsync(_server.Options.LingerLimit, _server.Options.LingerTimeout).ConfigureAwait(false);
+            return await work.ConfigureAwait(false);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -97,14 +114,13 @@ internal sealed class HttpConnection
             ApiLog.Failed(_server.Logger, e);
         }
 
-        FlushPublished();
-        if (ending != Ending.Stream)
-            _connection.Abort();
-        _connection.Release();
-        _server.RequestStates.Return(_state);
-        _server.Addresses.Release(_usage);
-        _server.Connections.Remove(_slot, this);
-        _server.OnConnectionEnded();
+        return Ending.Close;
+    }
+
+    private async ValueTask<Ending> LingerAsync()
+    {
+        await _connection.LingerAsync(_server.Options.LingerLimit, _server.Options.LingerTimeout).ConfigureAwait(false);
+        return Ending.Close;
     }
 
     private async ValueTask<Ending> ServeRequestsAsync()
@@ -138,9 +154,17 @@ internal sealed class HttpConnection
                 return await RefuseAsync(_refusal).ConfigureAwait(false);
 
             AddressUsage? usage = _isProxy ? _server.Addresses.HoldForwarded(request.ForwardedFor) : _usage;
-            Ending? ending = await ServeRequestAsync(request, usage).ConfigureAwait(false);
-            if (_isProxy)
-                _server.Addresses.Release(usage);
+            Ending? ending;
+            try
+            {
+                ending = await ServeRequestAsync(request, usage).ConfigureAwait(false);
+            }
+            finally
+            {
+                if (_isProxy)
+                    _server.Addresses.Release(usage);
+            }
+
             if (ending is not null)
                 return ending.Value;
 
@@ -278,7 +302,7 @@ internal sealed class HttpConnection
             return RefuseAsync(received == Received.End ? Rejections.IncompleteRequest : timeout);
 
         // Closed with its receive still pending, the socket would send a reset; a FIN says the same in peace.
-        _connection.Socket.Shutdown(SocketShutdown.Send);
+        Socket.Shutdown(SocketShutdown.Send);
         return new(Ending.Close);
     }
 

@@ -21,6 +21,7 @@ internal sealed class ServerState : IDisposable
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
     private volatile bool _stopping;
+    private int _serving;
     private readonly Rejection _bodyTooLarge;
     private readonly Rejection _targetTooLong;
     private readonly Rejection _headerSectionTooLarge;
@@ -153,13 +154,23 @@ internal sealed class ServerState : IDisposable
         : rejection == Rejections.TooManyFields ? _tooManyFields
         : rejection;
 
+    /// <summary>A connection may have requests from now on, until <see cref="EndServing"/>.</summary>
+    public void BeginServing() => Interlocked.Increment(ref _serving);
+
+    /// <summary>A connection has no more requests, though its client may not have read the last answer yet.</summary>
+    public void EndServing()
+    {
+        Interlocked.Decrement(ref _serving);
+        OnConnectionEnded();
+    }
+
     /// <summary>Called after a connection of either kind has ended.</summary>
     public void OnConnectionEnded()
     {
-        if (!Stopping || Connections.Count > 0)
+        if (!Stopping || Volatile.Read(ref _serving) > 0)
             return;
         _requestsDrained.TrySetResult();
-        if (Streams.Streams.Count == 0)
+        if (ConnectionCount == 0)
             _drained.TrySetResult();
     }
 

@@ -8,6 +8,9 @@ namespace Moshpit.Server.Http;
 /// </summary>
 internal sealed class BodyReader
 {
+    /// <summary>Room for a body whose length is not known. It grows with what comes, so that memory has to be earned by sending.</summary>
+    private const int FirstBuffer = 4 * 1024;
+
     private BodyKind _kind;
     private int _length;
     private ChunkedDecoder _chunks;
@@ -67,9 +70,26 @@ internal sealed class BodyReader
 
     private ParseOutcome ReadChunks(ref SequenceReader<byte> reader, out ReadOnlySpan<byte> body, out Rejection? rejection)
     {
-        _buffer ??= ArrayPool<byte>.Shared.Rent(_length);
-        ParseOutcome outcome = _chunks.Decode(ref reader, _buffer.AsSpan(0, _length), ref _written, out rejection);
+        _buffer ??= ArrayPool<byte>.Shared.Rent(Math.Min(_length, FirstBuffer));
+        ParseOutcome outcome;
+        while (true)
+        {
+            Span<byte> room = _buffer.AsSpan(0, Math.Min(_buffer.Length, _length));
+            outcome = _chunks.Decode(ref reader, room, ref _written, out rejection, _length);
+            if (outcome != ParseOutcome.NeedMore || _written < room.Length || room.Length == _length)
+                break;
+            Grow();
+        }
+
         body = _buffer.AsSpan(0, _written);
         return outcome;
+    }
+
+    private void Grow()
+    {
+        byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Min(_length, _buffer!.Length * 2));
+        _buffer.AsSpan(0, _written).CopyTo(larger);
+        Release();
+        _buffer = larger;
     }
 }

@@ -34,9 +34,12 @@ internal struct ChunkedDecoder
 
     /// <summary>
     /// Decodes what is there, appending to <paramref name="destination"/> at <paramref name="written"/>. A chunk that announces more than
-    /// fits is refused as <see cref="Rejections.BodyTooLarge"/> before its data is looked at. After a rejection the decoder is spent.
+    /// fits within <paramref name="limit"/> is refused as <see cref="Rejections.BodyTooLarge"/> before its data is looked at. Where the limit is
+    /// beyond the destination, the decoder asks for more when that is full: for a longer one, with what was written. After a rejection the
+    /// decoder is spent.
     /// </summary>
-    public ParseOutcome Decode(ref SequenceReader<byte> input, Span<byte> destination, ref int written, out Rejection? rejection)
+    public ParseOutcome Decode(
+        ref SequenceReader<byte> input, Span<byte> destination, ref int written, out Rejection? rejection, int? limit = null)
     {
         rejection = null;
         ParseOutcome outcome;
@@ -44,7 +47,7 @@ internal struct ChunkedDecoder
         {
             outcome = _state switch
             {
-                State.Size => ReadSizeLine(ref input, destination.Length - written, out rejection),
+                State.Size => ReadSizeLine(ref input, (limit ?? destination.Length) - written, out rejection),
                 State.Data => CopyData(ref input, destination, ref written),
                 State.DataEnd => ReadDataEnd(ref input, out rejection),
                 State.Trailers => ReadTrailerLine(ref input, out rejection),
@@ -109,7 +112,7 @@ internal struct ChunkedDecoder
 
     private ParseOutcome CopyData(ref SequenceReader<byte> input, Span<byte> destination, ref int written)
     {
-        int count = (int)Math.Min(_remaining, input.Remaining);
+        int count = (int)Math.Min(Math.Min(_remaining, input.Remaining), destination.Length - written);
         input.TryCopyTo(destination.Slice(written, count));
         input.Advance(count);
         written += count;
