@@ -8,6 +8,7 @@ namespace Moshpit.Benchmarks.Servers;
 /// <summary>A server under test in a child process: this executable once more, or a published moshpit. Ends it when disposed.</summary>
 internal sealed class ChildServer : IDisposable
 {
+    private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
     private const int MillisecondsToEnd = 10_000;
 
     private static readonly TimeSpan QuietSample = TimeSpan.FromMilliseconds(100);
@@ -48,6 +49,10 @@ internal sealed class ChildServer : IDisposable
         // Each with the collector that its project files choose: ASP.NET Core's the server's, moshpit's the workstation's, not concurrent.
         start.Environment["DOTNET_gcServer"] = kind == ServerKind.Kestrel ? "1" : "0";
         start.Environment["DOTNET_gcConcurrent"] = kind == ServerKind.Kestrel ? "1" : "0";
+
+        // Moshpit's own program sets this before its first socket. The runtime reads it once, so that here it must be there from the start.
+        if (kind == ServerKind.Moshpit)
+            start.Environment.TryAdd(InlineCompletions, "1");
         return new ChildServer(start, answers: true);
     }
 
