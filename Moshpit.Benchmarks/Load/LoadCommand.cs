@@ -45,6 +45,11 @@ internal static class LoadCommand
         Description = "The server's process, to report its CPU time and memory",
     }.MustBe("the id of a running process", value => value is not { } id || ProcessFiles.Exists(id));
 
+    private static readonly Option<bool> CountOnly = new("--count-only")
+    {
+        Description = "Count deliveries by their bytes, which is faster than most servers, and check some messages before and after",
+    };
+
     private static readonly Option<string?> Plot = new("--plot") { Description = "Draw the latencies into this SVG file" };
 
     private static readonly Option<string?> SubscribePath = new("--subscribe-path")
@@ -61,7 +66,7 @@ internal static class LoadCommand
     {
         var command = new Command("load", "Put load on a running server and tell how it bears it")
         {
-            Url, Peers, Channels, Messages, Window, Rate, Size, Direct, Publishers, ProcessId, Plot, SubscribePath, PublishPath,
+            Url, Peers, Channels, Messages, Window, Rate, Size, Direct, Publishers, CountOnly, ProcessId, Plot, SubscribePath, PublishPath,
         };
         command.Validators.Add(CheckTogether);
         command.SetAction(parsed => new LoadSession(Read(parsed)).Run());
@@ -80,6 +85,8 @@ internal static class LoadCommand
             result.AddError("--channels must not be more than --peers: each channel has an owner.");
         if (result.GetResult(Rate) is not null && result.GetResult(Window) is not null)
             result.AddError("--rate and --window exclude each other.");
+        if (result.GetResult(CountOnly) is not null && (result.GetResult(Rate) ?? result.GetResult(Plot)) is not null)
+            result.AddError("--count-only excludes --rate and --plot: what is only counted has no latency.");
         if ((result.GetResult(SubscribePath) is null) != (result.GetResult(PublishPath) is null))
             result.AddError("--subscribe-path and --publish-path belong together.");
         string? path = result.GetResult(SubscribePath)?.GetValueOrDefault<string>();
@@ -111,7 +118,8 @@ internal static class LoadCommand
                 Rate = rate,
                 Direct = direct,
                 Size = parsed.GetValue(Size),
-                RecordLatency = true,
+                CountOnly = parsed.GetValue(CountOnly),
+                RecordLatency = !parsed.GetValue(CountOnly),
             },
         };
     }

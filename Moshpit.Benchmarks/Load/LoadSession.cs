@@ -13,7 +13,7 @@ internal sealed class LoadSession(LoadOptions options)
     private long _lastProgress;
     private long _began;
 
-    /// <summary>The exit code: 0 if every peer got every message in order.</summary>
+    /// <summary>The exit code: 0 if every peer got every message in order (or as many bytes as these have, and every message of the checks).</summary>
     public int Run()
     {
         if (options.PlotPath is not null)
@@ -23,6 +23,8 @@ internal sealed class LoadSession(LoadOptions options)
         swarm.Join(options.Peers, joined => Progress(() => $"{joined} of {options.Peers} peers joined"));
         TimeSpan joining = Stopwatch.GetElapsedTime(_began);
 
+        if (options.Plan.CountOnly)
+            swarm.Check(options.Plan);
         TimeSpan cpu = options.ProcessId is { } before ? ProcessFiles.Cpu(before) : default;
         _began = Stopwatch.GetTimestamp();
         RunResult result = swarm.Run(options.Plan, inFlight => Progress(() => Describe(inFlight)));
@@ -31,6 +33,8 @@ internal sealed class LoadSession(LoadOptions options)
         if (options.ProcessId is { } after && ProcessFiles.Exists(after))
             report.AddServer(ProcessFiles.Cpu(after) - cpu, ProcessFiles.ResidentBytes(after));
         Console.Write(report.ToMarkdown(options));
+        if (options.Plan.CountOnly && result.IsFaultless)
+            swarm.Check(options.Plan);
         if (options.PlotPath is not null && result.Latency is { TotalCount: > 0 } latency)
             WritePlot(LatencyPlot.Draw(Title(), latency));
         return result.IsFaultless ? 0 : Faulty;

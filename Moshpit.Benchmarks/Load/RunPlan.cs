@@ -21,6 +21,12 @@ internal sealed record RunPlan
     /// <summary>Length of the data, in bytes.</summary>
     public int Size { get; init; } = 64;
 
+    /// <summary>
+    /// Deliveries are counted by their bytes and not looked at, so that the receiving side holds up no server: for a run between two
+    /// that check, see <see cref="Swarm.Check"/>.
+    /// </summary>
+    public bool CountOnly { get; init; }
+
     /// <summary>Whether the time of each delivery is recorded, which costs the receiving side a little.</summary>
     public bool RecordLatency { get; init; }
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Net.Sockets;
 using System.Text;
 using Moshpit.Benchmarks.Polling;
@@ -8,10 +9,14 @@ namespace Moshpit.Benchmarks.Load;
 
 /// <summary>
 /// A listener. All of them receive into one buffer and look for nothing but the end of each event and the payload in it, so that the
-/// receiving side costs little beside the server.
+/// receiving side costs little beside the server; or, where deliveries are only counted, for nothing.
 /// </summary>
 internal sealed class StreamPeer : PolledSocket
 {
+    private const int DiscardLength = 1 << 24;
+    private const int Truncate = 0x20;
+    private const int ErrorWouldBlock = 11;
+
     private readonly Swarm _swarm;
     private byte[] _rest = [];
     private State _state;
@@ -23,7 +28,6 @@ internal sealed class StreamPeer : PolledSocket
         Channel = channel;
         Index = index;
         Next = new int[lanes];
-        Sent = new int[lanes];
     }
 
     private enum State : byte
@@ -45,13 +49,50 @@ internal sealed class StreamPeer : PolledSocket
     /// <summary>For each publisher of the channel, the sequence that must come next.</summary>
     public int[] Next { get; }
 
-    /// <summary>For each publisher of the channel, how many messages were sent to this peer alone in this run.</summary>
-    public int[] Sent { get; }
+    /// <summary>This peer alone, where it is spoken to in this run.</summary>
+    public Audience? Alone { get; set; }
+
+    /// <summary>Those who get what this peer gets, where bytes are counted in this run; null: every delivery is checked.</summary>
+    public Audience? CountedWith { get; private set; }
+
+    /// <summary>Bytes that came since they are counted.</summary>
+    public long Bytes { get; set; }
+
+    /// <summary>Messages that came since bytes are counted.</summary>
+    public long Position { get; set; }
 
     /// <summary>The message to this peer alone, ready but for its number.</summary>
     public PostTemplate? Direct { get; set; }
 
+    /// <summary>Counts bytes from now on, as one of <paramref name="audience"/>; null: checks deliveries.</summary>
+    public void CountWith(Audience? audience)
+    {
+        if (_rest.Length > 0 && audience is not null)
+            throw new BenchmarkException("A stream stands within an event where counting is to begin.");
+        CountedWith = audience;
+        Bytes = 0;
+        Position = 0;
+    }
+
     public override void OnReady()
+    {
+        if (CountedWith is not null)
+            Count();
+        else
+            Read();
+    }
+
+    /// <summary>Linux drops what came without copying it, and tells how much that was.</summary>
+    private unsafe void Count()
+    {
+        nint received = LibC.Receive(Descriptor, null, DiscardLength, Truncate);
+        if (received > 0)
+            _swarm.OnBytes(this, received);
+        else if (received == 0 || Marshal.GetLastPInvokeError() != ErrorWouldBlock)
+            _swarm.OnEnded(this);
+    }
+
+    private void Read()
     {
         byte[] buffer = _swarm.Buffer;
         if (_rest.Length > buffer.Length / 2)
@@ -102,14 +143,15 @@ internal sealed class StreamPeer : PolledSocket
         int length;
         while ((length = bytes.IndexOf(end)) >= 0)
         {
-            ReadEvent(bytes[..length], now);
-            bytes = bytes[(length + end.Length)..];
+            int whole = length + end.Length;
+            ReadEvent(bytes[..length], whole, now);
+            bytes = bytes[whole..];
         }
 
         return bytes;
     }
 
-    private void ReadEvent(ReadOnlySpan<byte> text, long now)
+    private void ReadEvent(ReadOnlySpan<byte> text, int length, long now)
     {
         if (_state == State.FirstEvent)
         {
@@ -128,7 +170,7 @@ internal sealed class StreamPeer : PolledSocket
         if (data.Length >= 2 && data[0] == '"' && data[^1] == '"')
             data = data[1..^1];
         if (Payload.TryRead(data, _swarm.PayloadLength, out uint number))
-            _swarm.OnDelivery(this, number, now);
+            _swarm.OnDelivery(this, number, length, now);
     }
 
     private void Advance(State state)

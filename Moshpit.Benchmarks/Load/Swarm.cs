@@ -20,11 +20,18 @@ internal sealed class Swarm : IDisposable
     /// <summary>How long the server may be silent while peers join.</summary>
     private const long JoinPatience = 10_000_000_000;
 
+    /// <summary>A check sends at least that many messages, and to everybody that many.</summary>
+    private const int LeastChecked = 64;
+    private const int CheckedTurns = 4;
+
+    /// <summary>In place of the length of an event: they differ.</summary>
+    private const int Uneven = -1;
+
     private readonly IPEndPoint _server;
-    private readonly int _lanes;
     private SwarmRun? _run;
     private int _joining;
     private uint _nextNumber;
+    private int _eventLength;
 
     /// <param name="server">Where all connect to.</param>
     /// <param name="dialect">How the server is spoken to.</param>
@@ -36,8 +43,8 @@ internal sealed class Swarm : IDisposable
         Host = server.ToString();
         Dialect = dialect;
         PublisherCount = publishers;
-        _lanes = Math.Max(1, publishers / channels);
-        Channels = [.. Enumerable.Range(0, channels).Select(index => new SwarmChannel(index, _lanes))];
+        Lanes = Math.Max(1, publishers / channels);
+        Channels = [.. Enumerable.Range(0, channels).Select(index => new SwarmChannel(index))];
     }
 
     public Dialect Dialect { get; }
@@ -49,6 +56,9 @@ internal sealed class Swarm : IDisposable
     public SwarmChannel[] Channels { get; }
 
     public int PublisherCount { get; }
+
+    /// <summary>How many of the publishers speak in each channel.</summary>
+    public int Lanes { get; }
 
     /// <summary>Where all sockets receive; free again after each call.</summary>
     public byte[] Buffer { get; } = new byte[ReceiveBufferLength];
@@ -92,15 +102,38 @@ internal sealed class Swarm : IDisposable
     /// <summary>Publishes as <paramref name="plan"/> says, until everything is everywhere or nothing more comes.</summary>
     /// <param name="plan">What to publish.</param>
     /// <param name="progress">Called now and then.</param>
+    /// <exception cref="BenchmarkException">Bytes are to be counted, and no run before this one found all events equally long.</exception>
     public RunResult Run(RunPlan plan, Action<InFlight>? progress = null)
     {
+        if (PayloadLength != plan.Size)
+            _eventLength = 0;
         PayloadLength = plan.Size;
-        using var run = new SwarmRun(this, plan, _nextNumber);
+        if (plan.CountOnly && PeerCount > 0 && _eventLength <= 0)
+            throw new BenchmarkException("Deliveries can't be counted by their bytes: events differ in length, or none was seen.");
+        using var run = new SwarmRun(this, plan, _nextNumber, _eventLength);
         _run = run;
         RunResult result = run.Go(progress);
         _nextNumber = run.InFlight.NextNumber;
         _run = null;
         return result;
+    }
+
+    /// <summary>
+    /// Publishes some messages as <paramref name="plan"/> does and looks at every delivery; each peer gets several. Needed before
+    /// deliveries are counted, and after it.
+    /// </summary>
+    /// <exception cref="BenchmarkException">Something was lost, misplaced or not intact, or events differ in length.</exception>
+    public void Check(RunPlan plan)
+    {
+        int turns = plan.Direct ? PeerCount : Channels.Length;
+        RunResult result = Run(new RunPlan
+        {
+            Messages = Math.Max(LeastChecked, turns * CheckedTurns), Window = plan.Window, Direct = plan.Direct, Size = plan.Size,
+        }).RequireFaultless();
+        if (_eventLength == Uneven)
+            throw new BenchmarkException("Deliveries can't be counted by their bytes: events differ in length.");
+        if (PeerCount > 0 && result.Delivered < result.Messages)
+            throw new BenchmarkException($"{result.Messages} messages led to {result.Delivered} deliveries.");
     }
 
     public Socket Connect()
@@ -142,7 +175,15 @@ internal sealed class Swarm : IDisposable
         Epoll.Close(publisher);
     }
 
-    public void OnDelivery(StreamPeer peer, uint number, long now) => _run?.InFlight.OnDelivery(peer, number, now);
+    /// <summary><paramref name="peer"/> got message <paramref name="number"/> in an event of <paramref name="length"/> bytes.</summary>
+    public void OnDelivery(StreamPeer peer, uint number, int length, long now)
+    {
+        if (_eventLength != length)
+            _eventLength = _eventLength == 0 ? length : Uneven;
+        _run?.InFlight.OnDelivery(peer, number, now);
+    }
+
+    public void OnBytes(StreamPeer peer, long bytes) => _run?.InFlight.OnBytes(peer, bytes);
 
     public void OnAnswer(uint number) => _run?.InFlight.OnAnswer(number);
 
@@ -150,7 +191,7 @@ internal sealed class Swarm : IDisposable
 
     private void Open(SwarmChannel channel)
     {
-        var peer = new StreamPeer(Connect(), this, channel, channel.Peers.Count, _lanes);
+        var peer = new StreamPeer(Connect(), this, channel, channel.Peers.Count, Lanes);
         channel.Peers.Add(peer);
         _joining++;
         Epoll.Add(peer);

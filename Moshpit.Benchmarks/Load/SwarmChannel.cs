@@ -1,7 +1,7 @@
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>A channel as the load sees it.</summary>
-internal sealed class SwarmChannel(int index, int lanes)
+internal sealed class SwarmChannel(int index)
 {
     public int Index { get; } = index;
 
@@ -11,8 +11,8 @@ internal sealed class SwarmChannel(int index, int lanes)
     /// <summary>What a moshpit calls it.</summary>
     public string Id { get; set; } = "";
 
-    /// <summary>Broadcasts sent by each of the channel's publishers in this run.</summary>
-    public int[] Sent { get; } = new int[lanes];
+    /// <summary>Who hears its broadcasts in this run.</summary>
+    public Audience? Audience { get; set; }
 
     /// <summary>The broadcast, ready but for its number.</summary>
     public PostTemplate? Broadcast { get; set; }

@@ -26,15 +26,21 @@ internal sealed class SwarmRun : IDisposable
     private long _start;
     private int _ended;
 
-    public SwarmRun(Swarm swarm, RunPlan plan, uint firstNumber)
+    /// <param name="swarm">Whose run.</param>
+    /// <param name="plan">What to publish.</param>
+    /// <param name="firstNumber">Continues the numbers of earlier runs.</param>
+    /// <param name="eventLength">Bytes of every event, where they are counted.</param>
+    public SwarmRun(Swarm swarm, RunPlan plan, uint firstNumber, int eventLength)
     {
         _swarm = swarm;
         _plan = plan;
         _window = plan.Rate is null ? plan.Window : RateWindow;
-        InFlight = new InFlight(_window, firstNumber)
-        {
-            Latency = plan.RecordLatency ? new LongHistogram(LongestLatency, LatencyDigits) : null,
-        };
+        InFlight = plan.CountOnly
+            ? new CountedInFlight(_window, firstNumber, eventLength)
+            : new CheckedInFlight(_window, firstNumber)
+            {
+                Latency = plan.RecordLatency ? new LongHistogram(LongestLatency, LatencyDigits) : null,
+            };
         foreach (SwarmChannel channel in swarm.Channels)
             Prepare(channel);
         _publishers = new Publisher[swarm.PublisherCount];
@@ -68,6 +74,8 @@ internal sealed class SwarmRun : IDisposable
             progress?.Invoke(InFlight);
         }
 
+        TimeSpan elapsed = Stopwatch.GetElapsedTime(_start);
+        InFlight.Finish(_swarm.Channels.SelectMany(channel => channel.Peers));
         return new RunResult
         {
             Messages = InFlight.Published,
@@ -75,7 +83,7 @@ internal sealed class SwarmRun : IDisposable
             Lost = InFlight.Expected - InFlight.Delivered,
             Misplaced = InFlight.Misplaced,
             Ended = _ended,
-            Elapsed = Stopwatch.GetElapsedTime(_start),
+            Elapsed = elapsed,
             Latency = InFlight.Latency,
         };
     }
@@ -84,16 +92,22 @@ internal sealed class SwarmRun : IDisposable
     {
         foreach (Publisher publisher in _publishers)
             _swarm.Epoll.Close(publisher);
+        foreach (StreamPeer peer in _swarm.Channels.SelectMany(channel => channel.Peers))
+            peer.CountWith(null);
     }
 
     private void Prepare(SwarmChannel channel)
     {
-        Array.Clear(channel.Sent);
+        channel.Audience = new Audience(channel.Peers.Count, _swarm.Lanes);
         channel.Broadcast = _plan.Direct ? null : _swarm.Dialect.CreatePost(_swarm.Host, channel, null, _plan.Size);
         foreach (StreamPeer peer in channel.Peers)
         {
             Array.Clear(peer.Next);
-            Array.Clear(peer.Sent);
+            bool isSpokenTo = !_plan.Direct || peer != channel.Peers[0] || channel.Peers.Count == 1;
+            peer.Alone = _plan.Direct && isSpokenTo ? new Audience(1, _swarm.Lanes) : null;
+
+            // Who is not spoken to may hear something else (heartbeats, who joined), which only a look can tell from a message.
+            peer.CountWith(_plan.CountOnly && isSpokenTo ? peer.Alone ?? channel.Audience : null);
             peer.Direct = _plan.Direct ? _swarm.Dialect.CreatePost(_swarm.Host, channel, peer, _plan.Size) : null;
         }
     }
@@ -141,18 +155,18 @@ internal sealed class SwarmRun : IDisposable
         SwarmChannel[] channels = _swarm.Channels;
         (long turn, long index) = Math.DivRem(InFlight.Published, channels.Length);
         SwarmChannel channel = channels[index];
-        int lane = (int)(turn % channel.Sent.Length);
+        int lane = (int)(turn % _swarm.Lanes);
         Publisher publisher = _publishers[(channel.Index + lane * channels.Length) % _publishers.Length];
         if (_plan.Direct)
         {
             // The owner speaks, the others are spoken to.
             int others = channel.Peers.Count - 1;
             StreamPeer addressee = channel.Peers[others == 0 ? 0 : 1 + (int)(turn % others)];
-            publisher.Post(addressee.Direct!, InFlight.Begin(1, lane, addressee.Sent[lane]++, timestamp));
+            publisher.Post(addressee.Direct!, InFlight.Begin(addressee.Alone!, lane, timestamp));
         }
         else
         {
-            publisher.Post(channel.Broadcast!, InFlight.Begin(channel.Peers.Count, lane, channel.Sent[lane]++, timestamp));
+            publisher.Post(channel.Broadcast!, InFlight.Begin(channel.Audience!, lane, timestamp));
         }
     }
 }

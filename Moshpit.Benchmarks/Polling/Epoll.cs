@@ -116,7 +116,7 @@ internal sealed unsafe class Epoll : IDisposable
         byte* epollEvent = stackalloc byte[EventSize];
         *(int*)epollEvent = events;
         *(long*)(epollEvent + DataOffset) = socket.Slot;
-        if (LibC.EpollControl(_epoll, operation, (int)socket.Socket.Handle, epollEvent) < 0)
+        if (LibC.EpollControl(_epoll, operation, socket.Descriptor, epollEvent) < 0)
             throw new Win32Exception();
     }
 }

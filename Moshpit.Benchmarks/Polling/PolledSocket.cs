@@ -7,6 +7,9 @@ internal abstract class PolledSocket(Socket socket) : IDisposable
 {
     public Socket Socket { get; } = socket;
 
+    /// <summary>Its file descriptor.</summary>
+    public int Descriptor { get; } = (int)socket.Handle;
+
     /// <summary>Its place in the <see cref="Epoll"/> that it was added to.</summary>
     public int Slot { get; set; }
 
