@@ -2,14 +2,17 @@ using System.Globalization;
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Engines;
+using BenchmarkDotNet.Filters;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Benchmarks.EndToEnd;
 
 /// <summary>
 /// How benchmarks of a whole server are run: the load in BenchmarkDotNet's own process, as the server is in another one anyway; each
-/// iteration one run, long enough by itself; with the server's figures beside the time.
+/// iteration one run, long enough by itself; with the server's figures beside the time. The floor in C is left out where nothing
+/// compiles it.
 /// </summary>
 /// <param name="operation">What is counted: a delivery, a message, a join.</param>
 /// <param name="plural">Of <paramref name="operation"/>.</param>
@@ -29,6 +32,8 @@ internal sealed class EndToEndAttribute(string operation, string plural) : Attri
             .WithIterationCount(Iterations)
             .WithInvocationCount(1)
             .WithUnrollFactor(1))
+        .AddFilter(new SimpleFilter(benchmark =>
+            benchmark.Descriptor.WorkloadMethod.Name != nameof(DirectMessageBenchmarks.CFloor) || FloorProgram.Path is not null))
         .HideColumns(Column.Error, Column.StdDev, Column.RatioSD, Column.AllocRatio)
         .AddColumn(
             new FigureColumn(

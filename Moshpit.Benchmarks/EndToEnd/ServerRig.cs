@@ -20,7 +20,7 @@ internal sealed class ServerRig : IDisposable
 
     /// <summary>One channel, which <paramref name="peers"/> listen to and one connection posts to.</summary>
     public static ServerRig StartBroadcast(ServerKind kind, int peers) =>
-        Start(ChildServer.Start(kind), kind == ServerKind.Moshpit ? new MoshpitDialect() : PathDialect.Broadcast, 1, peers, 1);
+        Start(ChildServer.Start(kind), SpeaksMoshpit(kind) ? new MoshpitDialect() : PathDialect.Broadcast, 1, peers, 1);
 
     /// <summary>
     /// Many channels of two, where one speaks to the other, posted to by many connections. Kestrel gets the same POSTs and answers them,
@@ -28,10 +28,14 @@ internal sealed class ServerRig : IDisposable
     /// </summary>
     public static ServerRig StartDirect(ServerKind kind, int channels) => kind switch
     {
-        ServerKind.Moshpit => Start(ChildServer.Start(kind), new MoshpitDialect(), channels, channels * 2, DirectPublishers),
         ServerKind.Bare => Start(ChildServer.Start(kind), PathDialect.Direct, channels, channels * 2, DirectPublishers),
-        _ => Start(ChildServer.Start(kind), new UnheardDialect(), channels, 0, DirectPublishers),
+        ServerKind.Kestrel => Start(ChildServer.Start(kind), new UnheardDialect(), channels, 0, DirectPublishers),
+        _ => StartDirect(ChildServer.Start(kind), channels),
     };
+
+    /// <summary>The same on a moshpit that runs already.</summary>
+    public static ServerRig StartDirect(ChildServer server, int channels) =>
+        Start(server, new MoshpitDialect(), channels, channels * 2, DirectPublishers);
 
     /// <summary>As <paramref name="plan"/> says, where nobody listens and so nobody can be addressed.</summary>
     public static RunPlan AdaptDirect(ServerKind kind, RunPlan plan) => plan with { Direct = kind != ServerKind.Kestrel };
@@ -52,7 +56,7 @@ internal sealed class ServerRig : IDisposable
         }
     }
 
-    /// <summary>Does a run, and fails unless every peer got every message in order.</summary>
+    /// <summary>Does a run, and fails unless every peer got every message (and in order, where <paramref name="plan"/> lets look).</summary>
     public (RunResult Result, ServerUsage Usage) Run(RunPlan plan)
     {
         ServerUsage before = Server.ReadUsage();
@@ -60,9 +64,20 @@ internal sealed class ServerRig : IDisposable
         return (result, Server.ReadUsage() - before);
     }
 
+    /// <summary>Does a run that only counts deliveries, between two that check them.</summary>
+    public (RunResult Result, ServerUsage Usage) Measure(RunPlan plan)
+    {
+        Swarm.Check(plan);
+        (RunResult Result, ServerUsage Usage) measured = Run(plan with { CountOnly = true });
+        Swarm.Check(plan);
+        return measured;
+    }
+
     public void Dispose()
     {
         Swarm.Dispose();
         Server.Dispose();
     }
+
+    private static bool SpeaksMoshpit(ServerKind kind) => kind is ServerKind.Moshpit or ServerKind.Floor;
 }

@@ -5,7 +5,7 @@ using System.Net;
 
 namespace Moshpit.Benchmarks.Servers;
 
-/// <summary>A server under test in a child process: this executable once more, or a published moshpit. Ends it when disposed.</summary>
+/// <summary>A server under test in a child process: this executable once more, a published moshpit, or the floor in C. Ends it when disposed.</summary>
 internal sealed class ChildServer : IDisposable
 {
     private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
@@ -36,9 +36,15 @@ internal sealed class ChildServer : IDisposable
 
     public int ProcessId => _process.Id;
 
-    /// <summary>Starts a server of this executable.</summary>
+    /// <summary>Starts a server of this executable, or the one in C.</summary>
     public static ChildServer Start(ServerKind kind)
     {
+        if (kind == ServerKind.Floor)
+        {
+            string program = FloorProgram.Path ?? throw new BenchmarkException("The floor in C needs a compiler.");
+            return new ChildServer(new ProcessStartInfo(program), answers: true);
+        }
+
         string self = Environment.ProcessPath!;
         var start = new ProcessStartInfo(self);
         if (Path.GetFileNameWithoutExtension(self) == "dotnet")

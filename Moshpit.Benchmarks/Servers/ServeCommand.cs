@@ -28,7 +28,8 @@ internal static class ServeCommand
         {
             ServerKind.Kestrel => new KestrelServer(),
             ServerKind.Bare => new BareServer(),
-            _ => new MoshpitUnderTest(),
+            ServerKind.Moshpit => new MoshpitUnderTest(),
+            _ => throw new BenchmarkException($"{kind} is a program of its own."),
         };
         Console.WriteLine(Listening + await server.StartAsync(port));
         while (Console.ReadLine() is { } line)
