@@ -17,9 +17,9 @@ internal static class CompareCommand
         }.MustBeWithin(1, MaxRounds);
         Option<FileInfo?> binary = new Option<FileInfo?>("--binary")
         {
-            Description = "A published moshpit, for its memory, its size and its start",
+            Description = "A published moshpit, for its direct messages, its memory, its size and its start",
         }.MustBe("the path of an executable file", file => file is { Exists: true });
-        var command = new Command("compare", "Measure moshpit beside Kestrel and a bare send loop, one at a time, and tell the ratios")
+        var command = new Command("compare", "Measure moshpit beside Kestrel, a bare send loop and a floor in C, and tell the ratios")
         {
             rounds, binary,
         };
@@ -36,10 +36,10 @@ internal static class CompareCommand
             comparison.RunRound();
         }
 
-        Console.WriteLine("| what (medians) | moshpit | Kestrel | bare loop | moshpit/Kestrel | moshpit/bare loop | target |");
-        Console.WriteLine("|---|---:|---:|---:|---:|---:|---|");
+        Console.WriteLine(Row.MarkdownHead);
         foreach (Row row in comparison.Rows)
             Console.WriteLine(row.ToMarkdown());
+        Console.WriteLine($"\n{comparison.Note(rounds)}");
         return 0;
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Moshpit.Benchmarks.EndToEnd;
 using Moshpit.Benchmarks.Load;
 using Moshpit.Benchmarks.Servers;
@@ -8,7 +9,9 @@ namespace Moshpit.Benchmarks.Compare;
 /// Measures moshpit beside the others, one server at a time, all of them in each round, so that whatever else the machine does hits all
 /// alike.
 /// </summary>
-/// <param name="binary">A published moshpit, for its memory, size and start; null: the benchmarks' own child process, for its memory.</param>
+/// <param name="binary">
+/// A published moshpit, for its direct messages, memory, size and start; null: the benchmarks' own child process, for its memory.
+/// </param>
 /// <param name="log">Told what is going on.</param>
 internal sealed class Comparison(FileInfo? binary, TextWriter log)
 {
@@ -21,6 +24,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private const double LatencyRate = 100;
 
     private static readonly TimeSpan Warmup = TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan CountedWarmup = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan Measured = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LatencyMeasured = TimeSpan.FromSeconds(5);
 
@@ -29,19 +33,23 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private readonly Row _wideCpu = new("broadcast, window 64, server CPU per delivery", "μs", "0.000", "");
     private readonly Row _narrowAllocation = new("broadcast, window 1, allocation per delivery", "B", "0.00", "0");
     private readonly Row _wideAllocation = new("broadcast, window 64, allocation per delivery", "B", "0.00", "0");
-    private readonly Row _directCpu = new("direct message, server CPU (Kestrel: answers, delivers nothing)", "μs", "0.000", "");
+    private readonly Row _directCpu = new("direct message, server CPU (Kestrel: answers, delivers nothing)", "μs", "0.000", "≤ 1.6 × C floor");
+    private readonly Row _binaryDirectCpu = new("direct message, server CPU of the native binary", "μs", "0.000", "≤ 1.6 × C floor");
     private readonly Row _directAllocation = new("direct message, allocation", "B", "0.00", "0");
     private readonly Row _latency = new("1,000 peers, 100 messages/s, p99 of publishing to delivery", "ms", "0.000", "");
     private readonly Row _memory = new("15,000 idle peers, RSS per peer", "B", "N0", "≤ 2,000 B");
     private readonly Row _size = new("native binary, size", "MB", "0.00", "≤ 8 MB");
     private readonly Row _start = new("native binary, start to listening", "ms", "0.0", "≤ 50 ms");
 
+    private static ServerKind[] Kinds { get; } =
+        [.. Enum.GetValues<ServerKind>().Where(kind => kind != ServerKind.Floor || FloorProgram.Path is not null)];
+
     /// <summary>The lines, in the order in which they are to be read.</summary>
     public IEnumerable<Row> Rows =>
         new[]
         {
-            _narrowCpu, _wideRate, _wideCpu, _directCpu, _memory, _narrowAllocation, _wideAllocation, _directAllocation, _size, _start,
-            _latency,
+            _narrowCpu, _wideRate, _wideCpu, _directCpu, _binaryDirectCpu, _memory, _narrowAllocation, _wideAllocation,
+            _directAllocation, _size, _start, _latency,
         }.Where(row => row.HasSamples);
 
     /// <summary>Measures everything once.</summary>
@@ -50,40 +58,84 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         // First, so that a binary that does not start is noticed at once.
         if (binary is not null)
             Start(binary);
-        foreach (ServerKind kind in Enum.GetValues<ServerKind>())
+        foreach (ServerKind kind in Kinds)
             Broadcast(kind, NarrowWindow, null, _narrowCpu, _narrowAllocation);
-        foreach (ServerKind kind in Enum.GetValues<ServerKind>())
+        foreach (ServerKind kind in Kinds)
             Broadcast(kind, WideWindow, _wideRate, _wideCpu, _wideAllocation);
-        foreach (ServerKind kind in Enum.GetValues<ServerKind>())
+        foreach (ServerKind kind in Kinds)
             DirectMessages(kind);
+        if (binary is not null)
+            DirectMessages(binary);
         foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Bare])
             Latency(kind);
         Memory();
+    }
+
+    /// <summary>What was run how: without it the figures say little.</summary>
+    public string Note(int rounds)
+    {
+        string floor = FloorProgram.Path is null
+            ? "The C floor was left out, as nothing here compiles it."
+            : $"The C floor was compiled with {FloorProgram.Optimization}.";
+        string memory = binary is null
+            ? "Memory is that of moshpit in the same runtime."
+            : $"Rows of the native binary, and memory, are of {binary.Name} as published.";
+        return $"Rounds: {rounds}; cores, shared with the load: {Environment.ProcessorCount}. Figures are medians of the rounds, ratios medians of "
+            + $"the ratios within them. Moshpit, Kestrel and the bare loop ran in child processes of the benchmarks, in one runtime: "
+            + $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}, just-in-time compiled. {floor} {memory}";
+    }
+
+    private static (RunResult Result, ServerUsage Usage) WarmUpAndMeasure(ServerRig rig, RunPlan plan)
+    {
+        // Under the check first, which most of all needs time to be compiled well, then as it is measured.
+        rig.Run(plan with { Duration = Warmup });
+        rig.Run(plan with { Duration = CountedWarmup, CountOnly = true });
+        return rig.Measure(plan with { Duration = Measured });
     }
 
     private void Broadcast(ServerKind kind, int window, Row? rate, Row cpu, Row allocation)
     {
         log.WriteLine($"  broadcast, window {window}: {kind}");
         using var rig = ServerRig.StartBroadcast(kind, BroadcastPeers);
-        var plan = new RunPlan { Window = window };
-        rig.Run(plan with { Duration = Warmup });
-        (RunResult result, ServerUsage usage) = rig.Run(plan with { Duration = Measured });
+        (RunResult result, ServerUsage usage) = WarmUpAndMeasure(rig, new RunPlan { Window = window });
         var run = new MeasuredRun(result.Delivered, result.Elapsed, usage);
         rate?.Add(kind, run.PerSecond);
         cpu.Add(kind, run.CpuMicroseconds);
-        allocation.Add(kind, run.AllocatedBytes!.Value);
+        AddAllocation(allocation, kind, run);
     }
 
     private void DirectMessages(ServerKind kind)
     {
         log.WriteLine($"  direct messages: {kind}");
         using var rig = ServerRig.StartDirect(kind, DirectChannels);
-        RunPlan plan = ServerRig.AdaptDirect(kind, new RunPlan { Window = DirectWindow });
-        rig.Run(plan with { Duration = Warmup });
-        (RunResult result, ServerUsage usage) = rig.Run(plan with { Duration = Measured });
-        var run = new MeasuredRun(result.Messages, result.Elapsed, usage);
+        MeasuredRun run = DirectMessages(rig, ServerRig.AdaptDirect(kind, new RunPlan { Window = DirectWindow }));
         _directCpu.Add(kind, run.CpuMicroseconds);
-        _directAllocation.Add(kind, run.AllocatedBytes!.Value);
+        AddAllocation(_directAllocation, kind, run);
+
+        // The binary stands in the place of moshpit beside the same others.
+        if (binary is not null && kind != ServerKind.Moshpit)
+            _binaryDirectCpu.Add(kind, run.CpuMicroseconds);
+    }
+
+    private void DirectMessages(FileInfo file)
+    {
+        log.WriteLine("  direct messages: native binary");
+        using var rig = ServerRig.StartDirect(ChildServer.StartBinary(file.FullName), DirectChannels);
+        MeasuredRun run = DirectMessages(rig, new RunPlan { Window = DirectWindow, Direct = true });
+        _binaryDirectCpu.Add(ServerKind.Moshpit, run.CpuMicroseconds);
+    }
+
+    private static MeasuredRun DirectMessages(ServerRig rig, RunPlan plan)
+    {
+        (RunResult result, ServerUsage usage) = WarmUpAndMeasure(rig, plan);
+        return new MeasuredRun(result.Messages, result.Elapsed, usage);
+    }
+
+    /// <summary>C has no managed heap, and its none is nobody's measure.</summary>
+    private static void AddAllocation(Row row, ServerKind kind, MeasuredRun run)
+    {
+        if (kind != ServerKind.Floor)
+            row.Add(kind, run.AllocatedBytes!.Value);
     }
 
     private void Latency(ServerKind kind)

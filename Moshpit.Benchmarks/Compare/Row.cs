@@ -12,6 +12,11 @@ internal sealed record Row(string Title, string Unit, string Format, string Targ
 {
     private readonly Dictionary<ServerKind, List<double>> _samples = [];
 
+    /// <summary>The head of the table that these are the lines of.</summary>
+    public static string MarkdownHead =>
+        "| what | moshpit | Kestrel | bare loop | C floor | moshpit/Kestrel | moshpit/bare loop | moshpit/C floor | target |\n"
+        + "|---|---:|---:|---:|---:|---:|---:|---:|---|";
+
     /// <summary>Whether anything was measured.</summary>
     public bool HasSamples => _samples.Count > 0;
 
@@ -24,8 +29,8 @@ internal sealed record Row(string Title, string Unit, string Format, string Targ
 
     /// <summary>As cells of a Markdown table: each server's median, and the median of the ratios within the rounds.</summary>
     public string ToMarkdown() =>
-        $"| {Title} | {Cell(ServerKind.Moshpit)} | {Cell(ServerKind.Kestrel)} | {Cell(ServerKind.Bare)} "
-        + $"| {Ratio(ServerKind.Kestrel)} | {Ratio(ServerKind.Bare)} | {Target} |";
+        $"| {Title} | {Cell(ServerKind.Moshpit)} | {Cell(ServerKind.Kestrel)} | {Cell(ServerKind.Bare)} | {Cell(ServerKind.Floor)} "
+        + $"| {Ratio(ServerKind.Kestrel)} | {Ratio(ServerKind.Bare)} | {Ratio(ServerKind.Floor)} | {Target} |";
 
     private string Cell(ServerKind server) => _samples.TryGetValue(server, out List<double>? samples)
         ? Statistics.Median(samples).ToString(Format, CultureInfo.InvariantCulture) + " " + Unit

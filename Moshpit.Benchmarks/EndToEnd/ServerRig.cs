@@ -56,7 +56,7 @@ internal sealed class ServerRig : IDisposable
         }
     }
 
-    /// <summary>Does a run, and fails unless every peer got every message (and in order, where <paramref name="plan"/> lets look).</summary>
+    /// <summary>Does a run, and fails unless every peer got every message; in order, where <paramref name="plan"/> lets look.</summary>
     public (RunResult Result, ServerUsage Usage) Run(RunPlan plan)
     {
         ServerUsage before = Server.ReadUsage();

@@ -58,7 +58,7 @@ internal sealed class Audience
             _slowest++;
     }
 
-    /// <summary>Makes room for one that is <paramref name="fastest"/>: as many places as there are messages from the slowest to it.</summary>
+    /// <summary>Makes room for a peer that has got <paramref name="fastest"/>: a place for each number from the slowest's to it.</summary>
     private void Grow(long fastest)
     {
         int[] old = _standing;

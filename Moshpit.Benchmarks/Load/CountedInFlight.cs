@@ -54,7 +54,7 @@ internal sealed class CountedInFlight : InFlight
         audience = null;
     }
 
-    /// <summary>Each peer must stand at the end of the last event that it was to get: neither before nor behind it, nor within an event.</summary>
+    /// <summary>Each peer must stand at the end of the last event that it was to get. One that is not there yet counts as lost.</summary>
     public override void Finish(IEnumerable<StreamPeer> peers)
     {
         foreach (StreamPeer peer in peers)

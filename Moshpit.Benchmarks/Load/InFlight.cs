@@ -60,7 +60,8 @@ internal abstract class InFlight
     public abstract void Finish(IEnumerable<StreamPeer> peers);
 
     /// <summary>How many messages a ring of them holds, more than are in flight: one may be overtaken by many others.</summary>
-    protected static int RingLength(int window) => Math.Max(MinRingLength, (int)BitOperations.RoundUpToPowerOf2((uint)window * 4));
+    protected static int RingLength(int window) =>
+        Math.Max(MinRingLength, (int)BitOperations.RoundUpToPowerOf2((uint)window * 4));
 
     protected abstract void Enter(uint number, Audience audience, int lane, long timestamp);
 }

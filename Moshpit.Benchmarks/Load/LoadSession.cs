@@ -13,7 +13,7 @@ internal sealed class LoadSession(LoadOptions options)
     private long _lastProgress;
     private long _began;
 
-    /// <summary>The exit code: 0 if every peer got every message in order (or as many bytes as these have, and every message of the checks).</summary>
+    /// <summary>The exit code: 0 if every peer got every message in order (or, where they are counted, as many bytes).</summary>
     public int Run()
     {
         if (options.PlotPath is not null)
