@@ -3,16 +3,17 @@ namespace Moshpit.Server.Transport;
 /// <summary>A rate with room for bursts: holds up to a second's worth, or a minute's, and fills evenly. Its clock is as coarse as the server's.</summary>
 internal struct TokenBucket
 {
-    private double _used;
+    /// <summary>What is in use: a token counts as many as its period has milliseconds, so that fractions of tokens are whole numbers.</summary>
+    private long _used;
     private long _asOf;
 
     /// <summary>Takes one of <paramref name="capacity"/> tokens, which come back within <paramref name="period"/> milliseconds. False: there is none.</summary>
     public bool TryTake(long now, int capacity, long period)
     {
         Refill(now, capacity, period);
-        if (_used + 1 > capacity)
+        if (_used > (capacity - 1) * period)
             return false;
-        _used++;
+        _used += period;
         return true;
     }
 
@@ -25,7 +26,7 @@ internal struct TokenBucket
 
     private void Refill(long now, int capacity, long period)
     {
-        _used = Math.Max(0, _used - (double)(now - _asOf) * capacity / period);
+        _used = Math.Max(0, _used - Math.Min(now - _asOf, period) * capacity);
         _asOf = now;
     }
 }
