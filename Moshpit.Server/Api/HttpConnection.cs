@@ -17,9 +17,6 @@ internal sealed class HttpConnection
     /// <summary>Requests answered in a row, while more keeps arriving, before others get the thread.</summary>
     private const int RequestsPerTurn = 64;
 
-    /// <summary>Connections beyond the limit that are told so.</summary>
-    private const int MostRefusedAtOnce = 100;
-
     private readonly ServerState _server;
     private readonly RequestState _state;
     private readonly BufferedConnection _connection;
@@ -33,17 +30,15 @@ internal sealed class HttpConnection
     /// <summary>Where this connection published what may not be on its way yet.</summary>
     private Channel? _published;
 
-    private HttpConnection(Socket socket, ServerState server, IPAddress? address)
+    private HttpConnection(Socket socket, ServerState server, IPAddress? address, AddressUsage? usage, Rejection? refusal)
     {
         _server = server;
         _state = server.RequestStates.Get();
         _connection = new BufferedConnection(socket, server.Clock, server.Buffers) { SendTimeout = server.Options.LingerTimeout };
         _connection.SetDeadline(server.Options.HeaderTimeout);
         _isProxy = server.Addresses.IsProxy(address);
-        if (!server.Addresses.TryHold(address, out _usage))
-            _refusal = Rejections.TooManyConnectionsFromAddress;
-        else if (server.ConnectionCount >= server.Options.MaxConnections)
-            _refusal = Rejections.TooManyConnections;
+        _usage = usage;
+        _refusal = refusal;
         _slot = server.Connections.Add(this);
         server.BeginServing();
     }
@@ -64,11 +59,11 @@ internal sealed class HttpConnection
     /// <summary>Serves <paramref name="socket"/>, which does not block, until its end. Never throws.</summary>
     public static void Serve(Socket socket, ServerState server)
     {
-        // Saying no to some more than are allowed is polite; to any number of them it would be no limit.
-        if (server.ConnectionCount >= server.Options.MaxConnections + MostRefusedAtOnce)
-            socket.Dispose();
+        IPAddress? address = (socket.RemoteEndPoint as IPEndPoint)?.Address;
+        if (server.Admission.TryEnter(address, out AddressUsage? usage, out Rejection? refusal))
+            _ = new HttpConnection(socket, server, address, usage, refusal).RunAsync();
         else
-            _ = new HttpConnection(socket, server, (socket.RemoteEndPoint as IPEndPoint)?.Address).RunAsync();
+            socket.Dispose();
     }
 
     public Socket Socket => _connection.Socket;
@@ -93,8 +88,8 @@ internal sealed class HttpConnection
             _connection.Abort();
         _connection.Release();
         _server.RequestStates.Return(_state);
-        _server.Addresses.Release(_usage);
         _server.Connections.Remove(_slot, this);
+        _server.Admission.Leave(_usage, _refusal);
         _server.OnConnectionEnded();
     }
 

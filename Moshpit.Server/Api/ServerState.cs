@@ -50,6 +50,7 @@ internal sealed class ServerState : IDisposable
             Proxies = options.ReadProxies(),
             UnixSocketIsProxy = options.Proxies.Contains(MoshpitServerOptions.UnixProxy),
         };
+        Admission = new Admission(this);
         Limits = new RequestLimits
         {
             MaxRequestLine = options.RequestLineLimit,
@@ -92,6 +93,8 @@ internal sealed class ServerState : IDisposable
 
     public AddressLimits Addresses { get; }
 
+    public Admission Admission { get; }
+
     public RequestLimits Limits { get; }
 
     public ObjectPool<RequestState> RequestStates { get; }
@@ -104,8 +107,8 @@ internal sealed class ServerState : IDisposable
     /// <summary>Connections that carry requests.</summary>
     public SlotTable<HttpConnection> Connections { get; } = new();
 
-    /// <summary>Connections of both kinds.</summary>
-    public int ConnectionCount => Connections.Count + Streams.Streams.Count;
+    /// <summary>Connections of both kinds, without those that are only told that they are one too many: they take nobody's room.</summary>
+    public int ConnectionCount => Connections.Count + Streams.Streams.Count - Admission.Refused;
 
     /// <summary>The server takes no new work; what is under way is finished.</summary>
     public bool Stopping => _stopping;
