@@ -1,0 +1,249 @@
+using System.Net;
+using Microsoft.Extensions.Time.Testing;
+using Moshpit.Server;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Spec;
+
+/// <summary>
+/// One client address can't use up what is meant for all, and no other is harmed. The clients are behind a named proxy, which the tests
+/// are, or connect to an address of this machine that is not loopback.
+/// </summary>
+[Parallelizable]
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
+public sealed class AddressBoundsTests
+{
+    private const string Client = "203.0.113.7";
+    private const string Other = "203.0.113.8";
+
+    private readonly FakeTimeProvider _clock = new();
+
+    [Test]
+    public async Task Too_many_requests_within_a_second_are_refused_until_time_has_passed()
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawConnection connection = server.Connect();
+        Assert.That(await ServedAsync(connection, 15, Client), Is.EqualTo(10));
+        Asking.IsRefusal(await AskAsync(connection, Client), 429, "too many requests from your address");
+        Assert.That(await ServedAsync(connection, 15, Other), Is.EqualTo(10), "the other one has its own");
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.That(await ServedAsync(connection, 15, Client), Is.EqualTo(10), "and the same connection goes on");
+    }
+
+    [Test]
+    public async Task A_message_over_the_rate_is_refused_and_delivered_to_nobody()
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawPeer owner = await server.CreateAsync();
+        for (int n = 0; n < 10; n++)
+            Assert.That((await server.PostAsync(owner, $"{n}", Asking.From(Client))).Status, Is.EqualTo(200));
+        Asking.IsRefusal(await server.PostAsync(owner, "\"too much\"", Asking.From(Client)), 429, "too many requests");
+        Assert.That((await server.PostAsync(owner, "10", Asking.From(Other))).Status, Is.EqualTo(200));
+        for (int n = 0; n <= 10; n++)
+            Assert.That(await owner.ReadSignalAsync(), Is.EqualTo($"{n}"));
+    }
+
+    [Test]
+    public async Task Too_many_new_channels_within_a_minute_are_refused_until_time_has_passed()
+    {
+        await using TestServer server = await StartBehindProxyAsync(options => options.MaxStreamsPerAddress = 100);
+        using RawPeer first = await OpenAsync(server, Client);
+        using RawPeer second = await OpenAsync(server, Client);
+        Asking.IsRefusal(await server.AskAsync("GET", "/", Asking.From(Client)), 429, "created too many channels");
+        using RawPeer other = await OpenAsync(server, Other);
+        using RawPeer guest = await OpenAsync(server, Client, "/" + other.Id);
+        _clock.Pass(30);
+        using RawPeer third = await OpenAsync(server, Client);
+        Asking.IsRefusal(await server.AskAsync("GET", "/", Asking.From(Client)), 429, "created too many channels");
+    }
+
+    [Test]
+    public async Task Too_many_streams_are_refused_and_nobody_who_is_in_is_thrown_out()
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        RawPeer owner = await OpenAsync(server, Client);
+        RawPeer guest = await OpenAsync(server, Client, "/" + owner.Id);
+        Asking.IsRefusal(await server.AskAsync("GET", "/" + owner.Id, Asking.From(Client)), 429, "too many streams");
+        Asking.IsRefusal(await server.AskAsync("GET", "/", Asking.From(Client)), 429, "too many streams");
+        Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(guest)));
+        using RawPeer other = await OpenAsync(server, Other, "/" + owner.Id);
+        Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(other)), "nobody hears of who was refused");
+        guest.Dispose();
+        Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
+        await Eventually.AsyncTrue(() => server.Server.State.Streams.Streams.Count == 2);
+        using RawPeer next = await TryOpenAsync(server, Client, "/" + owner.Id);
+        Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(next)));
+        owner.Dispose();
+    }
+
+    [Test]
+    public async Task Who_is_not_a_named_proxy_is_not_believed()
+    {
+        await using TestServer server = await StartBehindProxyAsync(options => options.Proxies.Clear());
+        using RawConnection connection = server.Connect();
+        Assert.That(await ServedAsync(connection, 50, Client), Is.EqualTo(50), "loopback has no limit, whoever it claims to be");
+        Assert.That(server.Server.State.Addresses.Count, Is.Zero);
+    }
+
+    [Test]
+    public async Task From_afar_a_claim_to_be_somebody_else_changes_nothing()
+    {
+        IPAddress own = Asking.OwnAddress();
+        await using TestServer server = await StartBehindProxyAsync(options => (options.Host, options.MaxConnectionsPerAddress) = (null, 100));
+        using RawConnection connection = RawConnection.Connect(new IPEndPoint(own, server.Port));
+        int served = 0;
+        for (int n = 0; n < 30; n++)
+            served += await ServedAsync(connection, 1, $"203.0.113.{n}");
+        Assert.That((served, server.Server.State.Addresses.Count), Is.EqualTo((10, 1)));
+    }
+
+    [Test]
+    public async Task More_connections_than_an_address_may_have_are_refused_and_room_can_be_used_again()
+    {
+        IPAddress own = Asking.OwnAddress();
+        await using TestServer server = await StartBehindProxyAsync(options => options.Host = null);
+        var address = new IPEndPoint(own, server.Port);
+        using RawPeer owner = await RawPeer.OpenAsync(RawConnection.Connect(address), "/");
+        RawPeer guest = await RawPeer.OpenAsync(RawConnection.Connect(address), "/" + owner.Id);
+        using var publisher = new Publisher(RawConnection.Connect(address), guest);
+        await publisher.SendAsync("1");
+        using (RawConnection refused = RawConnection.Connect(address))
+            Asking.IsRefusal(await AskAsync(refused, Client), 429, "too many connections open");
+        await publisher.SendAsync("2");
+        Assert.That((await guest.ReadSignalAsync(), await guest.ReadSignalAsync()), Is.EqualTo(("1", "2")));
+        (await server.CreateAsync()).Dispose();
+        guest.Dispose();
+        await Eventually.AsyncTrue(() => server.Server.State.ConnectionCount == 2);
+        using RawPeer next = await RawPeer.OpenAsync(RawConnection.Connect(address), "/" + owner.Id);
+    }
+
+    [Test]
+    public async Task Whoever_opens_far_more_connections_than_an_address_may_have_leaves_room_for_others()
+    {
+        const int Refused = 100;
+        IPAddress own = Asking.OwnAddress();
+        await using TestServer server = await StartBehindProxyAsync(options => (options.Host, options.MaxConnections) = (null, 20));
+        RawConnection[] greedy = [.. Enumerable.Range(0, 3 + Refused + 50).Select(_ => RawConnection.Connect(new IPEndPoint(own, server.Port)))];
+        await Eventually.AsyncTrue(() => greedy.Count(connection => connection.Socket.Poll(0, System.Net.Sockets.SelectMode.SelectRead)) == 50);
+        using RawPeer owner = await server.CreateAsync();
+        await owner.SendAsync(server, "1");
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
+        foreach (RawConnection connection in greedy)
+            connection.Dispose();
+    }
+
+    [TestCase("nonsense")]
+    [TestCase(",,,,")]
+    [TestCase("\u00ff\u00fe, ;;, 999.999.999.999")]
+    [TestCase("203.0.113.7, unknown")]
+    [TestCase("[::1")]
+    public async Task Garbage_from_a_proxy_harms_nobody(string garbage)
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawConnection connection = server.Connect();
+        Assert.That(await ServedAsync(connection, 30, garbage), Is.EqualTo(30));
+        Assert.That(await ServedAsync(connection, 15, Client), Is.EqualTo(10), "and is counted against nobody");
+        (await OpenAsync(server, garbage)).Dispose();
+    }
+
+    [Test]
+    public async Task What_a_client_claims_before_the_proxy_adds_to_it_is_ignored_on_one_line_or_two()
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawConnection connection = server.Connect();
+        int served = 0;
+        for (int n = 0; n < 30; n++)
+        {
+            string lines = n % 2 == 0 ? $"198.51.100.{n}, {Client}" : $"198.51.100.{n}\r\nX-Forwarded-For: {Client}, 127.0.0.1";
+            served += await ServedAsync(connection, 1, lines);
+        }
+
+        Assert.That(served, Is.EqualTo(10));
+    }
+
+    [Test]
+    public async Task An_IPv6_network_of_64_bits_is_one_client()
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawConnection connection = server.Connect();
+        int served = 0;
+        for (int n = 0; n < 30; n++)
+            served += await ServedAsync(connection, 1, $"2001:db8:1:2:{n}::{n}");
+        Assert.That(served, Is.EqualTo(10));
+        Assert.That(await ServedAsync(connection, 15, "2001:db8:1:3::1"), Is.EqualTo(10));
+    }
+
+    [Test]
+    public async Task When_everybody_has_left_and_time_has_passed_no_address_is_remembered()
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawPeer first = await OpenAsync(server, Client);
+        RawPeer second = await OpenAsync(server, Other);
+        for (int n = 10; n < 60; n++)
+            await server.AskAsync("GET", "/nowhere", Asking.From($"203.0.113.{n}"));
+        Assert.That(server.Server.State.Addresses.Count, Is.EqualTo(52));
+        second.Dispose();
+        await Eventually.AsyncTrue(() => server.Server.State.ConnectionCount == 1);
+        await _clock.PassUntilAsync(60, () => server.Server.State.Addresses.Count == 1);
+        first.Dispose();
+        await Eventually.AsyncTrue(() => server.Server.State.ConnectionCount == 0);
+        await _clock.PassUntilAsync(1, () => server.Server.State.Addresses.Count == 0);
+    }
+
+    [Test]
+    public async Task Who_is_reset_in_the_middle_of_a_forwarded_request_is_forgotten_too()
+    {
+        await using TestServer server = await StartBehindProxyAsync(options => options.SendBuffer = 1);
+        using RawPeer owner = await server.CreateAsync();
+        using (RawConnection narrow = server.ConnectNarrow())
+        {
+            // Received at once; when the body is waited for, in the client's name, more answers are to be sent than the proxy takes.
+            string answered = string.Concat(Enumerable.Repeat("GET /x HTTP/1.1\r\nHost:a\r\n\r\n", 60));
+            narrow.Send(answered + PostText.Head("/" + owner.Id, $"{PostText.Json}{Asking.From(Client)}Content-Length: 5\r\n"));
+            await Eventually.AsyncTrue(() => server.Server.State.Addresses.Count == 1);
+            narrow.Reset();
+        }
+
+        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+        await _clock.PassUntilAsync(60, () => server.Server.State.Addresses.Count == 0);
+    }
+
+    /// <summary>A server to which loopback is a proxy, and which lets an address do very little.</summary>
+    private Task<TestServer> StartBehindProxyAsync(Action<MoshpitServerOptions>? configure = null) => TestServer.StartAsync(options =>
+    {
+        BoundsTests.Strict(options);
+        options.TimeProvider = _clock;
+        options.Proxies.Add("127.0.0.1");
+        configure?.Invoke(options);
+    });
+
+    private static Task<RawPeer> OpenAsync(TestServer server, string client, string target = "/") =>
+        RawPeer.OpenAsync(server.Connect(), target, Asking.From(client));
+
+    /// <summary>As <see cref="OpenAsync"/>, for room that is given back a moment after the last byte of who left.</summary>
+    private static async Task<RawPeer> TryOpenAsync(TestServer server, string client, string target)
+    {
+        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+        return await OpenAsync(server, client, target);
+    }
+
+    private static async Task<RawResponse> AskAsync(RawConnection connection, string client)
+    {
+        connection.Send(Asking.Text("GET", "/nowhere", Asking.From(client)));
+        return await connection.ReadResponseAsync();
+    }
+
+    /// <summary>How many of <paramref name="count"/> requests were not refused for their number.</summary>
+    private static async Task<int> ServedAsync(RawConnection connection, int count, string client)
+    {
+        int served = 0;
+        for (int n = 0; n < count; n++)
+        {
+            int status = (await AskAsync(connection, client)).Status;
+            Assert.That(status, Is.AnyOf(404, 429));
+            served += status == 404 ? 1 : 0;
+        }
+
+        return served;
+    }
+}
