@@ -22,6 +22,9 @@ internal static class JsonBody
     // "token" is the longest name. Anything longer than this, once unescaped, is none of the fields.
     private const int MaxNameLength = 8;
 
+    // Characters that are kept of each end of a reason: in between is a quote of what the client itself has sent.
+    private const int ReasonEnd = 80;
+
     private enum Field
     {
         None,
@@ -181,6 +184,11 @@ internal static class JsonBody
         int place = reason.LastIndexOf(" LineNumber:", StringComparison.Ordinal);
         if (place >= 0)
             reason = reason[..place];
+
+        // It quotes what it found as it found it, however long; the answer is one short line of text.
+        if (reason.Length > 2 * ReasonEnd)
+            reason = $"{reason[..ReasonEnd]}...{reason[^ReasonEnd..]}";
+        reason = new string([.. reason.Select(c => char.IsControl(c) ? '\uFFFD' : c)]);
         return $"The body is not valid JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}: {reason}";
     }
 }

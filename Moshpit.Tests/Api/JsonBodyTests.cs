@@ -172,6 +172,22 @@ internal sealed class JsonBodyTests
         Assert.That(ParsedBody.Json([.. "{\"a\":\""u8, 0xFF, .. "\"}"u8]).Error, Does.Contain("UTF-8").And.Contain("byte 7"));
     }
 
+    [TestCase("n\u0000")]
+    [TestCase("{\"a\":t\r\nSet-Cookie: a=b")]
+    [TestCase("{\"a\n\":1}")]
+    [TestCase("{\"\\\u001b[2J\":1}")]
+    public void The_error_is_one_line_of_text_whatever_it_quotes(string body)
+    {
+        Assert.That(ParsedBody.Json(body).Error, Is.Not.Null.And.None.Matches<char>(char.IsControl));
+    }
+
+    [Test]
+    public void The_error_is_short_however_long_the_thing_is_that_it_quotes()
+    {
+        string? error = ParsedBody.Json($"{{\"data\":t{new string('a', 5000)}}}").Error;
+        Assert.That(error, Has.Length.LessThan(250).And.Contain("at line 1, byte 10: 'ta").And.EndWith("Expected the literal 'true'."));
+    }
+
     [TestCase(new byte[] { 0xFF })]
     [TestCase(new byte[] { 0xC3 })]
     [TestCase(new byte[] { 0xC0, 0x8A })]
