@@ -1,0 +1,115 @@
+using System.Buffers;
+using System.Text;
+using CsCheck;
+using Moshpit.Server.Http;
+using Moshpit.Server.Sse;
+using Moshpit.Tests.Fuzz;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Properties;
+
+/// <summary>What the server writes the client reads, and the other way round. How often it is tried, and how to try more: <see cref="Any"/>.</summary>
+public sealed class ClientProperties
+{
+    [Test]
+    public void Events_that_the_server_writes_are_those_that_the_client_reads()
+    {
+        Gen.Select(Gen.Select(Gen.Int[0, 4], Gen.ULong, Any.Json).Array[1, 6], Any.Cuts).Sample((sent, cuts) =>
+        {
+            var stream = new ArrayBufferWriter<byte>();
+            string expected = string.Concat(sent.Select(item => Write(stream, item.Item1, new UInt128(item.Item2, ~item.Item2), item.Item3)));
+            var read = new List<MoshpitEvent>();
+            var parser = new SseParser(1 << 20);
+            foreach (byte[] piece in Any.Cut(stream.WrittenSpan.ToArray(), cuts))
+                parser.Push(piece, read);
+            Any.RequireSame(string.Concat(read.Select(Describe)), expected);
+        });
+    }
+
+    [Test]
+    public void Responses_that_the_server_writes_are_those_that_the_client_reads()
+    {
+        Rejection[] rejections =
+            [Rejections.UnknownChannel, Rejections.InvalidToken, Rejections.MethodNotAllowed, Rejections.BodyTooLarge, Rejections.AtCapacity];
+        Gen.Select(Gen.Int[0, rejections.Length + 1], Gen.Bool, Gen.Bool).Array[1, 4].Select(Any.Cuts).Sample((sent, cuts) =>
+        {
+            var wire = new ArrayBufferWriter<byte>();
+            foreach ((int kind, bool keepAlive, bool http10) in sent)
+            {
+                var request = new HttpRequest { KeepAlive = keepAlive, IsHttp10 = http10, Method = Server.Http.HttpMethod.Post };
+                if (kind < rejections.Length)
+                    ResponseWriter.WriteRejection(wire, request, rejections[kind], close: false);
+                else if (kind == rejections.Length)
+                    ResponseWriter.WriteOk(wire, request);
+                else
+                    ResponseWriter.WriteOptions(wire, request);
+            }
+
+            var reader = new HttpReader(new PieceStream(Any.Cut(wire.WrittenSpan.ToArray(), cuts)));
+            foreach ((int kind, bool keepAlive, bool _) in sent)
+            {
+                HttpHead head = reader.ReadHeadAsync().GetAwaiter().GetResult();
+                string body = "";
+                for (ReadOnlyMemory<byte> bytes; !(bytes = reader.ReadBodyAsync().AsTask().Result).IsEmpty;)
+                    body += Encoding.UTF8.GetString(bytes.Span);
+                (int Status, string Body, bool Close) expected = kind < rejections.Length
+                    ? (rejections[kind].Status, Encoding.UTF8.GetString(rejections[kind].Body), rejections[kind].Close)
+                    : kind == rejections.Length ? (200, "OK", false) : (204, "", false);
+                Any.RequireSame((head.Status, body, head.AllowsReuse), (expected.Status, expected.Body, keepAlive && !expected.Close));
+            }
+        });
+    }
+
+    [Test]
+    public async Task What_the_client_writes_comes_back_as_it_was_meant()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        await using MoshpitPeer peer = new MoshpitClient($"http://127.0.0.1:{server.Port}").Open();
+        await using IAsyncEnumerator<MoshpitEvent> events = peer.GetAsyncEnumerator();
+        string? cid = await events.MoveNextAsync() ? events.Current.Cid : null;
+        await Gen.Select(Any.Json, Gen.Bool).Array[1, 8].SampleAsync(
+            async written =>
+            {
+                // All at once: they arrive in the order of the calls.
+                Task[] writes = [.. written.Select(w => peer.Write(w.Item1, w.Item2 ? cid : null))];
+                foreach ((string json, bool _) in written)
+                {
+                    await events.MoveNextAsync();
+                    Any.RequireSame(events.Current.Name, "signal");
+                    Any.RequireSame(EventData.Tokens(Any.Utf8(events.Current.Data)), EventData.Tokens(Any.Utf8(json)));
+                }
+
+                await Task.WhenAll(writes);
+            },
+            threads: 1);
+    }
+
+    private static string Write(ArrayBufferWriter<byte> stream, int kind, UInt128 id, string json)
+    {
+        string hex = $"{id:x32}";
+        string data = $"{{\"id\":\"{hex}\",\"cid\":\"{id + 1:x32}\"";
+        switch (kind)
+        {
+            case 0:
+                EventWriter.WriteConnect(stream, id, id + 1, id + 2);
+                return $"connect {data},\"token\":\"{id + 2:x32}\"}} {hex} {id + 1:x32} {id + 2:x32}\n";
+            case 1:
+                EventWriter.WriteJoin(stream, id, id + 1);
+                return $"join {data}}} {hex} {id + 1:x32} \n";
+            case 2:
+                EventWriter.WriteLeave(stream, id, id + 1);
+                return $"leave {data}}} {hex} {id + 1:x32} \n";
+            case 3:
+                stream.Write(EventWriter.Heartbeat);
+                return "";
+            default:
+                string delivered = Api.ParsedBody.Json($"{{\"data\":{json}}}").Data;
+                EventWriter.BeginSignal(stream);
+                stream.Write(Any.Utf8(delivered));
+                EventWriter.EndSignal(stream);
+                return $"signal {delivered}   \n";
+        }
+    }
+
+    private static string Describe(MoshpitEvent e) => $"{e.Name} {e.Data} {e.Id} {e.Cid} {e.Token}\n";
+}
