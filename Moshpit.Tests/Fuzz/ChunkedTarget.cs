@@ -5,7 +5,9 @@ using Moshpit.Server.Http;
 
 namespace Moshpit.Tests.Fuzz;
 
-/// <summary>A chunked body: decoded alike however it is cut, and, where it is accepted, as a decoder that knows nothing of pieces does.</summary>
+/// <summary>
+/// A chunked body: decoded alike however it is cut, and, where it is accepted, as a decoder that knows nothing of pieces does.
+/// </summary>
 internal sealed class ChunkedTarget : FuzzTarget
 {
     private const int Room = 512;
@@ -18,8 +20,10 @@ internal sealed class ChunkedTarget : FuzzTarget
 
     public override string[] Dictionary =>
     [
-        "\r\n", "\r", "\n", "\r\n\r\n", "0\r\n\r\n", "0\r\n", "1\r\na\r\n", "5;a=b\r\nhello\r\n", "a\r\n0123456789\r\n", ";", "=", "\"", "\\\"",
-        ";a", ";a=\"b\"", "ffffffffffffffff", "8000000000000000", "0000000000000001", "X: y\r\n", " ", "\t", "1f", "200\r\n", "201\r\n", "\0",
+        "\r\n", "\r", "\n", "\r\n\r\n", "0\r\n\r\n", "0\r\n", "1\r\na\r\n", "5;a=b\r\nhello\r\n", "a\r\n0123456789\r\n", ";", "=", "\"",
+        "\\\"",
+        ";a", ";a=\"b\"", "ffffffffffffffff", "8000000000000000", "0000000000000001", "X: y\r\n", " ", "\t", "1f", "200\r\n", "201\r\n",
+        "\0",
     ];
 
     public override string Check(byte[] input)

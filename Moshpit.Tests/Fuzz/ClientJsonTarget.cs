@@ -15,8 +15,10 @@ internal sealed class ClientJsonTarget : FuzzTarget
 
     public override string[] Dictionary =>
     [
-        "{", "}", "[", "]", ",", ":", "\"", "\\", "{}", "[]", "null", "true", "false", "0", "-", "1.5", "e+9", " ", "\n", "\"_cid\":", "\"_cid\":\"a\"",
-        "\"_cid\":null", "\\u005fcid", "\\ud83d\\ude00", "\\ud800", "\u00f0\u009f\u0098\u0080", "\\\\", "\\\"", "01", "1,\"token\":\"x\"", "[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]",
+        "{", "}", "[", "]", ",", ":", "\"", "\\", "{}", "[]", "null", "true", "false", "0", "-", "1.5", "e+9", " ", "\n", "\"_cid\":",
+        "\"_cid\":\"a\"",
+        "\"_cid\":null", "\\u005fcid", "\\ud83d\\ude00", "\\ud800", "\u00f0\u009f\u0098\u0080", "\\\\", "\\\"", "01", "1,\"token\":\"x\"",
+        "[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]",
         "{\"a\":1,\"_cid\":\"b\",\"c\":[]}", "/**/", "\u00a0", "\u0085",
     ];
 
@@ -37,7 +39,8 @@ internal sealed class ClientJsonTarget : FuzzTarget
 
         using JsonDocument? document = Read(json);
         bool badCid = refusal is not null && refusal.Contains("_cid", StringComparison.Ordinal);
-        Require(badCid ? document is not null : (data is not null) == document is not null, $"Refused: {refusal}; of the runtime: {document is not null}");
+        bool agreed = badCid ? document is not null : (data is not null) == document is not null;
+        Require(agreed, $"Refused: {refusal}; the runtime takes it: {document is not null}");
         if (data is null)
             return refusal![..Math.Min(60, refusal!.Length)];
         using JsonDocument rest = Read(data) ?? throw new FuzzException($"What is left is no JSON: {data}");

@@ -29,7 +29,7 @@ internal sealed unsafe class Coverage : AssemblyLoadContext
         {
             string path = CopyOf(name);
             var options = (SharpFuzz.Options)Activator.CreateInstance(typeof(SharpFuzz.Options), nonPublic: true)!;
-            _ = SharpFuzz.Fuzzer.Instrument(path, type => Namespaces.Any(space => type.StartsWith(space, StringComparison.Ordinal)), options);
+            _ = SharpFuzz.Fuzzer.Instrument(path, IsTarget, options);
         }
 
         string tests = typeof(Coverage).Assembly.GetName().Name!;
@@ -69,6 +69,8 @@ internal sealed unsafe class Coverage : AssemblyLoadContext
 
     protected override Assembly? Load(AssemblyName assemblyName) =>
         Instrumented.Contains(assemblyName.Name) ? LoadFromAssemblyPath(Path.Combine(_folder, assemblyName.Name + ".dll")) : null;
+
+    private static bool IsTarget(string type) => Namespaces.Any(space => type.StartsWith(space, StringComparison.Ordinal));
 
     private string CopyOf(string name)
     {

@@ -3,7 +3,10 @@ using System.Text.RegularExpressions;
 
 namespace Moshpit.Tests.Fuzz;
 
-/// <summary>The client's parser of event streams: the same events however the stream is cut, and those that the text of the standard, taken literally, finds.</summary>
+/// <summary>
+/// The client's parser of event streams: the same events however the stream is cut, and those that the text of the standard, taken
+/// literally, finds.
+/// </summary>
 internal sealed partial class EventStreamTarget : FuzzTarget
 {
     private const int Small = 64;
@@ -15,9 +18,12 @@ internal sealed partial class EventStreamTarget : FuzzTarget
 
     public override string[] Dictionary =>
     [
-        "\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n", ":", ": ", ":\n\n", "event: ", "event:", "data: ", "data:", "data", "id: ", "id\n", "retry: ",
-        "retry:1000", "\u00ef\u00bb\u00bf", "\u0000", "\u00ff", "\u00e2\u0080\u00a8", "connect\n", "join\n", "leave\n", "signal\n", " ", "{}", "\"\"", "\"id\":\"a\"",
-        "event: connect\ndata: {\"id\":\"a\",\"cid\":\"b\",\"token\":\"c\"}\n\n", "event: signal\ndata: 1\n\n", "9999999999999999999", "\\u00e9",
+        "\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n", ":", ": ", ":\n\n", "event: ", "event:", "data: ", "data:", "data", "id: ", "id\n",
+        "retry: ",
+        "retry:1000", "\u00ef\u00bb\u00bf", "\u0000", "\u00ff", "\u00e2\u0080\u00a8", "connect\n", "join\n", "leave\n", "signal\n", " ",
+        "{}", "\"\"", "\"id\":\"a\"",
+        "event: connect\ndata: {\"id\":\"a\",\"cid\":\"b\",\"token\":\"c\"}\n\n", "event: signal\ndata: 1\n\n", "9999999999999999999",
+        "\\u00e9",
     ];
 
     public override string Check(byte[] input)
@@ -39,7 +45,7 @@ internal sealed partial class EventStreamTarget : FuzzTarget
     }
 
     private static string Shape(MoshpitEvent e) =>
-        $"{(e.Name.Length < 8 ? e.Name : "?")}{Magnitude(e.Data.Length)}{e.Id is null}{e.Cid is null}{e.Token is null}{e.LastEventId.Length > 0}";
+        $"{(e.Name.Length < 8 ? e.Name : "?")}{Magnitude(e.Data.Length)}{e.Id is null}{e.Token is null}{e.LastEventId.Length > 0}";
 
     private static Result Parse(byte[][] pieces, int limit)
     {

@@ -16,9 +16,12 @@ internal sealed class FormBodyTarget : FuzzTarget
 
     public override string[] Dictionary =>
     [
-        "&", "=", "[", "]", "[]", "[0]", "[1]", "[20]", "[21]", "[01]", "[999999999]", "[9999999999]", "%5B", "%5d", "]=", "=]", "+", "%20", "%", "%4",
-        "%zz", "%00", "%0a", "%22", "%5c", "%3a+", ": ", ":+", "%ff", "%c3%a9", "%ed%a0%80", "data", "data=", "data[a]", "data[a][b]=c", "data[]=1&data[]=2",
-        "token=0123456789abcdef0123456789abcdef", "cid=", "cid[]=", "data[a][b][c][d][e][f][g]=h", "&data=x&data=y", "[__proto__]", "[length]",
+        "&", "=", "[", "]", "[]", "[0]", "[1]", "[20]", "[21]", "[01]", "[999999999]", "[9999999999]", "%5B", "%5d", "]=", "=]", "+",
+        "%20", "%", "%4",
+        "%zz", "%00", "%0a", "%22", "%5c", "%3a+", ": ", ":+", "%ff", "%c3%a9", "%ed%a0%80", "data", "data=", "data[a]", "data[a][b]=c",
+        "data[]=1&data[]=2",
+        "token=0123456789abcdef0123456789abcdef", "cid=", "cid[]=", "data[a][b][c][d][e][f][g]=h", "&data=x&data=y", "[__proto__]",
+        "[length]",
         "[toString]", "\u00c3\u00a9", "\u00ff", "[[", "]]", "data[a]=1&data[a][b]=2", "data[a]=1&data=x", "data=1&data[b]=2&data[]=3", "&&",
     ];
 

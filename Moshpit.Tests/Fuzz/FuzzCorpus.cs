@@ -14,7 +14,8 @@ internal static class FuzzCorpus
     public static string SaveFailure(FuzzTarget target, byte[] input)
     {
         string path = Save(Path.Combine(TestContext.CurrentContext.WorkDirectory, "fuzz-failures", target.Name), input);
-        return $"The input is in {path}: copy it to Moshpit.Tests/Fuzz/Corpus/{target.Name} when it is understood. As Latin-1: {Quote(input)}";
+        return $"The input is in {path}: copy it to Moshpit.Tests/Fuzz/Corpus/{target.Name} when it is understood. " +
+            $"As Latin-1: {Quote(input)}";
     }
 
     /// <summary>Writes an input to a folder, under a name that it alone has.</summary>

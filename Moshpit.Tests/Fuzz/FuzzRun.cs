@@ -41,7 +41,8 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
         }
 
         _arrays.Dispose();
-        return $"{target.Name}: seed {seed}, {executions / clock.Elapsed.TotalSeconds:N0} executions/s, corpus {known} + {_corpus.Count - known}, " +
+        return $"{target.Name}: seed {seed}, {executions / clock.Elapsed.TotalSeconds:N0} executions/s, " +
+            $"corpus {known} + {_corpus.Count - known}, " +
             $"{_observations.Count} observations, {_branches.Count(bits => bits != 0)} branches, " +
             $"slowest {_slowest:N0} ns/byte at {_slowestInput.Length} bytes";
     }

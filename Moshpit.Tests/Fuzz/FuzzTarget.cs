@@ -25,7 +25,9 @@ internal abstract class FuzzTarget
         new EventStreamTarget(), new ResponseTarget(), new ClientJsonTarget(),
     ];
 
-    /// <summary>Throws where an invariant is broken. Otherwise says what was observed, a line for each: an input that shows something new is kept.</summary>
+    /// <summary>
+    /// Throws where an invariant is broken. Otherwise says what was observed, a line for each: an input that shows something new is kept.
+    /// </summary>
     public abstract string Check(byte[] input);
 
     /// <summary>Nothing but the code under test, to be measured.</summary>

@@ -5,9 +5,10 @@ namespace Moshpit.Tests.Fuzz;
 /// <summary>
 /// Fuzzes everything that reads what strangers send, for a second each in a normal run. For longer, as before a release:
 /// <code>MOSHPIT_FUZZ_SECONDS=1800 dotnet test -c Release --filter FullyQualifiedName~Fuzz</code>
-/// The time is for all targets together when it is given. <c>MOSHPIT_FUZZ_SEED</c> repeats a run (up to where time ends it; without it each run
-/// is another one), <c>MOSHPIT_FUZZ_SAVE</c> names a folder for the inputs that were found to lead somewhere new, so that they may be added to
-/// <c>Fuzz/Corpus</c>. A failing input is made smaller and written to a file; the message says where, and with which seed.
+/// The time is for all targets together when it is given; <c>--logger "console;verbosity=normal"</c> shows a line about each.
+/// <c>MOSHPIT_FUZZ_SEED</c> repeats a run (up to where time ends it; without it each run is another one), <c>MOSHPIT_FUZZ_SAVE</c> names
+/// a folder for the inputs that were found to lead somewhere new, so that they may be added to <c>Fuzz/Corpus</c>. A failing input is
+/// made smaller and written to a file; the message says where, and with which seed.
 /// </summary>
 [NonParallelizable]
 public sealed class FuzzTests

@@ -6,7 +6,9 @@ using Moshpit.Server.Api;
 
 namespace Moshpit.Tests.Fuzz;
 
-/// <summary>A JSON body: accepted where the runtime's own reader accepts it, with the fields and the data that the runtime finds in it.</summary>
+/// <summary>
+/// A JSON body: accepted where the runtime's own reader accepts it, with the fields and the data that the runtime finds in it.
+/// </summary>
 internal sealed class JsonBodyTarget : FuzzTarget
 {
     private readonly ArrayBufferWriter<byte> _data = new();
@@ -18,9 +20,12 @@ internal sealed class JsonBodyTarget : FuzzTarget
 
     public override string[] Dictionary =>
     [
-        "{", "}", "[", "]", ",", ":", "\"", "\\", "{}", "[]", "\"\"", "null", "true", "false", "0", "-1", "1e9", "-0.5E+10", " ", "\n", "\r\n", "\t",
-        "\"token\":", "\"data\":", "\"cid\":", "\"0123456789abcdef0123456789abcdef\"", "\\u0064ata", "\\u0020", "\\ud800", "\\udc00", "\\n", "\\/",
-        ": ", ":  ", "\": \"", ":\\u0020", "[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]", "{\"data\":{\"data\":", "\u00ef\u00bb\u00bf", "\u00c3\u00a9", "\u00ed\u00a0\u0080",
+        "{", "}", "[", "]", ",", ":", "\"", "\\", "{}", "[]", "\"\"", "null", "true", "false", "0", "-1", "1e9", "-0.5E+10", " ", "\n",
+        "\r\n", "\t",
+        "\"token\":", "\"data\":", "\"cid\":", "\"0123456789abcdef0123456789abcdef\"", "\\u0064ata", "\\u0020", "\\ud800", "\\udc00",
+        "\\n", "\\/",
+        ": ", ":  ", "\": \"", ":\\u0020", "[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]", "{\"data\":{\"data\":", "\u00ef\u00bb\u00bf",
+        "\u00c3\u00a9", "\u00ed\u00a0\u0080",
         "{\"token\":\"0123456789abcdef0123456789abcdef\",\"data\":{\"a\": \"b: c\"}}", "//", "/*", "\u007f", "\u0000", "\u00e2\u0080\u00a8",
     ];
 
@@ -99,7 +104,8 @@ internal sealed class JsonBodyTarget : FuzzTarget
     }
 
     private static bool IsId(JsonElement value) =>
-        value.ValueKind == JsonValueKind.String && TextOf(() => value.GetString()) is { Length: 32 } text && text.All(char.IsAsciiHexDigitLower);
+        value.ValueKind == JsonValueKind.String && TextOf(() => value.GetString()) is { Length: 32 } text
+            && text.All(char.IsAsciiHexDigitLower);
 
     /// <summary>Null where it is no text: half a surrogate pair.</summary>
     private static string? TextOf(Func<string?> read)

@@ -20,8 +20,10 @@ internal sealed class RentedArrays : EventListener
         int balance = BalanceOf(action);
         if (balance != 0)
             balance = BalanceOf(action);
-        if (balance != 0)
-            throw new FuzzException(balance > 0 ? "An array was rented and not returned." : "An array was returned that nobody had rented.");
+        if (balance > 0)
+            throw new FuzzException("An array was rented and not returned.");
+        if (balance < 0)
+            throw new FuzzException("An array was returned that nobody had rented.");
     }
 
     private int BalanceOf(Action action)

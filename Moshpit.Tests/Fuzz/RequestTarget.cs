@@ -22,8 +22,10 @@ internal sealed class RequestTarget : FuzzTarget
 
     public override string[] Dictionary =>
     [
-        "GET ", "POST ", "HEAD ", "OPTIONS ", "CONNECT ", "PUT ", "/", "//", "*", "http://", "https://a:80", "?q", "#", "%2f", " HTTP/1.1\r\n",
-        " HTTP/1.0\r\n", " HTTP/1.9\r\n", " HTTP/2.0\r\n", "\r\n", "\r\n\r\n", "\r", "\n", " ", "\t", ":", ",", ";", "=", "\"", "\\", "\0", "\x7f",
+        "GET ", "POST ", "HEAD ", "OPTIONS ", "CONNECT ", "PUT ", "/", "//", "*", "http://", "https://a:80", "?q", "#", "%2f",
+        " HTTP/1.1\r\n",
+        " HTTP/1.0\r\n", " HTTP/1.9\r\n", " HTTP/2.0\r\n", "\r\n", "\r\n\r\n", "\r", "\n", " ", "\t", ":", ",", ";", "=", "\"", "\\", "\0",
+        "\x7f",
         "Host: a\r\n", "Host: [::1]:80\r\n", "Host: 1.2.3.4\r\n", "[v1.a]", "[1::2:3.4.5.6]", "Content-Length: 5\r\n", "Content-Length: ",
         "18446744073709551616", "-1", "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: gzip, chunked\r\n", "Connection: close\r\n",
         "Connection: keep-alive, upgrade\r\n", "Expect: 100-continue\r\n", "Origin: http://a.example\r\n", "Content-Encoding: gzip\r\n",
@@ -93,11 +95,13 @@ internal sealed class RequestTarget : FuzzTarget
     private static void Describe(Reader reader, ParseOutcome outcome, StringBuilder trace, StringBuilder shape)
     {
         HttpRequest request = reader.Request;
-        Require((outcome == ParseOutcome.Rejected) == (reader.Parser.Rejection is not null), "A rejection has a reason, and nothing else has.");
+        bool rejected = reader.Parser.Rejection is not null;
+        Require((outcome == ParseOutcome.Rejected) == rejected, "A rejection has a reason, and nothing else has.");
         Require(request.ContentLength >= 0, "A length is negative.");
         string known = $" {outcome} {reader.Parser.Rejection?.Name} {request.Method} {request.Target} {request.IsHttp10} {request.Body} " +
-            $"{request.KeepAlive} {request.ExpectsContinue} {request.ContentType} {request.AcceptsEventStream} {request.NamesEventStream} " +
-            $"{request.HasContentEncoding} {request.HasChannelId} {request.HasOrigin} {reader.Parser.HasStarted}";
+            $"{request.KeepAlive} {request.ExpectsContinue} {request.ContentType} {request.AcceptsEventStream} " +
+            $"{request.NamesEventStream} {request.HasContentEncoding} {request.HasChannelId} {request.HasOrigin} " +
+            $"{reader.Parser.HasStarted}";
         trace.Append(known).Append($" {request.ContentLength} {request.ChannelId} {Encoding.Latin1.GetString(request.Origin)} " +
             Encoding.Latin1.GetString(request.RequestedHeaders));
         shape.Append($"\n{outcome} {reader.Parser.Rejection?.Name} {request.Method} {request.Target} {request.Body}");
@@ -128,7 +132,8 @@ internal sealed class RequestTarget : FuzzTarget
     /// <summary>What a connection has.</summary>
     private sealed class Reader
     {
-        public RequestParser Parser { get; } = new(new RequestLimits { MaxRequestLine = 1024, MaxHeaderSection = 2048, MaxHeaderFields = 20 });
+        public RequestParser Parser { get; } = new(
+            new RequestLimits { MaxRequestLine = 1024, MaxHeaderSection = 2048, MaxHeaderFields = 20 });
 
         public HttpRequest Request { get; } = new();
 

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace Moshpit.Tests.Fuzz;
 
-/// <summary>The client's reader of responses: alike however they are cut, and nothing but the one documented exception for bad ones.</summary>
+/// <summary>
+/// The client's reader of responses: alike however they are cut, and nothing but the one documented exception for bad ones.
+/// </summary>
 internal sealed class ResponseTarget : FuzzTarget
 {
     private const int MaxResponses = 20;
@@ -15,10 +17,14 @@ internal sealed class ResponseTarget : FuzzTarget
     public override string[] Dictionary =>
     [
         "HTTP/1.1 200 OK\r\n", "HTTP/1.0 201 Created\r\n", "HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 101 Switching Protocols\r\n\r\n",
-        "HTTP/1.1 204 No Content\r\n", "HTTP/1.1 304\r\n", "HTTP/1.1 404 Not Found\r\n", "HTTP/1.1 307 \r\n", "HTTP/2 ", "\r\n", "\r", "\n", "\r\n\r\n",
-        "Content-Type: text/event-stream; charset=utf-8\r\n", "Content-Type: text/plain\r\n", "Content-Encoding: gzip\r\n", "Content-Length: 5\r\n",
-        "Content-Length: 5, 5\r\n", "Content-Length: 999999999999999999\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n", "Location: /\r\n",
-        "5\r\nhello\r\n", "0\r\n\r\n", "0\r\n", "5;a=b\r\n", "fffffffffffffff\r\n", "10000000000000000\r\n", " folded\r\n", "\t", ":", ",", ";", "\0", "\u00e9",
+        "HTTP/1.1 204 No Content\r\n", "HTTP/1.1 304\r\n", "HTTP/1.1 404 Not Found\r\n", "HTTP/1.1 307 \r\n", "HTTP/2 ", "\r\n", "\r",
+        "\n", "\r\n\r\n",
+        "Content-Type: text/event-stream; charset=utf-8\r\n", "Content-Type: text/plain\r\n", "Content-Encoding: gzip\r\n",
+        "Content-Length: 5\r\n",
+        "Content-Length: 5, 5\r\n", "Content-Length: 999999999999999999\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n",
+        "Location: /\r\n",
+        "5\r\nhello\r\n", "0\r\n\r\n", "0\r\n", "5;a=b\r\n", "fffffffffffffff\r\n", "10000000000000000\r\n", " folded\r\n", "\t", ":", ",",
+        ";", "\0", "\u00e9",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK", "-1", "+5",
     ];
 

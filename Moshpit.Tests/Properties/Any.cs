@@ -11,7 +11,8 @@ namespace Moshpit.Tests.Properties;
 internal static class Any
 {
     private static readonly Gen<string> Piece = Gen.OneOf(
-        "", "a", "token", "data", " ", ": ", ":", ":  ", "\\u0020", ":\\u0020", "\\n", "\\r\\n", "\\\"", "\\\\", "\\/", "\\u0000", "\\ud83d\\ude00",
+        "", "a", "token", "data", " ", ": ", ":", ":  ", "\\u0020", ":\\u0020", "\\n", "\\r\\n", "\\\"", "\\\\", "\\/", "\\u0000",
+        "\\ud83d\\ude00",
         "\\ud800", "é", "\U0001F600", "\u2028", "\u007f", "\u0085", "{", "}", "[", "]", ",", "&", "=", "%", "+");
 
     private static readonly Gen<string> Number = Gen.OneOf(
@@ -45,7 +46,9 @@ internal static class Any
         return [.. ends.Select(end => whole[start..(start = end)])];
     }
 
-    /// <summary>Throws unless both are the same. (An assertion of NUnit would count as a failure while the case is still being made smaller.)</summary>
+    /// <summary>
+    /// Throws unless both are the same. (An assertion of NUnit would count as a failure while the case is still being made smaller.)
+    /// </summary>
     public static void RequireSame<T>(T actual, T expected)
     {
         if (!EqualityComparer<T>.Default.Equals(actual, expected))
@@ -62,7 +65,7 @@ internal static class Any
         Gen<string> member = Gen.Select(Blank, JsonString, Blank, inner, (before, name, after, value) => $"{before}{name}{after}:{value}");
         return Gen.Frequency(
             (3, Scalar),
-            (1, inner.Array[0, 4].Select(Blank, (elements, blank) => elements.Length == 0 ? $"[{blank}]" : $"[{string.Join(',', elements)}]")),
-            (2, member.Array[0, 4].Select(Blank, (members, blank) => members.Length == 0 ? $"{{{blank}}}" : $"{{{string.Join(',', members)}}}")));
+            (1, inner.Array[0, 4].Select(Blank, (items, blank) => items.Length == 0 ? $"[{blank}]" : $"[{string.Join(',', items)}]")),
+            (2, member.Array[0, 4].Select(Blank, (items, blank) => items.Length == 0 ? $"{{{blank}}}" : $"{{{string.Join(',', items)}}}")));
     }
 }

@@ -20,7 +20,8 @@ public sealed class BodyProperties
         Gen.Select(Any.Bytes, Any.Cuts, extension, trailer, Any.Cuts).Sample((data, chunks, chunkExtension, trailers, cuts) =>
         {
             byte[][] pieces = [.. Any.Cut(data, chunks).Where(piece => piece.Length > 0)];
-            string sent = string.Concat(pieces.Select(piece => $"{piece.Length:x}{chunkExtension}\r\n{Encoding.Latin1.GetString(piece)}\r\n"));
+            string sent = string.Concat(pieces.Select(piece =>
+                $"{piece.Length:x}{chunkExtension}\r\n{Encoding.Latin1.GetString(piece)}\r\n"));
             byte[] body = Encoding.Latin1.GetBytes($"{sent}0{chunkExtension}\r\n{trailers}\r\nnext");
             foreach (bool together in new[] { false, true })
             {
@@ -28,7 +29,8 @@ public sealed class BodyProperties
                 byte[] decoded = new byte[256];
                 int written = 0;
                 var feed = new Feed(Any.Cut(body, cuts), together);
-                ParseOutcome outcome = feed.Drive((ref SequenceReader<byte> reader) => decoder.Decode(ref reader, decoded, ref written, out _));
+                ParseOutcome outcome = feed.Drive((ref SequenceReader<byte> reader) =>
+                    decoder.Decode(ref reader, decoded, ref written, out _));
                 Any.RequireSame((outcome, feed.Left), (ParseOutcome.Done, 4));
                 Any.RequireSame(Convert.ToHexString(decoded[..written]), Convert.ToHexString(data));
             }

@@ -84,14 +84,17 @@ internal sealed class ChannelRound(List<PitPeer> peers)
 
         foreach (PitPeer.Heard signal in signals)
         {
-            bool meant = posts.Any(post => post.WasHeardAs(signal) && post.Status == 200 && (post.Addressee is null || post.Addressee == peer));
+            bool meant = posts.Any(post =>
+                post.WasHeardAs(signal) && post.Status == 200 && (post.Addressee is null || post.Addressee == peer));
             Require(meant, $"It heard {signal.N} of {signal.From}, which was not for it, or not taken.", peer);
         }
 
         Require(peer == _owner || peer.Told.All(heard => heard.Name == "signal"), "It was told what only the owner is told.", peer);
     }
 
-    /// <summary>All hear all broadcasts in one order; newcomers the end of it, leavers its beginning. And each sender's in its own order.</summary>
+    /// <summary>
+    /// All hear all broadcasts in one order; newcomers the end of it, leavers its beginning. And each sender's in its own order.
+    /// </summary>
     private void CheckOrder(PitPeer.Post[] posts)
     {
         PitPeer? reference = Staying.FirstOrDefault();
@@ -128,8 +131,8 @@ internal sealed class ChannelRound(List<PitPeer> peers)
 
     private static string Broadcasts(PitPeer peer, PitPeer.Post[] posts)
     {
-        IEnumerable<PitPeer.Heard> broadcasts = peer.Told.Where(heard => posts.Any(post => post.Addressee is null && post.WasHeardAs(heard)));
-        return string.Concat(broadcasts.Select(heard => $"<{heard.From}:{heard.N}>"));
+        bool IsBroadcast(PitPeer.Heard heard) => posts.Any(post => post.Addressee is null && post.WasHeardAs(heard));
+        return string.Concat(peer.Told.Where(IsBroadcast).Select(heard => $"<{heard.From}:{heard.N}>"));
     }
 
     private static void Require(bool condition, string what, PitPeer peer)

@@ -10,7 +10,8 @@ namespace Moshpit.Tests.Properties;
 internal abstract record FormValue
 {
     // Brackets in a name and names that are numbers don't survive a form: they mean something there.
-    private static readonly Gen<string> Name = Properties.Any.Text.Where(name => name.Length > 0 && name.AsSpan().IndexOfAny("[]") < 0 && !int.TryParse(name, out _));
+    private static readonly Gen<string> Name = Properties.Any.Text.Where(name =>
+        name.Length > 0 && name.AsSpan().IndexOfAny("[]") < 0 && !int.TryParse(name, out _));
 
     /// <summary>Few enough levels and parameters that all of it is looked at.</summary>
     public static readonly Gen<FormValue> Any = OfDepth(4);
@@ -30,7 +31,7 @@ internal abstract record FormValue
         return Gen.Frequency(
             (2, scalar),
             (1, inner.Array[0, depth == 1 ? 21 : 2].Select(elements => (FormValue)new List(elements))),
-            (2, Gen.Select(Name, inner).Array[0, 3].Select(members => (FormValue)new Members([.. members.DistinctBy(member => member.Item1)]))));
+            (2, Gen.Select(Name, inner).Array[0, 3].Select(named => (FormValue)new Members([.. named.DistinctBy(n => n.Item1)]))));
     }
 
     private static string Escape(string text, bool brackets, bool plus)
@@ -79,8 +80,9 @@ internal abstract record FormValue
         {
             get
             {
-                (string Name, string? Json)[] members = [.. Named.Select(member => (member.Name, member.Value.Json)).Where(member => member.Json is not null)];
-                return members.Length == 0 ? null : $"{{{string.Join(',', members.Select(member => $"{new Scalar(member.Name).Json}:{member.Json}"))}}}";
+                string[] members =
+                    [.. Named.Where(item => item.Value.Json is not null).Select(item => $"{new Scalar(item.Name).Json}:{item.Value.Json}")];
+                return members.Length == 0 ? null : $"{{{string.Join(',', members)}}}";
             }
         }
 

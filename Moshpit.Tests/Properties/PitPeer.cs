@@ -123,7 +123,10 @@ internal sealed class PitPeer : IDisposable
     }
 
     /// <summary>An event: a signal, by whom and its how manieth; or whose coming or going.</summary>
-    internal sealed record Heard(string Name, int From, int N, string Cid);
+    internal sealed record Heard(string Name, int From, int N, string Cid)
+    {
+        public override string ToString() => Name == "signal" ? $"{N} of {From}" : $"{Name} of {Cid}";
+    }
 
     /// <summary>A message, and what came of it.</summary>
     internal sealed record Post(int From, int N, PitPeer? Addressee)

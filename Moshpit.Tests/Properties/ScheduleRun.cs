@@ -4,12 +4,13 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Properties;
 
 /// <summary>
-/// Runs a schedule against a server, over sockets. The steps of a round happen at the same time, as it comes; then everything comes to rest,
-/// and <see cref="ChannelRound"/> compares what each peer was told with what the protocol says.
+/// Runs a schedule against a server, over sockets. The steps of a round happen at the same time, as it comes; then everything comes to
+/// rest, and <see cref="ChannelRound"/> compares what each peer was told with what the protocol says.
 /// </summary>
 internal sealed class ScheduleRun(TestServer server) : IDisposable
 {
     private const int CrowdSize = 20;
+    private const int BurstSize = 8;
 
     private readonly List<List<PitPeer>> _channels = [];
     private readonly List<PitPeer> _everybody = [];
@@ -86,6 +87,10 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
                 break;
             case StepKind.Direct:
                 who.Say(whom);
+                break;
+            case StepKind.Burst:
+                for (int count = 0; count < BurstSize; count++)
+                    who.Say(count % 2 == 0 ? null : whom);
                 break;
             case StepKind.Leave or StepKind.Reset:
                 who.Leaving ??= step.Kind;

@@ -18,6 +18,9 @@ internal enum StepKind
     /// <summary>Sends to one, of whatever channel.</summary>
     Direct,
 
+    /// <summary>Sends to all and to one by turns, without waiting for answers.</summary>
+    Burst,
+
     /// <summary>Leaves by a FIN; an owner, too.</summary>
     Leave,
 
