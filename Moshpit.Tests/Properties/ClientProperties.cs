@@ -73,15 +73,13 @@ public sealed class ClientProperties
             async written =>
             {
                 // All at once: they arrive in the order of the calls.
-                Task[] writes = [.. written.Select(w => peer.Write(w.Item1, w.Item2 ? cid : null))];
+                await Task.WhenAll(written.Select(w => peer.Write(w.Item1, w.Item2 ? cid : null)));
                 foreach ((string json, bool _) in written)
                 {
-                    await events.MoveNextAsync();
+                    await events.MoveNextAsync().AsTask().WaitAsync(RawConnection.Patience);
                     Any.RequireSame(events.Current.Name, "signal");
                     Any.RequireSame(EventData.Tokens(Any.Utf8(events.Current.Data)), EventData.Tokens(Any.Utf8(json)));
                 }
-
-                await Task.WhenAll(writes);
             },
             threads: 1);
     }
