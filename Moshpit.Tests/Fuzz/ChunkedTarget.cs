@@ -18,6 +18,8 @@ internal sealed class ChunkedTarget : FuzzTarget
 
     public override int AllocationFactor => 0;
 
+    public override bool CountsArraysInCheck => true;
+
     public override string[] Dictionary =>
     [
         "\r\n", "\r", "\n", "\r\n\r\n", "0\r\n\r\n", "0\r\n", "1\r\na\r\n", "5;a=b\r\nhello\r\n", "a\r\n0123456789\r\n", ";", "=", "\"",

@@ -18,22 +18,27 @@ internal sealed unsafe class Coverage : AssemblyLoadContext
     private static readonly string[] Namespaces = ["Moshpit.Server.Http.", "Moshpit.Server.Api.", "Moshpit.Server.Sse.", "Moshpit.Client."];
     private static readonly Lazy<Coverage> Only = new(() => new Coverage());
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("moshpit-fuzz-").FullName;
+    private readonly Dictionary<string, byte[]> _assemblies = [];
     private readonly byte* _map = (byte*)NativeMemory.AllocZeroed(MapLength);
     private readonly Type _targets;
 
     private Coverage()
     {
         Trace.SharedMem = _map;
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("moshpit-fuzz-");
         foreach (string name in Instrumented)
         {
-            string path = CopyOf(name);
+            string path = Path.Combine(folder.FullName, name + ".dll");
+            File.Copy(PathOf(name), path);
             var options = (SharpFuzz.Options)Activator.CreateInstance(typeof(SharpFuzz.Options), nonPublic: true)!;
             _ = SharpFuzz.Fuzzer.Instrument(path, IsTarget, options);
+            _assemblies[name] = File.ReadAllBytes(path);
         }
 
+        folder.Delete(recursive: true);
+
         string tests = typeof(Coverage).Assembly.GetName().Name!;
-        _targets = LoadFromAssemblyPath(CopyOf(tests)).GetType(typeof(FuzzTarget).FullName!, throwOnError: true)!;
+        _targets = LoadFromStream(new MemoryStream(File.ReadAllBytes(PathOf(tests)))).GetType(typeof(FuzzTarget).FullName!, throwOnError: true)!;
     }
 
     public static Coverage Instance => Only.Value;
@@ -68,16 +73,11 @@ internal sealed unsafe class Coverage : AssemblyLoadContext
     public static byte[] NothingSeen() => new byte[MapLength];
 
     protected override Assembly? Load(AssemblyName assemblyName) =>
-        Instrumented.Contains(assemblyName.Name) ? LoadFromAssemblyPath(Path.Combine(_folder, assemblyName.Name + ".dll")) : null;
+        _assemblies.TryGetValue(assemblyName.Name!, out byte[]? bytes) ? LoadFromStream(new MemoryStream(bytes)) : null;
 
     private static bool IsTarget(string type) => Namespaces.Any(space => type.StartsWith(space, StringComparison.Ordinal));
 
-    private string CopyOf(string name)
-    {
-        string path = Path.Combine(_folder, name + ".dll");
-        File.Copy(Path.Combine(AppContext.BaseDirectory, name + ".dll"), path);
-        return path;
-    }
+    private static string PathOf(string name) => Path.Combine(AppContext.BaseDirectory, name + ".dll");
 
     private object Call(string method, FuzzTarget target) =>
         _targets.GetMethod(method, BindingFlags.Static | BindingFlags.NonPublic)!.Invoke(null, [target.Name])!;

@@ -63,7 +63,7 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
             Measure(input);
             if (!isNew)
                 return false;
-            _arrays.RequireReturned(() => _check(input));
+            RequireArraysReturned(input);
         }
         catch (Exception e)
         {
@@ -74,6 +74,14 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
         _corpus.Add(input);
         return true;
     }
+
+    private void RequireArraysReturned(byte[] input) => _arrays.RequireReturned(() =>
+    {
+        if (target.CountsArraysInCheck)
+            _check(input);
+        else
+            _probe(input);
+    });
 
     private void Measure(byte[] input)
     {
@@ -125,7 +133,8 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
     {
         try
         {
-            _arrays.RequireReturned(() => _check(input));
+            _check(input);
+            RequireArraysReturned(input);
             Measure(input);
             return false;
         }

@@ -20,6 +20,8 @@ internal sealed class RequestTarget : FuzzTarget
 
     public override int AllocationFactor => 4;
 
+    public override bool CountsArraysInCheck => true;
+
     public override string[] Dictionary =>
     [
         "GET ", "POST ", "HEAD ", "OPTIONS ", "CONNECT ", "PUT ", "/", "//", "*", "http://", "https://a:80", "?q", "#", "%2f",
