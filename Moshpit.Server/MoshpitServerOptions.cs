@@ -74,6 +74,12 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public long PendingLimit { get; set; } = 1024 * 1024;
 
+    /// <summary>
+    /// Threads that may serve one large channel at the same time. Default: half the cores, at least one. The other half is for requests and for
+    /// what else runs on the machine: with all cores sending, messages take longer to arrive, not less.
+    /// </summary>
+    public int ThreadsPerChannel { get; set; } = Math.Max(1, Environment.ProcessorCount / 2);
+
     /// <summary>Bytes that a peer may send on its stream after its request, in all; they are dropped, and more ends the stream. Default 64 KiB.</summary>
     public int StreamInputLimit { get; set; } = 64 * 1024;
 
@@ -149,6 +155,7 @@ public sealed class MoshpitServerOptions
         RequirePositive(LingerLimit, nameof(LingerLimit));
         RequirePositive(BacklogLimit, nameof(BacklogLimit));
         RequirePositive(PendingLimit, nameof(PendingLimit));
+        RequirePositive(ThreadsPerChannel, nameof(ThreadsPerChannel));
         RequirePositive(StreamInputLimit, nameof(StreamInputLimit));
         RequirePositive(MaxConnections, nameof(MaxConnections));
         RequirePositive(MaxChannels, nameof(MaxChannels));

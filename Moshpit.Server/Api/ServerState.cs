@@ -37,6 +37,7 @@ internal sealed class ServerState : IDisposable
         {
             MaxChannels = options.MaxChannels,
             MaxPeersPerChannel = options.MaxPeersPerChannel,
+            MaxFanOuts = options.ThreadsPerChannel,
             PendingLimit = options.PendingLimit,
             Frames = Frames,
             Logger = Logger,

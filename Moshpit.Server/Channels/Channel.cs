@@ -16,10 +16,8 @@ internal sealed class Channel
     /// <summary>Enough for a <c>join</c> or <c>leave</c> event.</summary>
     private const int PresenceLength = 128;
 
-    /// <summary>A channel with more peers than this is split over the cores.</summary>
+    /// <summary>A channel with more peers than this is split over several threads.</summary>
     private const int PeersPerFanOut = 256;
-
-    private static readonly int MaxFanOuts = Environment.ProcessorCount;
 
     private readonly ChannelRegistry _registry;
     private readonly Lock _gate = new();
@@ -232,7 +230,7 @@ internal sealed class Channel
                 fewest = fanOut;
         }
 
-        if (fewest.Count < PeersPerFanOut || _fanOuts.Length == MaxFanOuts)
+        if (fewest.Count < PeersPerFanOut || _fanOuts.Length == _registry.MaxFanOuts)
             return fewest;
         var added = new FanOut(this, _registry);
         _fanOuts = [.. _fanOuts, added];

@@ -20,6 +20,9 @@ internal sealed class ChannelRegistry
     /// <summary>Most peers in one channel.</summary>
     public required int MaxPeersPerChannel { get; init; }
 
+    /// <summary>Threads that may serve a large channel at the same time.</summary>
+    public required int MaxFanOuts { get; init; }
+
     /// <summary>Bytes that may be pending in a channel before a publisher has to wait.</summary>
     public required long PendingLimit { get; init; }
 

@@ -73,13 +73,12 @@ internal sealed class StreamConnection : FrameSink
             return;
         if (_backlog is null)
         {
+            // The silence is counted from before the send: whoever has read what was sent may rely on it.
+            _lastProgress = _transport.Clock.Now;
             ReadOnlySpan<byte> bytes = frame.Span[offset..];
             int sent = _socket.Send(bytes, SocketFlags.None, out SocketError error);
             if (sent == bytes.Length && error == SocketError.Success)
-            {
-                _lastProgress = _transport.Clock.Now;
                 return;
-            }
 
             if (error is not (SocketError.Success or SocketError.WouldBlock))
             {
@@ -88,7 +87,6 @@ internal sealed class StreamConnection : FrameSink
             }
 
             offset += Math.Max(sent, 0);
-            _lastProgress = _transport.Clock.Now;
             _backlog = new Backlog();
             _backlog.Add(frame, offset);
             _ = SendBacklogAsync(_backlog);

@@ -178,7 +178,7 @@ internal sealed class FanOutTests
         const int Messages = 200;
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = [.. Enumerable.Range(0, 700).Select(_ => channel.Join("hello;"))];
-        Assert.That(peers.Select(peer => peer.Peer.FanOut).Distinct().Count(), Is.EqualTo(Math.Min(3, Environment.ProcessorCount)));
+        Assert.That(peers.Select(peer => peer.Peer.FanOut).Distinct().Count(), Is.EqualTo(TestChannel.MaxFanOuts));
         await Task.WhenAll(Enumerable.Range(0, 4).Select(sender => Task.Run(async () =>
         {
             for (int n = 0; n < Messages; n++)

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text;
 
 namespace Moshpit.Tests.Support;
 
@@ -11,21 +12,40 @@ internal sealed class MoshpitProgram : IDisposable
     public const int SigTerm = 15;
 
     private readonly Process _process;
+    private readonly StringBuilder _errorsSoFar = new();
     private readonly Task<string> _errors;
 
     private MoshpitProgram(Process process)
     {
         _process = process;
-        _errors = process.StandardError.ReadToEndAsync();
+        _errors = ReadErrorsAsync();
     }
 
     public int Id => _process.Id;
 
-    public static MoshpitProgram Start(params string[] arguments)
+    /// <summary>What it has written to standard error until now.</summary>
+    public string ErrorsSoFar
+    {
+        get
+        {
+            lock (_errorsSoFar)
+                return _errorsSoFar.ToString();
+        }
+    }
+
+    public static MoshpitProgram Start(params string[] arguments) => Start(null, arguments);
+
+    /// <summary>Starts it with no more than so many descriptors, files and sockets.</summary>
+    public static MoshpitProgram StartWithDescriptors(int most, params string[] arguments) => Start(most, arguments);
+
+    private static MoshpitProgram Start(int? descriptors, string[] arguments)
     {
         // The runtime that runs the tests lies in shared/Microsoft.NETCore.App/VERSION/ beside the command that starts it.
         string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
-        var start = new ProcessStartInfo(dotnet, [Path.Combine(AppContext.BaseDirectory, "moshpit.dll"), .. arguments])
+        string[] command = [dotnet, Path.Combine(AppContext.BaseDirectory, "moshpit.dll"), .. arguments];
+        if (descriptors is not null)
+            command = ["/bin/sh", "-c", $"ulimit -n {descriptors}; exec \"$@\"", "sh", .. command];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -47,8 +67,7 @@ internal sealed class MoshpitProgram : IDisposable
 
     /// <summary>The next line of standard output.</summary>
     public async Task<string> ReadLineAsync() =>
-        await _process.StandardOutput.ReadLineAsync().WaitAsync(RawConnection.Patience) ??
-        throw new AssertionException($"It ended: {await _errors}");
+        await _process.StandardOutput.ReadLineAsync().WaitAsync(RawConnection.Patience) ?? throw new AssertionException($"It ended: {await _errors}");
 
     public void Signal(int signal) => Assert.That(SendSignal(_process.Id, signal), Is.Zero);
 
@@ -70,6 +89,17 @@ internal sealed class MoshpitProgram : IDisposable
         }
 
         _process.Dispose();
+    }
+
+    private async Task<string> ReadErrorsAsync()
+    {
+        while (await _process.StandardError.ReadLineAsync() is { } line)
+        {
+            lock (_errorsSoFar)
+                _errorsSoFar.Append(line).Append('\n');
+        }
+
+        return ErrorsSoFar;
     }
 
     [DllImport("libc", EntryPoint = "kill")]

@@ -8,6 +8,8 @@ namespace Moshpit.Tests.Support;
 /// <summary>A channel whose peers only remember what they were given.</summary>
 internal sealed class TestChannel
 {
+    public const int MaxFanOuts = 3;
+
     private readonly Channel _channel;
     private UInt128 _next = 100;
 
@@ -17,6 +19,7 @@ internal sealed class TestChannel
         {
             MaxChannels = 10,
             MaxPeersPerChannel = 10_000,
+            MaxFanOuts = MaxFanOuts,
             PendingLimit = pendingLimit,
             Frames = Frames,
             Logger = NullLogger.Instance,
