@@ -95,7 +95,10 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public int SendBuffer { get; set; } = 64 * 1024;
 
-    /// <summary>Most connections at once, streams included; more are answered 503. Default 100,000.</summary>
+    /// <summary>
+    /// Most connections at once, streams included; more are answered 503. Default 100,000. On Linux it is also kept below what the process's
+    /// descriptors allow (<c>ulimit -n</c>, less what is open at the start and a reserve of 32 to 256).
+    /// </summary>
     public int MaxConnections { get; set; } = 100_000;
 
     /// <summary>Most channels at once; creating more is answered 503. Default 100,000.</summary>

@@ -10,6 +10,8 @@ internal sealed class Admission(ServerState server)
     /// <summary>Connections that are told at once. Saying no to some more than are allowed is polite; to any number of them it would be no limit.</summary>
     private const int MostRefused = 100;
 
+    private readonly int _maxConnections = Math.Min(server.Options.MaxConnections, DescriptorLimit.Connections());
+    private readonly int _mostRefused = Math.Min(MostRefused, Math.Max(1, DescriptorLimit.Connections() / 16));
     private int _refused;
 
     /// <summary>Connections that are there only to be told.</summary>
@@ -24,9 +26,9 @@ internal sealed class Admission(ServerState server)
         refusal = null;
         if (!server.Addresses.TryHold(address, out usage))
             refusal = Rejections.TooManyConnectionsFromAddress;
-        else if (server.ConnectionCount >= server.Options.MaxConnections)
+        else if (server.ConnectionCount >= _maxConnections)
             refusal = Rejections.TooManyConnections;
-        if (refusal is null || Interlocked.Increment(ref _refused) <= MostRefused)
+        if (refusal is null || Interlocked.Increment(ref _refused) <= _mostRefused)
             return true;
         Leave(usage, refusal);
         return false;

@@ -174,7 +174,7 @@ internal sealed class ServerState : IDisposable
         if (!Stopping || Volatile.Read(ref _serving) > 0)
             return;
         _requestsDrained.TrySetResult();
-        if (ConnectionCount == 0)
+        if (Connections.Count + Streams.Streams.Count == 0)
             _drained.TrySetResult();
     }
 

@@ -10,6 +10,7 @@ internal sealed class Room(int port, Random random)
 {
     private const int Guests = 6;
     private const int Messages = 60;
+    private const string Last = "\"last\"";
 
     /// <summary>Messages that were checked.</summary>
     public long Delivered { get; private set; }
@@ -32,7 +33,7 @@ internal sealed class Room(int port, Random random)
         RawPeer[] guests = new RawPeer[Guests];
         for (int i = 0; i < Guests; i++)
             guests[i] = await OpenAsync("/" + owner.Id);
-        Task<List<string>>[] reading = [.. guests.Select(guest => guest.ReadAllAsync())];
+        Task<List<string>>[] reading = [.. guests.Select(ReadToTheLastAsync)];
         Task<List<string>> owning = ReadUntilAllLeftAsync(owner, Guests);
 
         int publishers = random.Next(1, 4);
@@ -42,9 +43,9 @@ internal sealed class Room(int port, Random random)
         await Task.WhenAll(publishing);
         await visiting;
 
-        // The guests leave by FIN, so the server still flushes what it has for them.
-        foreach (RawPeer guest in guests)
-            guest.Stream.SendEnd();
+        // Who leaves is owed nothing more, so nobody does before it has heard the last message.
+        using (var publisher = new Publisher(RawConnection.Connect(port), owner))
+            await publisher.SendAsync(Last);
         List<string>[] heard = await Task.WhenAll(reading);
         Check(heard, publishers);
         List<string> seen = await owning;
@@ -83,12 +84,22 @@ internal sealed class Room(int port, Random random)
         }
     }
 
-    /// <summary>Somebody who comes, hears the first event, which must be its own, and goes.</summary>
+    /// <summary>Somebody who comes, hears its own connect first, and goes.</summary>
     private async Task<int> VisitAsync(string id)
     {
         using RawPeer visitor = await OpenAsync("/" + id);
         visitor.Stream.SendEnd();
         return (await visitor.ReadAllAsync()).Count;
+    }
+
+    private static async Task<List<string>> ReadToTheLastAsync(RawPeer guest)
+    {
+        List<string> heard = [];
+        while (await guest.ReadSignalAsync() is var data && data != Last)
+            heard.Add(data);
+        guest.Stream.SendEnd();
+        Assert.That(await guest.Stream.ReadToEndAsync(), Is.Empty);
+        return heard;
     }
 
     private static async Task<List<string>> ReadUntilAllLeftAsync(RawPeer owner, int guests)
@@ -112,11 +123,11 @@ internal sealed class Room(int port, Random random)
         return seen;
     }
 
-    private static List<string> Broadcasts(List<string> heard) => [.. heard.Where(text => text.Contains("\"b,"))];
+    private static List<string> Broadcasts(List<string> heard) => [.. heard.Where(text => text.StartsWith("\"b,"))];
 
     private static (int Sender, int Number) Parse(string text)
     {
-        string[] parts = text["event: signal\ndata: \"".Length..^1].Split(',');
+        string[] parts = text.Trim('"').Split(',');
         return (int.Parse(parts[1]), int.Parse(parts[2]));
     }
 
