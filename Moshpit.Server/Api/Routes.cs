@@ -175,7 +175,7 @@ internal static class Routes
 
         // One that came about while the server began to stop may have been missed when the streams were ended.
         if (server.Stopping)
-            stream.Abort(DisconnectReason.ServerStopped);
+            ServerState.Cut(stream);
         return null;
     }
 }

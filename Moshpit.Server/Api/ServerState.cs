@@ -140,7 +140,7 @@ internal sealed class ServerState : IDisposable
         foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
             connection?.Abort();
         foreach (StreamConnection? stream in Streams.Streams.Snapshot().ToArray())
-            stream?.Abort(DisconnectReason.ServerStopped);
+            Cut(stream);
         OnConnectionEnded();
         await _drained.Task.ConfigureAwait(false);
         foreach (DisconnectReason reason in Enum.GetValues<DisconnectReason>())
@@ -157,6 +157,15 @@ internal sealed class ServerState : IDisposable
         : rejection == Rejections.HeaderSectionTooLarge ? _headerSectionTooLarge
         : rejection == Rejections.TooManyFields ? _tooManyFields
         : rejection;
+
+    /// <summary>Ends <paramref name="stream"/> at once, since the server stops.</summary>
+    public static void Cut(StreamConnection? stream)
+    {
+        if (stream is null)
+            return;
+        lock (stream)
+            stream.Abort(DisconnectReason.ServerStopped);
+    }
 
     /// <summary>A connection may have requests from now on, until <see cref="EndServing"/>.</summary>
     public void BeginServing() => Interlocked.Increment(ref _serving);

@@ -5,7 +5,8 @@ namespace Moshpit.Server.Buffers;
 
 /// <summary>
 /// Encoded bytes for any number of peers: pooled and reference-counted. Who rents one holds one reference; a reference is added
-/// <em>before</em> the frame is handed on, and each holder releases its own. The bytes are written once, before the frame is shared.
+/// <em>before</em> the frame is handed on, and each holder releases its own. Bytes never change once the frame is shared. One who shares it may
+/// append more where there is <see cref="Room"/>; the others look only at what they were told of.
 /// </summary>
 internal sealed class SharedFrame : IBufferWriter<byte>
 {
@@ -17,6 +18,9 @@ internal sealed class SharedFrame : IBufferWriter<byte>
 
     /// <summary>Bytes written.</summary>
     public int Length { get; private set; }
+
+    /// <summary>Bytes that can be appended without moving those that are there.</summary>
+    public int Room => _buffer.Length - Length;
 
     /// <summary>The bytes written, to be read while a reference is held.</summary>
     public ReadOnlySpan<byte> Span => _buffer.AsSpan(0, Length);

@@ -63,7 +63,7 @@ internal sealed class Channel
 
             if (peer != _owner)
                 TellOwner(peer, joined: true);
-            peer.Sink.Write(opening, 0);
+            peer.Sink.Write(opening, 0..opening.Length);
         }
 
         return JoinOutcome.Joined;
@@ -203,7 +203,7 @@ internal sealed class Channel
             if (!fanOut.TryStart())
                 continue;
             if (inline && fanOuts.Length == 1 && fanOut.Count <= InlinePeers)
-                fanOut.Run();
+                fanOut.RunInline();
             else
                 fanOut.Schedule();
         }

@@ -6,36 +6,44 @@ namespace Moshpit.Server.Channels;
 /// <summary>
 /// Gives a channel's broadcasts to some of its peers (all of them, but in large channels), in one order.
 /// <para>
-/// Broadcasts form a log, counted in bytes. What was appended and not yet taken is pending. A pass takes what is pending, joined
-/// into one frame, and offers it to each peer; meanwhile more becomes pending, and the next pass takes that (group commit): the busier
-/// the channel, the more messages share one send. Each peer has a position in the log, so a direct message needs no
-/// pass: it first brings its peer up to the end of the log, then goes out, and the pass finds that peer served.
+/// Broadcasts form a log, and each peer has a position in it. While anybody is behind, passes go over the peers, one after the other, and give
+/// each one, in one send, all that it has not had yet, what was appended a moment ago too: the busier the channel, the more messages share
+/// a send, and none waits for the next pass to begin. A direct message needs no pass: it first brings its peer up to the end of the log, then
+/// goes out, and the pass finds that peer served.
 /// </para>
 /// <para>Locks are taken in this order: a peer's sink, the channel, the fan-out. None is held while a pass goes from peer to peer.</para>
 /// </summary>
 internal sealed class FanOut : IThreadPoolWorkItem
 {
-    /// <summary>Bytes that one pass joins at most, unless a single frame is larger. A send costs the same for 100 bytes and for thousands.</summary>
-    private const int MaxBatch = 64 * 1024;
+    /// <summary>
+    /// Bytes that a peer is given at once at most, unless a single message is larger. A send costs the same for 100 bytes and for thousands, but
+    /// what does not fit into the socket is a backlog.
+    /// </summary>
+    private const int MaxStep = 64 * 1024;
 
-    /// <summary>Peers served before the pass goes to the back of the pool's queue, so that requests are answered in between.</summary>
+    /// <summary>Peers served before it is looked whether anybody else needs the thread.</summary>
     private const int SliceLength = 64;
 
     private readonly Channel _channel;
     private readonly ChannelRegistry _registry;
     private readonly SlotTable<Peer> _peers = new();
     private readonly Lock _gate = new();
-    private readonly Queue<SharedFrame> _pending = new();
-    private long _end;
+    private readonly BroadcastLog _log;
     private bool _running;
     private DisconnectReason _ending;
     private bool _ended;
 
-    // The pass that is going on. Only the thread that runs it changes these; others read the batch under the gate.
+    /// <summary>Every peer has been given, or was not there for, what stands before this position.</summary>
+    private long _served;
+
+    // The pass that is going on, changed only by the thread that runs it.
     private bool _passing;
-    private SharedFrame? _batch;
-    private long _batchStart;
-    private long _batchEnd;
+
+    /// <summary>Where in the log every peer will be at least when the pass is over.</summary>
+    private long _goal;
+
+    /// <summary>The pass leaves everybody at the end of the log and ends them.</summary>
+    private bool _isLast;
     private ReadOnlyMemory<Peer?> _pass;
     private int _next;
 
@@ -43,20 +51,21 @@ internal sealed class FanOut : IThreadPoolWorkItem
     {
         _channel = channel;
         _registry = registry;
+        _log = new BroadcastLog(registry.Frames);
     }
 
     /// <summary>Peers now.</summary>
     public int Count => _peers.Count;
 
-    /// <summary>Bytes appended and not yet taken by a pass.</summary>
-    public long PendingBytes => Volatile.Read(ref _end) - Volatile.Read(ref _batchEnd);
+    /// <summary>Bytes appended and not yet given to all peers.</summary>
+    public long PendingBytes => _log.End - Volatile.Read(ref _served);
 
     /// <summary>Adds <paramref name="peer"/>, which gets what is appended from now on. The caller holds the lock on its sink.</summary>
     public void Add(Peer peer)
     {
         lock (_gate)
         {
-            peer.Position = _end;
+            peer.Position = _log.End;
             peer.FanOut = this;
             peer.Slot = _peers.Add(peer);
         }
@@ -70,30 +79,26 @@ internal sealed class FanOut : IThreadPoolWorkItem
         _peers.Remove(peer.Slot, peer);
     }
 
-    /// <summary>Appends a broadcast, with a reference of the log's own. It goes out with the next <see cref="TryStart"/>, or with a run that goes on.</summary>
+    /// <summary>Appends a broadcast; the caller keeps its reference. It goes out with the next <see cref="TryStart"/>, or with a run that goes on.</summary>
     public void Append(SharedFrame frame)
     {
-        frame.AddReference();
         lock (_gate)
-        {
-            _pending.Enqueue(frame);
-            Volatile.Write(ref _end, _end + frame.Length);
-        }
+            _log.Append(frame);
     }
 
-    /// <summary>Has every peer ended, after what was appended, by the next run.</summary>
+    /// <summary>Has every peer ended, after what was appended, by the next run. Nothing is appended any more.</summary>
     public void EndAll(DisconnectReason reason)
     {
         lock (_gate)
             _ending = reason;
     }
 
-    /// <summary>True: there is something to do that nobody does, and the caller must now call <see cref="Run"/> or <see cref="Schedule"/>.</summary>
+    /// <summary>True: there is something to do that nobody does, and the caller must now call <see cref="RunInline"/> or <see cref="Schedule"/>.</summary>
     public bool TryStart()
     {
         lock (_gate)
         {
-            if (_running || (_pending.Count == 0 && (_ending == DisconnectReason.None || _ended)))
+            if (_running || !HasWork())
                 return false;
             _running = true;
             return true;
@@ -107,9 +112,10 @@ internal sealed class FanOut : IThreadPoolWorkItem
         {
             if (peer.FanOut != this)
                 return;
-            SharedFrame? joined = CatchUp(peer, frame.Span);
-            peer.Sink.Write(joined ?? frame, 0);
-            joined?.Release();
+            if (peer.Position == _log.End)
+                peer.Sink.Write(frame, 0..frame.Length);
+            else
+                CatchUp(peer, frame.Span);
         }
     }
 
@@ -120,18 +126,21 @@ internal sealed class FanOut : IThreadPoolWorkItem
         {
             if (peer.FanOut != this)
                 return;
-            if (CatchUp(peer, default) is { } rest)
-            {
-                peer.Sink.Write(rest, 0);
-                rest.Release();
-            }
-
+            if (peer.Position != _log.End)
+                CatchUp(peer, default);
             peer.Sink.Complete(reason);
         }
     }
 
-    /// <summary>Runs passes until nothing is pending; after a slice of many peers, the rest runs on a pool thread.</summary>
-    public void Run()
+    /// <summary>Serves a slice of peers on the calling thread, which nearly always are all that there is to serve; the rest on a pool thread.</summary>
+    public void RunInline() => Run(yields: true);
+
+    /// <summary>Serves all peers on a pool thread.</summary>
+    public void Schedule() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+
+    void IThreadPoolWorkItem.Execute() => Run(yields: false);
+
+    private void Run(bool yields)
     {
         int slice = SliceLength;
         while (_passing || TryBeginPass())
@@ -141,8 +150,14 @@ internal sealed class FanOut : IThreadPoolWorkItem
             {
                 if (slice-- == 0)
                 {
-                    Schedule();
-                    return;
+                    // A hop to another thread costs more than many peers do: only when somebody waits for this one.
+                    if (yields || ThreadPool.PendingWorkItemCount > 0)
+                    {
+                        Schedule();
+                        return;
+                    }
+
+                    slice = SliceLength;
                 }
 
                 if (peers[_next++] is { } peer)
@@ -153,79 +168,20 @@ internal sealed class FanOut : IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Starts <see cref="Run"/> on a pool thread.</summary>
-    public void Schedule() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    private bool HasWork() => _served < _log.End || (_ending != DisconnectReason.None && !_ended);
 
-    void IThreadPoolWorkItem.Execute() => Run();
-
-    /// <summary>Takes what is pending, or, when that is nothing, begins the last pass, which ends the peers. False: the run is over.</summary>
+    /// <summary>False: everybody has everything, and the run is over.</summary>
     private bool TryBeginPass()
     {
         lock (_gate)
         {
-            if (_pending.Count > 0)
-                TakeBatch();
-            else if (_ending != DisconnectReason.None && !_ended)
-                _ended = true;
-            else
+            if (!HasWork())
                 return _running = false;
+            _goal = _log.StepFrom(_served, MaxStep);
+            _isLast = _ending != DisconnectReason.None && _goal == _log.End;
             _pass = _peers.SnapshotMemory();
             _next = 0;
-            _passing = true;
-        }
-
-        _channel.OnRoom();
-        return true;
-    }
-
-    private void TakeBatch()
-    {
-        SharedFrame first = _pending.Dequeue();
-        SharedFrame batch = first;
-        if (_pending.TryPeek(out SharedFrame? second) && first.Length + second.Length <= MaxBatch)
-        {
-            batch = _registry.Frames.Rent((int)Math.Min(_end - _batchEnd, MaxBatch));
-            batch.Append(first.Span);
-            first.Release();
-            while (_pending.TryPeek(out SharedFrame? next) && batch.Length + next.Length <= MaxBatch)
-            {
-                batch.Append(next.Span);
-                _pending.Dequeue().Release();
-            }
-        }
-
-        _batch = batch;
-        _batchStart = _batchEnd;
-        Volatile.Write(ref _batchEnd, _batchEnd + batch.Length);
-    }
-
-    private void Serve(Peer peer)
-    {
-        // One peer that can't be served must not keep the others from it, nor end the process.
-        try
-        {
-            Offer(peer);
-        }
-        catch (Exception e)
-        {
-            ChannelLog.ServeFailed(_registry.Logger, e);
-        }
-    }
-
-    private void Offer(Peer peer)
-    {
-        lock (peer.Sink)
-        {
-            if (_batch is null)
-            {
-                peer.Sink.Complete(_ending);
-            }
-            else if (peer.Position < _batchEnd)
-            {
-                int offset = (int)Math.Max(0, peer.Position - _batchStart);
-                peer.Position = _batchEnd;
-                peer.Sink.Write(_batch, offset);
-            }
+            return _passing = true;
         }
     }
 
@@ -233,34 +189,64 @@ internal sealed class FanOut : IThreadPoolWorkItem
     {
         lock (_gate)
         {
-            _batch?.Release();
-            _batch = null;
+            Volatile.Write(ref _served, _goal);
+            _log.Trim(_goal);
+            _ended = _isLast;
             _pass = default;
             _passing = false;
         }
+
+        _channel.OnRoom();
     }
 
-    /// <summary>What <paramref name="peer"/> has not been given yet, followed by <paramref name="direct"/>, in one frame; null when it has everything.</summary>
-    private SharedFrame? CatchUp(Peer peer, ReadOnlySpan<byte> direct)
+    private void Serve(Peer peer)
     {
-        if (peer.Position == Volatile.Read(ref _end))
-            return null;
-        lock (_gate)
+        // One peer that can't be served must not keep the others from it, nor end the process; nor may it go on as if nothing was missing.
+        try
         {
-            SharedFrame joined = _registry.Frames.Rent((int)(_end - peer.Position) + direct.Length);
-            if (peer.Position < _batchEnd)
-                joined.Append(_batch!.Span[(int)Math.Max(0, peer.Position - _batchStart)..]);
-            long start = _batchEnd;
-            foreach (SharedFrame frame in _pending)
-            {
-                if (start + frame.Length > peer.Position)
-                    joined.Append(frame.Span[(int)Math.Max(0, peer.Position - start)..]);
-                start += frame.Length;
-            }
+            Offer(peer);
+        }
+        catch (Exception e)
+        {
+            ChannelLog.ServeFailed(_registry.Logger, e);
+            lock (peer.Sink)
+                peer.Sink.Abort(DisconnectReason.ServerError);
+        }
+    }
 
-            peer.Position = _end;
-            joined.Append(direct);
-            return joined;
+    private void Offer(Peer peer)
+    {
+        lock (peer.Sink)
+        {
+            if (peer.FanOut != this)
+                return;
+            long to = _log.End;
+            if (to - peer.Position > MaxStep)
+                to = _goal;
+            if (to > peer.Position)
+                Give(peer, to, default);
+            if (_isLast)
+                peer.Sink.Complete(_ending);
+        }
+    }
+
+    /// <summary>Gives <paramref name="peer"/> all that was appended so far, followed by <paramref name="direct"/>, in one write.</summary>
+    private void CatchUp(Peer peer, ReadOnlySpan<byte> direct) => Give(peer, _log.End, direct);
+
+    private void Give(Peer peer, long to, ReadOnlySpan<byte> direct)
+    {
+        SharedFrame frame;
+        Range bytes;
+        lock (_gate)
+            frame = _log.Read(peer.Position, to, direct, out bytes);
+        peer.Position = to;
+        try
+        {
+            peer.Sink.Write(frame, bytes);
+        }
+        finally
+        {
+            frame.Release();
         }
     }
 }

@@ -5,7 +5,7 @@ namespace Moshpit.Server.Transport;
 /// <summary>What a slow peer has not taken yet, oldest first. It holds a reference on each frame in it.</summary>
 internal sealed class Backlog
 {
-    private readonly Queue<(SharedFrame Frame, int Offset)> _entries = new();
+    private readonly Queue<(SharedFrame Frame, Range Bytes)> _entries = new();
 
     /// <summary>Bytes kept.</summary>
     public long Length { get; private set; }
@@ -17,24 +17,24 @@ internal sealed class Backlog
     {
         get
         {
-            (SharedFrame frame, int offset) = _entries.Peek();
-            return frame.Memory[offset..];
+            (SharedFrame frame, Range bytes) = _entries.Peek();
+            return frame.Memory[bytes];
         }
     }
 
-    /// <summary>Adds the bytes of <paramref name="frame"/> from <paramref name="offset"/> on, with a reference of the backlog's own.</summary>
-    public void Add(SharedFrame frame, int offset)
+    /// <summary>Adds <paramref name="bytes"/> of <paramref name="frame"/>, with a reference of the backlog's own.</summary>
+    public void Add(SharedFrame frame, Range bytes)
     {
         frame.AddReference();
-        _entries.Enqueue((frame, offset));
-        Length += frame.Length - offset;
+        _entries.Enqueue((frame, bytes));
+        Length += bytes.End.Value - bytes.Start.Value;
     }
 
     /// <summary>Forgets all of <see cref="Head"/>, which was sent.</summary>
     public void RemoveHead()
     {
-        (SharedFrame frame, int offset) = _entries.Dequeue();
-        Length -= frame.Length - offset;
+        (SharedFrame frame, Range bytes) = _entries.Dequeue();
+        Length -= bytes.End.Value - bytes.Start.Value;
         frame.Release();
     }
 

@@ -26,4 +26,7 @@ internal enum DisconnectReason : byte
 
     /// <summary>The server stops.</summary>
     ServerStopped = 7,
+
+    /// <summary>An error of ours, after which the stream may lack something.</summary>
+    ServerError = 8,
 }

@@ -9,11 +9,14 @@ namespace Moshpit.Server.Transport;
 internal abstract class FrameSink
 {
     /// <summary>
-    /// Takes the bytes of <paramref name="frame"/> from <paramref name="offset"/> on: they are sent, or kept for later with a reference
-    /// of the sink's own. A sink that has ended drops them.
+    /// Takes <paramref name="bytes"/> of <paramref name="frame"/>: they are sent, or kept for later with a reference of the sink's own. A sink
+    /// that has ended drops them.
     /// </summary>
-    public abstract void Write(SharedFrame frame, int offset);
+    public abstract void Write(SharedFrame frame, Range bytes);
 
     /// <summary>Ends the sink after everything that it has taken.</summary>
     public abstract void Complete(DisconnectReason reason);
+
+    /// <summary>Ends the sink at once: what it has taken may not arrive.</summary>
+    public abstract void Abort(DisconnectReason reason);
 }

@@ -67,7 +67,7 @@ internal sealed class StreamConnection : FrameSink
     }
 
     /// <inheritdoc/>
-    public override void Write(SharedFrame frame, int offset)
+    public override void Write(SharedFrame frame, Range bytes)
     {
         if (_state != State.Open)
             return;
@@ -75,9 +75,9 @@ internal sealed class StreamConnection : FrameSink
         {
             // The silence is counted from before the send: whoever has read what was sent may rely on it.
             _lastProgress = _transport.Clock.Now;
-            ReadOnlySpan<byte> bytes = frame.Span[offset..];
-            int sent = _socket.Send(bytes, SocketFlags.None, out SocketError error);
-            if (sent == bytes.Length && error == SocketError.Success)
+            ReadOnlySpan<byte> span = frame.Span[bytes];
+            int sent = _socket.Send(span, SocketFlags.None, out SocketError error);
+            if (sent == span.Length && error == SocketError.Success)
                 return;
 
             if (error is not (SocketError.Success or SocketError.WouldBlock))
@@ -86,14 +86,13 @@ internal sealed class StreamConnection : FrameSink
                 return;
             }
 
-            offset += Math.Max(sent, 0);
             _backlog = new Backlog();
-            _backlog.Add(frame, offset);
+            _backlog.Add(frame, (bytes.Start.Value + Math.Max(sent, 0))..bytes.End);
             _ = SendBacklogAsync(_backlog);
         }
         else
         {
-            _backlog.Add(frame, offset);
+            _backlog.Add(frame, bytes);
             if (_backlog.Length > _transport.BacklogLimit)
                 Close(DisconnectReason.BacklogFull);
         }
@@ -110,12 +109,8 @@ internal sealed class StreamConnection : FrameSink
             HalfClose();
     }
 
-    /// <summary>Ends the connection at once, whatever has not been sent.</summary>
-    public void Abort(DisconnectReason reason)
-    {
-        lock (this)
-            Close(reason);
-    }
+    /// <inheritdoc/>
+    public override void Abort(DisconnectReason reason) => Close(reason);
 
     /// <summary>Called when time has passed: a heartbeat for who heard nothing for long, an end for who takes nothing.</summary>
     public void OnTick(long now)
@@ -139,7 +134,7 @@ internal sealed class StreamConnection : FrameSink
             }
             else if (_state == State.Open && silent >= _transport.HeartbeatInterval)
             {
-                Write(_transport.Heartbeat, 0);
+                Write(_transport.Heartbeat, 0.._transport.Heartbeat.Length);
             }
         }
     }

@@ -12,7 +12,7 @@ internal sealed class FanOutTests
     private const int Crowd = 30;
 
     [Test]
-    public async Task What_is_published_during_a_pass_goes_out_in_one_write_afterwards()
+    public async Task What_is_published_during_a_pass_goes_out_with_it_to_all_who_have_not_been_served_and_in_one_write_to_the_others()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
@@ -20,7 +20,8 @@ internal sealed class FanOutTests
         Assert.That(await channel.PublishAsync("b;"), Is.True);
         Assert.That(await channel.PublishAsync("c;"), Is.True);
         await LetGoAsync(channel, peers[1].Sink);
-        Assert.That(peers.Skip(1).Select(peer => peer.Sink.Writes), Is.All.EqualTo(new[] { "a;", "b;c;" }));
+        Assert.That(peers[1].Sink.Writes, Is.EqualTo(new[] { "a;", "b;c;" }));
+        Assert.That(peers.Skip(2).Select(peer => peer.Sink.Writes), Is.All.EqualTo(new[] { "a;b;c;" }));
     }
 
     [Test]
@@ -122,7 +123,7 @@ internal sealed class FanOutTests
     [Test]
     public async Task Past_the_limit_a_publisher_waits_for_room_and_loses_nothing()
     {
-        var channel = new TestChannel(pendingLimit: 4);
+        var channel = new TestChannel(pendingLimit: 6);
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
         await HoldAsync(channel, peers[1].Sink, "a;");
         Assert.That(channel.PublishAsync("b;").IsCompleted, Is.True);
@@ -142,7 +143,7 @@ internal sealed class FanOutTests
     [Test]
     public async Task A_publisher_who_waits_is_told_when_the_channel_closes()
     {
-        var channel = new TestChannel(pendingLimit: 2);
+        var channel = new TestChannel(pendingLimit: 4);
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
         await HoldAsync(channel, peers[1].Sink, "a;");
         await channel.PublishAsync("b;");
@@ -152,6 +153,18 @@ internal sealed class FanOutTests
         Assert.That(await waiting.WaitAsync(RawConnection.Patience), Is.False);
         await LetGoAsync(channel, peers[1].Sink);
         Assert.That(peers[2].Sink.Text, Is.EqualTo("a;b;"));
+    }
+
+    [Test]
+    public async Task Who_can_not_be_served_is_cut_and_the_others_miss_nothing()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        peers[7].Sink.IsBroken = true;
+        await channel.PublishAsync("a;");
+        await IdleAsync(channel);
+        Assert.That(peers[7].Sink.Completed, Is.EqualTo(DisconnectReason.ServerError));
+        Assert.That(peers[1..7].Concat(peers[8..]).Select(peer => peer.Sink.Text), Is.All.EqualTo("a;"));
     }
 
     [Test]

@@ -29,20 +29,26 @@ internal sealed class RecordingSink : FrameSink
     /// <summary>It forgets what it is given, for when a crowd is all that counts.</summary>
     public bool IsDeaf { get; init; }
 
+    /// <summary>Its writes fail, as only those with an error of ours do.</summary>
+    public bool IsBroken { get; set; }
+
     public DisconnectReason Completed { get; private set; }
 
     public void Hold() => _open.Reset();
 
     public void LetGo() => _open.Set();
 
-    public override void Write(SharedFrame frame, int offset)
+    public override void Write(SharedFrame frame, Range bytes)
     {
         Check();
         IsHolding = !_open.IsSet;
         _open.Wait(RawConnection.Patience);
         IsHolding = false;
-        if (offset < frame.Length && !IsDeaf)
-            _writes.Add(Encoding.Latin1.GetString(frame.Span[offset..]));
+        if (IsBroken)
+            throw new InvalidOperationException("This sink is broken.");
+        string text = Encoding.Latin1.GetString(frame.Span[bytes]);
+        if (text.Length > 0 && !IsDeaf)
+            _writes.Add(text);
     }
 
     public override void Complete(DisconnectReason reason)
@@ -50,6 +56,8 @@ internal sealed class RecordingSink : FrameSink
         Check();
         Completed = reason;
     }
+
+    public override void Abort(DisconnectReason reason) => Complete(reason);
 
     /// <summary>What breaks the contract is kept among the writes: an exception would end the pool thread that runs a pass, and all tests.</summary>
     private void Check()
