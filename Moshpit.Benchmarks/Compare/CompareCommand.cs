@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Moshpit.Benchmarks.Load;
+using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Benchmarks.Compare;
 
@@ -19,11 +20,20 @@ internal static class CompareCommand
         {
             Description = "A published moshpit, for its direct messages, its memory, its size and its start",
         }.MustBe("the path of an executable file", file => file is { Exists: true });
+        Option<int> cores = new Option<int>("--server-cores")
+        {
+            Description = "Cores of each server; the load has the others (as many as there are: both share all)",
+            DefaultValueFactory = _ => Cores.OfServer,
+        }.MustBeWithin(1, Environment.ProcessorCount);
         var command = new Command("compare", "Measure moshpit beside Kestrel, a bare send loop and a floor in C, and tell the ratios")
         {
-            rounds, binary,
+            rounds, binary, cores,
         };
-        command.SetAction(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(binary)));
+        command.SetAction(parsed =>
+        {
+            Cores.OfServer = parsed.GetValue(cores);
+            return Run(parsed.GetValue(rounds), parsed.GetValue(binary));
+        });
         return command;
     }
 

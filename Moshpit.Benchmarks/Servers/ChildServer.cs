@@ -110,7 +110,7 @@ internal sealed class ChildServer : IDisposable
     {
         try
         {
-            return Process.Start(start)!;
+            return Cores.StartServer(start);
         }
         catch (Win32Exception e)
         {
