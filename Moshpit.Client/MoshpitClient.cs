@@ -1017,6 +1017,7 @@ namespace Moshpit.Client
     internal sealed class HttpReader
     {
         private const int MaxHeadSize = 32 * 1024; // characters of a head, or of all trailers
+        private const int MaxHeadLines = 256; // and its lines: joining those that are folded or repeated costs their number times their length
 
         private readonly Stream _stream;
         private readonly byte[] _buffer = new byte[8192];
@@ -1160,11 +1161,13 @@ namespace Moshpit.Client
         private async Task<List<KeyValuePair<string, string>>> ReadFieldsAsync()
         {
             var fields = new List<KeyValuePair<string, string>>();
-            while (true)
+            for (int lines = 0; ; lines++)
             {
                 string line = await ReadLineAsync();
                 if (line.Length == 0)
                     return fields;
+                if (lines == MaxHeadLines)
+                    throw Malformed("a head of more than " + MaxHeadLines + " lines");
                 if ((line[0] == ' ' || line[0] == '\t') && fields.Count > 0)
                 {
                     // obs-fold: a user agent replaces it by a space (RFC 9112, 5.2).

@@ -116,6 +116,16 @@ public class HttpReaderTests
         await Assert.ThrowsAsync<MoshpitException>(() => ReadAsync(Head + "X: " + new string('x', 40_000), 10_000));
     }
 
+    [TestCase("A: b\r\n")]
+    [TestCase(" b\r\n")]
+    public async Task A_head_of_very_many_lines_is_an_error(string line)
+    {
+        // Head has one line besides the status line.
+        string most = Head + string.Concat(Enumerable.Repeat(line, 255));
+        Assert.That(await ReadAsync(most + "\r\nabc", 10_000), Is.EqualTo("abc"));
+        await Assert.ThrowsAsync<MoshpitException>(() => ReadAsync(most + line + "\r\nabc", 10_000));
+    }
+
     [Test]
     public async Task A_folded_header_is_one_line()
     {
