@@ -246,7 +246,7 @@ internal sealed class HttpConnection
         if (outcome == ParseOutcome.Rejected)
             return await RefuseAsync(rejection!).ConfigureAwait(false);
         if (rejection is null && !await DeliverAsync(post).ConfigureAwait(false))
-            rejection = Rejections.UnknownChannel;
+            rejection = post.Failure;
         request.KeepAlive &= !_server.Stopping;
         if (rejection is null)
             ResponseWriter.WriteOk(_connection.Output, request);

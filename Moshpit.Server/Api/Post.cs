@@ -1,5 +1,6 @@
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
+using Moshpit.Server.Http;
 
 namespace Moshpit.Server.Api;
 
@@ -9,14 +10,17 @@ namespace Moshpit.Server.Api;
 /// <param name="Frame">Held by the post until it is delivered.</param>
 internal readonly record struct Post(Channel Channel, Peer? Addressee, SharedFrame Frame)
 {
-    /// <summary>Delivers it, once. Completes when its place in the order is certain. False: the channel closed meanwhile.</summary>
+    /// <summary>Why it could not be delivered, when it could not.</summary>
+    public Rejection Failure => Addressee is null || Channel.IsClosed ? Rejections.UnknownChannel : Rejections.UnknownPeer;
+
+    /// <summary>Delivers it, once. Completes when its place in the order is certain. False: the channel closed meanwhile, or the addressee left.</summary>
     public ValueTask<bool> DeliverAsync()
     {
         if (Addressee is not null)
         {
-            Channel.Send(Addressee, Frame);
+            bool sent = Channel.TrySend(Addressee, Frame);
             Frame.Release();
-            return new(true);
+            return new(sent);
         }
 
         ValueTask<bool> published = Channel.PublishAsync(Frame);

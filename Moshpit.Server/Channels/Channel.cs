@@ -127,8 +127,8 @@ internal sealed class Channel
     /// <summary>Sees to it that what was published is on its way. Who publishes several messages at once calls it once, and they go out together.</summary>
     public void Flush() => Flush(inline: true);
 
-    /// <summary>Sends <paramref name="frame"/> to <paramref name="addressee"/> alone; the caller keeps its reference.</summary>
-    public static void Send(Peer addressee, SharedFrame frame) => addressee.FanOut?.Send(addressee, frame);
+    /// <summary>Sends <paramref name="frame"/> to <paramref name="addressee"/> alone; the caller keeps its reference. False: it has left.</summary>
+    public static bool TrySend(Peer addressee, SharedFrame frame) => addressee.FanOut?.TrySend(addressee, frame) ?? false;
 
     /// <summary>Ends the stream of <paramref name="peer"/> after everything that was published so far.</summary>
     public static void End(Peer peer, DisconnectReason reason) => peer.FanOut?.End(peer, reason);
@@ -244,7 +244,7 @@ internal sealed class Channel
             EventWriter.WriteJoin(frame, Id, peer.Cid);
         else
             EventWriter.WriteLeave(frame, Id, peer.Cid);
-        Send(_owner!, frame);
+        TrySend(_owner!, frame);
         frame.Release();
     }
 }

@@ -105,17 +105,18 @@ internal sealed class FanOut : IThreadPoolWorkItem
         }
     }
 
-    /// <summary>Gives <paramref name="frame"/> to one peer, after everything that was appended so far.</summary>
-    public void Send(Peer peer, SharedFrame frame)
+    /// <summary>Gives <paramref name="frame"/> to one peer, after everything that was appended so far. False: it has left.</summary>
+    public bool TrySend(Peer peer, SharedFrame frame)
     {
         lock (peer.Sink)
         {
-            if (peer.FanOut != this)
-                return;
+            if (peer.FanOut != this || peer.Sink.HasEnded)
+                return false;
             if (peer.Position == _log.End)
                 peer.Sink.Write(frame, 0..frame.Length);
             else
                 CatchUp(peer, frame.Span);
+            return true;
         }
     }
 
@@ -124,7 +125,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     {
         lock (peer.Sink)
         {
-            if (peer.FanOut != this)
+            if (peer.FanOut != this || peer.Sink.HasEnded)
                 return;
             if (peer.Position != _log.End)
                 CatchUp(peer, default);
@@ -218,7 +219,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     {
         lock (peer.Sink)
         {
-            if (peer.FanOut != this)
+            if (peer.FanOut != this || peer.Sink.HasEnded)
                 return;
             long to = _log.End;
             if (to - peer.Position > MaxStep)

@@ -14,6 +14,9 @@ internal abstract class FrameSink
     /// </summary>
     public abstract void Write(SharedFrame frame, Range bytes);
 
+    /// <summary>It was told to end, or has: what is written to it now never arrives.</summary>
+    public abstract bool HasEnded { get; }
+
     /// <summary>Ends the sink after everything that it has taken.</summary>
     public abstract void Complete(DisconnectReason reason);
 

@@ -59,6 +59,9 @@ internal sealed class StreamConnection : FrameSink
     /// <summary>Where the stream counts, held until it ends; null for a client that is not limited.</summary>
     public AddressUsage? Usage { get; set; }
 
+    /// <inheritdoc/>
+    public override bool HasEnded => _state != State.Open;
+
     /// <summary>Begins to listen for the peer's end. Call once, after the first write.</summary>
     public void Start()
     {

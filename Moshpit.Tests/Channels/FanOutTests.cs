@@ -62,6 +62,26 @@ internal sealed class FanOutTests
     }
 
     [Test]
+    public async Task Whatever_is_sent_to_who_is_joining_waits_for_its_opening()
+    {
+        var channel = new TestChannel();
+        (_, RecordingSink owner) = channel.Join();
+        (Peer Peer, RecordingSink Sink) guest = channel.Prepare();
+        owner.Hold();
+        Task joining = Task.Run(() => channel.TryJoin(guest, "hello;"));
+        await Eventually.AsyncTrue(() => owner.IsHolding);
+        Assert.That(channel.Channel.FindByCid(guest.Peer.Cid), Is.SameAs(guest.Peer), "it can be sent to");
+        var sending = new Thread(() => channel.Send(guest.Peer, "direct;"));
+        sending.Start();
+        await Eventually.AsyncTrue(() => sending.ThreadState == System.Threading.ThreadState.WaitSleepJoin || !sending.IsAlive);
+        Assert.That(sending.IsAlive, Is.True, "it does not wait");
+        owner.LetGo();
+        await joining.WaitAsync(RawConnection.Patience);
+        sending.Join();
+        Assert.That(guest.Sink.Text, Is.EqualTo("hello;direct;"));
+    }
+
+    [Test]
     public async Task Who_takes_the_slot_of_one_who_left_during_a_pass_is_not_given_what_was_before_its_time()
     {
         var channel = new TestChannel();
@@ -82,11 +102,12 @@ internal sealed class FanOutTests
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        Assert.That(channel.Send(peers[3].Peer, "here;"), Is.True);
         channel.Channel.Leave(peers[3].Peer);
-        channel.Send(peers[3].Peer, "direct;");
+        Assert.That(channel.Send(peers[3].Peer, "direct;"), Is.False);
         await channel.PublishAsync("a;");
         await IdleAsync(channel);
-        Assert.That(peers[3].Sink.Text, Is.Empty);
+        Assert.That(peers[3].Sink.Text, Is.EqualTo("here;"));
     }
 
     [Test]

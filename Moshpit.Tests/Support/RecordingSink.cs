@@ -38,6 +38,8 @@ internal sealed class RecordingSink : FrameSink
 
     public void LetGo() => _open.Set();
 
+    public override bool HasEnded => Completed != DisconnectReason.None;
+
     public override void Write(SharedFrame frame, Range bytes)
     {
         Check();
@@ -64,7 +66,7 @@ internal sealed class RecordingSink : FrameSink
     {
         if (!Monitor.IsEntered(this))
             _writes.Add("(called without the lock)");
-        if (Completed != DisconnectReason.None)
+        if (HasEnded)
             _writes.Add("(called after the end)");
     }
 }

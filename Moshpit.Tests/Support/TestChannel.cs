@@ -36,12 +36,24 @@ internal sealed class TestChannel
     /// <summary>Lets a peer in whose first bytes are <paramref name="opening"/>.</summary>
     public (Peer Peer, RecordingSink Sink) Join(string opening = "", bool deaf = false)
     {
+        (Peer Peer, RecordingSink Sink) peer = Prepare(deaf);
+        Assert.That(TryJoin(peer, opening), Is.EqualTo(JoinOutcome.Joined));
+        return peer;
+    }
+
+    /// <summary>A peer that has not joined yet.</summary>
+    public (Peer Peer, RecordingSink Sink) Prepare(bool deaf = false)
+    {
         var sink = new RecordingSink { IsDeaf = deaf };
-        var peer = new Peer(_channel, _next++, _next++, sink);
+        return (new Peer(_channel, _next++, _next++, sink), sink);
+    }
+
+    public JoinOutcome TryJoin((Peer Peer, RecordingSink Sink) peer, string opening)
+    {
         SharedFrame frame = Encode(opening);
-        Assert.That(_channel.TryJoin(peer, frame), Is.EqualTo(JoinOutcome.Joined));
+        JoinOutcome outcome = _channel.TryJoin(peer.Peer, frame);
         frame.Release();
-        return (peer, sink);
+        return outcome;
     }
 
     /// <summary>Broadcasts, and gives the frame back when that is done.</summary>
@@ -54,11 +66,12 @@ internal sealed class TestChannel
         return published;
     }
 
-    public void Send(Peer addressee, string text)
+    public bool Send(Peer addressee, string text)
     {
         SharedFrame frame = Encode(text);
-        Channel.Send(addressee, frame);
+        bool sent = Channel.TrySend(addressee, frame);
         frame.Release();
+        return sent;
     }
 
     public SharedFrame Encode(string text)
