@@ -10,6 +10,9 @@ internal sealed class Backlog
     /// <summary>Bytes kept.</summary>
     public long Length { get; private set; }
 
+    /// <summary>What its peer had acknowledged when that was last looked at.</summary>
+    public long Acknowledged { get; set; }
+
     public bool IsEmpty => _entries.Count == 0;
 
     /// <summary>The bytes to be sent next, all of one frame.</summary>

@@ -9,6 +9,8 @@ internal sealed record SocketSettings(int SendBuffer, TimeSpan UnacknowledgedTim
 {
     private const int TcpLevel = 6; // IPPROTO_TCP
     private const int UserTimeout = 18; // TCP_USER_TIMEOUT, RFC 5482
+    private const int Info = 11; // TCP_INFO, tcp(7)
+    private const int BytesAckedOffset = 120; // tcpi_bytes_acked of struct tcp_info, in <linux/tcp.h> since 4.1
 
     public void ApplyTo(Socket listening)
     {
@@ -23,6 +25,22 @@ internal sealed record SocketSettings(int SendBuffer, TimeSpan UnacknowledgedTim
         {
             int milliseconds = (int)Math.Min(UnacknowledgedTimeout.TotalMilliseconds, int.MaxValue);
             listening.SetRawSocketOption(TcpLevel, UserTimeout, BitConverter.GetBytes(milliseconds));
+        }
+    }
+
+    /// <summary>How many bytes the other side has acknowledged in all; 0 where that can't be known (it can for TCP on Linux).</summary>
+    public static long BytesAcknowledged(Socket socket)
+    {
+        if (!OperatingSystem.IsLinux() || socket.AddressFamily == AddressFamily.Unix)
+            return 0;
+        Span<byte> info = stackalloc byte[BytesAckedOffset + sizeof(long)];
+        try
+        {
+            return socket.GetRawSocketOption(TcpLevel, Info, info) == info.Length ? BitConverter.ToInt64(info[BytesAckedOffset..]) : 0;
+        }
+        catch (SocketException)
+        {
+            return 0;
         }
     }
 

@@ -25,7 +25,7 @@ internal sealed class StreamConnection : FrameSink
     private int _input;
     private int _slot;
 
-    /// <summary>While open: when something was last written. While there is a backlog: when it last shrank. While closing: since when.</summary>
+    /// <summary>While open: when something was last written. While there is a backlog: when the peer last took some. While closing: since when.</summary>
     private long _lastProgress;
 
     /// <param name="socket">Owned from here on; must not be blocking.</param>
@@ -119,12 +119,13 @@ internal sealed class StreamConnection : FrameSink
     public void OnTick(long now)
     {
         // Looked at without the lock first: nearly always there is nothing to do, for each of thousands of streams.
-        long silent = now - Volatile.Read(ref _lastProgress);
-        if (silent < _transport.ShortestPatience)
+        if (now - Volatile.Read(ref _lastProgress) < _transport.ShortestPatience && Volatile.Read(ref _backlog) is null)
             return;
         lock (this)
         {
-            silent = now - _lastProgress;
+            if (_backlog is not null && _state != State.Closed && HasTakenMore(_backlog))
+                _lastProgress = now;
+            long silent = now - _lastProgress;
             if (_state == State.HalfClosed)
             {
                 if (silent >= _transport.LingerTimeout)
@@ -140,6 +141,18 @@ internal sealed class StreamConnection : FrameSink
                 Write(_transport.Heartbeat, 0.._transport.Heartbeat.Length);
             }
         }
+    }
+
+    /// <summary>
+    /// A send completes when a large part of the socket's buffer is free again; who reads a few bytes at a time takes long until then. What
+    /// it acknowledges shows that it reads.
+    /// </summary>
+    private bool HasTakenMore(Backlog backlog)
+    {
+        long acknowledged = SocketSettings.BytesAcknowledged(_socket);
+        bool more = acknowledged > backlog.Acknowledged;
+        backlog.Acknowledged = acknowledged;
+        return more;
     }
 
     /// <summary>Sends the backlog until it is empty or the connection is closed. The lock is held only between sends.</summary>
