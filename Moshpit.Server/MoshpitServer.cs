@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Moshpit.Server.Api;
@@ -18,7 +19,7 @@ namespace Moshpit.Server;
 public sealed class MoshpitServer : IAsyncDisposable
 {
     private readonly MoshpitServerOptions _options;
-    private readonly List<Listener> _listeners = [];
+    private ImmutableArray<Listener> _listeners = [];
     private ServerState? _state;
     private Task? _stopped;
 
@@ -26,7 +27,9 @@ public sealed class MoshpitServer : IAsyncDisposable
     /// <param name="options">Read once, at <see cref="StartAsync"/>; null for the defaults.</param>
     public MoshpitServer(MoshpitServerOptions? options = null) => _options = options ?? new MoshpitServerOptions();
 
-    /// <summary>Where the server listens, with the port that was chosen where 0 was asked for. Empty before the start and after the end.</summary>
+    /// <summary>
+    /// Where the server listens, with the port that was chosen where 0 was asked for. Empty before the start, and from when it begins to stop.
+    /// </summary>
     public IReadOnlyList<EndPoint> EndPoints => [.. _listeners.Select(listener => listener.EndPoint)];
 
     /// <summary>The TCP port that the server listens on; null when it listens on none.</summary>
@@ -109,7 +112,8 @@ public sealed class MoshpitServer : IAsyncDisposable
     {
         ServerState state = State;
         var settings = new SocketSettings(_options.SendBuffer, _options.UnacknowledgedTimeout);
-        _listeners.Add(Listener.Bind(endPoint, settings, socket => HttpConnection.Serve(socket, state), _options.TimeProvider, state.Logger));
+        _listeners = _listeners.Add(
+            Listener.Bind(endPoint, settings, socket => HttpConnection.Serve(socket, state), _options.TimeProvider, state.Logger));
     }
 
     private async Task StopOnceAsync(CancellationToken cancellationToken)
@@ -123,8 +127,9 @@ public sealed class MoshpitServer : IAsyncDisposable
 
     private async Task CloseListenersAsync()
     {
-        foreach (Listener listener in _listeners)
+        ImmutableArray<Listener> listeners = _listeners;
+        _listeners = [];
+        foreach (Listener listener in listeners)
             await listener.DisposeAsync().ConfigureAwait(false);
-        _listeners.Clear();
     }
 }

@@ -24,6 +24,7 @@ internal sealed class Listener : IAsyncDisposable
     private Listener(Socket socket, UnixSocketFile? file, Action<Socket> accepted, TimeProvider time, ILogger logger)
     {
         _socket = socket;
+        EndPoint = socket.LocalEndPoint!;
         _file = file;
         _accepted = accepted;
         _time = time;
@@ -31,7 +32,7 @@ internal sealed class Listener : IAsyncDisposable
     }
 
     /// <summary>The bound end point, with the port that the system chose where 0 was asked for.</summary>
-    public EndPoint EndPoint => _socket.LocalEndPoint!;
+    public EndPoint EndPoint { get; }
 
     /// <summary>Binds to <paramref name="endPoint"/>. <see cref="IPAddress.IPv6Any"/> takes IPv4 as well.</summary>
     /// <param name="endPoint">Where to listen.</param>

@@ -135,6 +135,38 @@ public sealed class ShutdownTests
     }
 
     [Test]
+    public async Task Whatever_goes_on_when_it_stops_what_was_answered_is_delivered_and_no_event_is_cut_short()
+    {
+        for (int round = 0; round < 100; round++)
+        {
+            await using TestServer server = await StartAsync();
+            int port = server.Port;
+            RawPeer owner = await server.CreateAsync();
+            RawPeer[] peers = [owner, await server.JoinAsync(owner.Id), await server.JoinAsync(owner.Id)];
+            Task<List<string>>[] hearing = [.. peers.Select(peer => peer.ReadAllAsync())];
+            Task<int>[] publishing = [.. Enumerable.Range(0, 2).Select(sender => Task.Run(() => PublishAsync(port, peers[sender], sender)))];
+            Task joining = Task.Run(() => JoinAsync(port, owner.Id));
+            Thread.SpinWait(round * 1000);
+            Task stopping = server.Server.StopAsync();
+            int[] answered = await Task.WhenAll(publishing);
+            await joining;
+            foreach (List<string> heard in await Task.WhenAll(hearing))
+            {
+                for (int sender = 0; sender < answered.Length; sender++)
+                {
+                    string[] own = [.. heard.Where(text => text.StartsWith($"event: signal\ndata: [{sender},"))];
+                    Assert.That(own, Is.EqualTo(Enumerable.Range(0, own.Length).Select(n => $"event: signal\ndata: [{sender},{n}]")));
+                    Assert.That(own, Has.Length.AtLeast(answered[sender]));
+                }
+            }
+
+            foreach (RawPeer peer in peers)
+                peer.Dispose();
+            await stopping.WaitAsync(RawConnection.Patience);
+        }
+    }
+
+    [Test]
     public async Task Clients_that_never_close_are_cut_after_a_while()
     {
         await using TestServer server = await StartAsync();
@@ -210,6 +242,51 @@ public sealed class ShutdownTests
         await server.Server.DisposeAsync();
         await server.Server.StopAsync();
         await new MoshpitServer().StopAsync();
+    }
+
+    /// <summary>Publishes until it is no longer let; how many messages were answered with 200.</summary>
+    private static async Task<int> PublishAsync(int port, RawPeer peer, int sender)
+    {
+        int answered = 0;
+        try
+        {
+            using RawConnection connection = RawConnection.Connect(port);
+            while (true)
+            {
+                connection.Send(peer.Post($"[{sender},{answered}]"));
+                if (await connection.TryReadUntilAsync("\r\n\r\n") is not { } head || new RawResponse(head).Status != 200)
+                    return answered;
+                answered++;
+                await connection.ReadAsync("OK".Length);
+            }
+        }
+        catch (SocketException)
+        {
+            // Closed between two requests, just when the next one was on its way; or not even let in.
+            return answered;
+        }
+    }
+
+    /// <summary>Joins again and again until it is no longer let; what each time begins, begins with <c>connect</c> and ends with an event's end.</summary>
+    private static async Task JoinAsync(int port, string id)
+    {
+        try
+        {
+            while (true)
+            {
+                using RawConnection connection = RawConnection.Connect(port);
+                connection.Send($"GET /{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+                if (await connection.TryReadUntilAsync("\r\n\r\n") is not { } head || new RawResponse(head).Status != 200)
+                    return;
+                connection.SendEnd();
+                string events = await connection.ReadToEndAsync();
+                Assert.That(events, Does.StartWith("event: connect\n").And.EndsWith("\n\n"));
+            }
+        }
+        catch (SocketException)
+        {
+            // As above.
+        }
     }
 
     private Task<TestServer> StartAsync(Action<MoshpitServerOptions>? configure = null) => TestServer.StartAsync(options =>
