@@ -16,6 +16,9 @@ internal static partial class ApiLog
     [LoggerMessage(202, LogLevel.Debug, "A request was refused: {Status} {Name}.")]
     public static partial void Refused(ILogger logger, int status, string name);
 
+    [LoggerMessage(203, LogLevel.Error, "A connection failed because of an error of ours; the others are not affected.")]
+    public static partial void Failed(ILogger logger, Exception exception);
+
     [LoggerMessage(204, LogLevel.Information, "Listening on {EndPoint}.")]
     public static partial void Listening(ILogger logger, EndPoint endPoint);
 
@@ -25,6 +28,6 @@ internal static partial class ApiLog
     [LoggerMessage(206, LogLevel.Information, "Stopped. {Count} streams had ended for {Reason}.")]
     public static partial void EndedFor(ILogger logger, long count, DisconnectReason reason);
 
-    [LoggerMessage(203, LogLevel.Error, "A connection failed because of an error of ours; the others are not affected.")]
-    public static partial void Failed(ILogger logger, Exception exception);
+    [LoggerMessage(207, LogLevel.Information, "Told to hurry; cutting the {Connections} connections that are left.")]
+    public static partial void Hurrying(ILogger logger, int connections);
 }

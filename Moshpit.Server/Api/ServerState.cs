@@ -134,7 +134,7 @@ internal sealed class ServerState : IDisposable
         }
         catch (OperationCanceledException)
         {
-            // Told to hurry.
+            ApiLog.Hurrying(Logger, ConnectionCount);
         }
 
         foreach (HttpConnection? connection in Connections.Snapshot().ToArray())

@@ -52,12 +52,14 @@ public sealed class ProgramTests
     [Test]
     public async Task A_second_signal_ends_it_at_once()
     {
-        using MoshpitProgram program = MoshpitProgram.Start("-p", "0", "--host", "127.0.0.1");
+        using MoshpitProgram program = MoshpitProgram.Start("-p", "0", "--host", "127.0.0.1", "--log", "information");
         using RawPeer owner = await RawPeer.OpenAsync(RawConnection.Connect(await program.ListeningAsync()), "/");
         program.Signal(MoshpitProgram.SigTerm);
         Assert.That(await owner.Stream.ReadToEndAsync(), Is.Empty);
         program.Signal(MoshpitProgram.SigTerm);
-        Assert.That((await program.EndAsync()).Status, Is.Zero);
+        (int status, _, string errors) = await program.EndAsync();
+        Assert.That(status, Is.Zero);
+        Assert.That(errors, Does.Contain("Told to hurry"));
     }
 
     [Test]

@@ -3,8 +3,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>Keeps what the server holds to be its own fault. Nothing that a client does may lead to it.</summary>
-internal sealed class ErrorLog : ILoggerFactory, ILogger
+/// <summary>Keeps what the server holds to be its own fault, which nothing that a client does may lead to; or whatever is at least as grave as asked.</summary>
+internal sealed class ErrorLog(LogLevel least = LogLevel.Error) : ILoggerFactory, ILogger
 {
     private readonly ConcurrentQueue<string> _lines = new();
 
@@ -12,7 +12,7 @@ internal sealed class ErrorLog : ILoggerFactory, ILogger
 
     public ILogger CreateLogger(string categoryName) => this;
 
-    public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= least;
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {

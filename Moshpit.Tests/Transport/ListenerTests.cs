@@ -1,0 +1,93 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using Moshpit.Server.Transport;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Transport;
+
+internal sealed class ListenerTests
+{
+    private static readonly TimeSpan Backoff = TimeSpan.FromMilliseconds(100);
+
+    /// <remarks>
+    /// A listening socket that is shut down fails each accept, as one does for which there is no descriptor left; on Linux it can be made to
+    /// listen again.
+    /// </remarks>
+    [Test]
+    [Platform("Linux")]
+    public async Task While_it_can_not_accept_it_waits_and_says_so_once_and_then_accepts_all_who_came()
+    {
+        var clock = new CountingClock();
+        var log = new ErrorLog(LogLevel.Warning);
+        Channel<Socket> accepted = Channel.CreateUnbounded<Socket>();
+        var settings = new SocketSettings(0, TimeSpan.FromSeconds(20));
+        await using Listener listener = Listener.Bind(
+            new IPEndPoint(IPAddress.Loopback, 0), settings, socket => accepted.Writer.TryWrite(socket), clock, log);
+        listener.Start();
+        using (RawConnection.Connect(listener.EndPoint))
+            (await accepted.Reader.ReadAsync()).Dispose();
+
+        Socket listening = SocketOf(listener);
+        listening.Shutdown(SocketShutdown.Receive);
+        await Eventually.AsyncTrue(() => log.Lines.Count == 1);
+        Assert.That(log.Lines.Single(), Does.StartWith("100 Accepting a connection failed").And.Contain("retrying every 100 ms"));
+        for (int tries = 1; tries < 20; tries++)
+        {
+            int due = tries;
+            await Eventually.AsyncTrue(() => clock.Waits == due);
+            clock.Advance(Backoff);
+        }
+
+        // The port that the system once chose it chooses anew, which the old object does not know.
+        listening.Listen();
+        using var again = new Socket(new SafeSocketHandle(listening.Handle, ownsHandle: false));
+        using RawConnection first = RawConnection.Connect(again.LocalEndPoint!);
+        using RawConnection second = RawConnection.Connect(again.LocalEndPoint!);
+        Task<Socket> next = accepted.Reader.ReadAsync().AsTask();
+        while (!next.IsCompleted)
+        {
+            clock.Advance(Backoff);
+            await Task.Yield();
+        }
+
+        (await next).Dispose();
+        (await accepted.Reader.ReadAsync()).Dispose();
+        Assert.That(log.Lines, Has.Count.EqualTo(2));
+        Assert.That(log.Lines.Last(), Does.StartWith("101 Accepting connections again."));
+    }
+
+    [Test]
+    [Platform("Linux")]
+    public async Task One_that_can_not_accept_still_ends()
+    {
+        var log = new ErrorLog(LogLevel.Warning);
+        Listener listener = Listener.Bind(
+            new IPEndPoint(IPAddress.Loopback, 0), new SocketSettings(0, TimeSpan.FromSeconds(20)), socket => socket.Dispose(), new FakeTimeProvider(), log);
+        listener.Start();
+        SocketOf(listener).Shutdown(SocketShutdown.Receive);
+        await Eventually.AsyncTrue(() => log.Lines.Count == 1);
+        await listener.DisposeAsync().AsTask().WaitAsync(RawConnection.Patience);
+    }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_socket")]
+    private static extern ref Socket SocketOf(Listener listener);
+
+    /// <summary>Tells how often somebody has waited for it.</summary>
+    private sealed class CountingClock : FakeTimeProvider
+    {
+        private int _waits;
+
+        public int Waits => Volatile.Read(ref _waits);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            ITimer timer = base.CreateTimer(callback, state, dueTime, period);
+            Interlocked.Increment(ref _waits);
+            return timer;
+        }
+    }
+}
