@@ -18,7 +18,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private const int BroadcastPeers = 1000;
     private const int DirectChannels = 1000;
     private const int DirectWindow = 64;
-    private const int IdlePeers = 15_000;
+    private const int ManyPeers = 15_000;
     private const int NarrowWindow = 1;
     private const int WideWindow = 64;
     private const double LatencyRate = 100;
@@ -39,6 +39,10 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private readonly Row _binaryDirectCpu = new("direct message, server CPU of the native binary", "μs", "0.000", "≤ 1.6 × C floor");
     private readonly Row _directAllocation = new("direct message, allocation", "B", "0.00", "0");
     private readonly Row _latency = new("1,000 peers, 100 messages/s, p99 of publishing to delivery", "ms", "0.000", "≤ 1.3 × bare loop");
+    private readonly Row _join = new("15,000 peers broadcast to; a join meanwhile, median", "ms", "0.000", "");
+    private readonly Row _joinTail = new("15,000 peers broadcast to; a join meanwhile, p99", "ms", "0.000", "");
+    private readonly Row _direct = new("15,000 peers broadcast to; a direct message meanwhile, median", "ms", "0.000", "");
+    private readonly Row _directTail = new("15,000 peers broadcast to; a direct message meanwhile, p99", "ms", "0.000", "");
     private readonly Row _memory = new("15,000 idle peers, RSS per peer", "B", "N0", "≤ 2,000 B");
     private readonly Row _size = new("native binary, size", "MB", "0.00", "≤ 8 MB");
     private readonly Row _start = new("native binary, start to listening", "ms", "0.0", "≤ 50 ms");
@@ -51,7 +55,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         new[]
         {
             _narrowCpu, _wideRate, _wideCpu, _directCpu, _binaryDirectCpu, _memory, _narrowAllocation, _wideAllocation,
-            _directAllocation, _size, _start, _latency,
+            _directAllocation, _size, _start, _latency, _join, _joinTail, _direct, _directTail,
         }.Where(row => row.HasSamples);
 
     /// <summary>Measures everything once.</summary>
@@ -70,6 +74,8 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
             DirectMessages(binary);
         foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Bare])
             Latency(kind);
+        foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Kestrel, ServerKind.Bare])
+            Visits(kind);
         Memory();
     }
 
@@ -159,6 +165,25 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         _latency.Add(kind, result.Latency!.GetValueAtPercentile(99) / 1e6);
     }
 
+    /// <summary>Somebody comes, speaks and goes while one message after the other goes to very many.</summary>
+    private void Visits(ServerKind kind)
+    {
+        log.WriteLine($"  visits: {kind}");
+        using var rig = ServerRig.StartBroadcast(kind, ManyPeers);
+        var plan = new RunPlan { Window = NarrowWindow };
+        rig.Run(plan with { Duration = Warmup });
+        bool speaks = kind == ServerKind.Moshpit;
+        var visitor = new Visitor(rig.Server.EndPoint, speaks ? "/" + rig.Swarm.Channels[0].Id : "/0", speaks);
+        rig.Run(plan with { Duration = LatencyMeasured });
+        visitor.Stop();
+        _join.Add(kind, visitor.Joins.GetValueAtPercentile(50) / 1e6);
+        _joinTail.Add(kind, visitor.Joins.GetValueAtPercentile(99) / 1e6);
+        if (!speaks)
+            return;
+        _direct.Add(kind, visitor.Messages.GetValueAtPercentile(50) / 1e6);
+        _directTail.Add(kind, visitor.Messages.GetValueAtPercentile(99) / 1e6);
+    }
+
     private void Memory()
     {
         log.WriteLine("  memory");
@@ -166,9 +191,9 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         using ServerRig rig = ServerRig.Start(server, new MoshpitDialect(), channels: 1, peers: 1, publishers: 1);
         server.WaitUntilQuiet();
         long before = server.ReadResidentBytes();
-        rig.Swarm.Join(IdlePeers - 1);
+        rig.Swarm.Join(ManyPeers - 1);
         server.WaitUntilQuiet();
-        _memory.Add(ServerKind.Moshpit, (double)(server.ReadResidentBytes() - before) / (IdlePeers - 1));
+        _memory.Add(ServerKind.Moshpit, (double)(server.ReadResidentBytes() - before) / (ManyPeers - 1));
 
         // The streams must be alive, or their memory means nothing.
         rig.Swarm.Run(new RunPlan { Messages = 1 }).RequireFaultless();
