@@ -74,11 +74,8 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public long PendingLimit { get; set; } = 1024 * 1024;
 
-    /// <summary>
-    /// Threads that may serve one large channel at the same time. Default: half the cores, at least one. The other half is for requests and for
-    /// what else runs on the machine: with all cores sending, messages take longer to arrive, not less.
-    /// </summary>
-    public int ThreadsPerChannel { get; set; } = Math.Max(1, Environment.ProcessorCount / 2);
+    /// <summary>Threads that may serve one large channel at the same time. Default: as many as there are cores.</summary>
+    public int ThreadsPerChannel { get; set; } = Environment.ProcessorCount;
 
     /// <summary>Bytes that a peer may send on its stream after its request, in all; they are dropped, and more ends the stream. Default 64 KiB.</summary>
     public int StreamInputLimit { get; set; } = 64 * 1024;
