@@ -26,7 +26,10 @@ public sealed class MoshpitServerOptions
     /// <summary>Name or address to listen on. Default null: all addresses, IPv6 and IPv4. A name may stand for several addresses; all are used.</summary>
     public string? Host { get; set; }
 
-    /// <summary>Path of a Unix socket to listen on, besides TCP. A stale file is replaced. Default null: none.</summary>
+    /// <summary>
+    /// Path of a Unix socket to listen on, besides TCP. A stale file is replaced. Everybody on this machine may connect, as to a port, unless the
+    /// folder keeps them out. Default null: none.
+    /// </summary>
     public string? SocketPath { get; set; }
 
     /// <summary>Longest body of a POST, in bytes; a longer one is answered 413. Default 10 KiB, as in the original program.</summary>

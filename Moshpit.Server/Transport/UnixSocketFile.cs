@@ -5,6 +5,9 @@ namespace Moshpit.Server.Transport;
 /// <summary>The file of a listening Unix socket: a stale one is replaced, a live one is an error, our own is removed at the end.</summary>
 internal sealed class UnixSocketFile : IDisposable
 {
+    private const UnixFileMode ForAll = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite
+        | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+
     private readonly string _path;
     private bool _created;
 
@@ -36,8 +39,13 @@ internal sealed class UnixSocketFile : IDisposable
         throw new IOException($"Another server listens on {path}; stop it or name another file.");
     }
 
-    /// <summary>The file is there now and is ours.</summary>
-    public void Created() => _created = true;
+    /// <summary>The file is there now and is ours: lets everybody on this machine connect, as to a port.</summary>
+    public void Created()
+    {
+        _created = true;
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(_path, ForAll);
+    }
 
     /// <summary>Removes the file, if it is ours.</summary>
     public void Dispose()

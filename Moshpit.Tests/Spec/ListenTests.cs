@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using Moshpit.Server;
 using Moshpit.Tests.Support;
 
@@ -65,6 +66,16 @@ public sealed class ListenTests
         using RawPeer owner = await OpenAsync(folder["socket"]);
         using RawPeer guest = await server.JoinAsync(owner.Id);
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(guest)));
+    }
+
+    [Test]
+    [Platform(Exclude = "Win")]
+    [UnsupportedOSPlatform("windows")]
+    public async Task Other_users_may_connect_to_a_Unix_socket_as_to_a_port()
+    {
+        using var folder = new TempFolder();
+        await using TestServer server = await TestServer.StartAsync(options => options.SocketPath = folder["socket"]);
+        Assert.That(Convert.ToString((int)File.GetUnixFileMode(folder["socket"]), 8), Is.EqualTo("666"));
     }
 
     [Test]
