@@ -29,6 +29,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 using System.IO;
 using System.Net;
 using System.Net.Security;
@@ -38,7 +39,6 @@ using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
 #if NET8_0_OR_GREATER
-using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 #endif
@@ -95,8 +95,9 @@ namespace Moshpit.Client
         /// <summary>Time for resolving the name, connecting and the TLS handshake, together. Default: 10 seconds.</summary>
         public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
-        /// <summary>Time from sending a request to the head of its response, and once more for what the body of an answer says.
-        /// Default: 30 seconds. A server that is busy with slow peers may hold an answer back, so don't be too strict.</summary>
+        /// <summary>Time from sending a request to the head of its response, and once more for what the body of an answer says, or for a
+        /// stream's <c>connect</c>. Default: 30 seconds. A server that is busy with slow peers may hold an answer back, so don't be too
+        /// strict.</summary>
         public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
         /// <summary>Time without one byte on the stream after which the server is taken for dead. Default: 60 seconds, more than two of
@@ -137,7 +138,7 @@ namespace Moshpit.Client
             foreach (KeyValuePair<string, string> header in Headers)
             {
                 bool ours = Array.Exists(OwnHeaders, own => own.Equals(header.Key, StringComparison.OrdinalIgnoreCase));
-                if (ours || !HttpReader.IsToken(header.Key) || !IsFieldValue(header.Value))
+                if (ours || !HttpReader.IsToken(header.Key) || header.Value is null || !IsFieldValue(header.Value))
                     throw new ArgumentException("The header '" + header.Key + "' can't be set, or has a character that can't be sent.");
                 lines.Append(header.Key).Append(": ").Append(header.Value).Append("\r\n");
             }
@@ -261,6 +262,7 @@ namespace Moshpit.Client
         // Many servers close an idle connection after 5 seconds (Node's default). A message written at that very moment would have an
         // unknown outcome, so a connection that was idle for nearly as long is not used again.
         private static readonly TimeSpan ReuseWithin = TimeSpan.FromSeconds(4);
+        private static readonly TimeSpan CloseAfter = TimeSpan.FromSeconds(5); // of use to nobody any more
 
         private readonly MoshpitClientOptions _options;
         private readonly Endpoint _start;
@@ -271,7 +273,7 @@ namespace Moshpit.Client
         private readonly TaskCompletionSource<MoshpitEvent> _connected =
             new TaskCompletionSource<MoshpitEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly Task _reading;
-        private int _enumerations;
+        private int _isEnumerated;
 
         // All below: under the lock of _writes. _sending runs while there is something to send, and it alone uses _kept meanwhile.
         private readonly Queue<PendingWrite> _writes = new Queue<PendingWrite>();
@@ -302,13 +304,8 @@ namespace Moshpit.Client
         /// <summary>The events, <c>connect</c> first.</summary>
         /// <param name="cancellationToken">Ends this enumeration at once, with an <see cref="OperationCanceledException"/>. The peer
         /// stays; the token given to Open ends it.</param>
-        /// <exception cref="InvalidOperationException">The peer has been enumerated before.</exception>
-        public IAsyncEnumerator<MoshpitEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default)
-        {
-            if (Interlocked.Increment(ref _enumerations) != 1)
-                throw new InvalidOperationException("A peer can be enumerated once: two enumerations would each get some of the events.");
-            return EnumerateAsync(cancellationToken);
-        }
+        /// <exception cref="InvalidOperationException">The peer is being, or has been, enumerated; thrown when this enumeration begins.</exception>
+        public IAsyncEnumerator<MoshpitEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default) => EnumerateAsync(cancellationToken);
 
         /// <summary>Sends one JSON value to every peer of the channel, this one included, or to one of them.</summary>
         /// <remarks>
@@ -317,7 +314,7 @@ namespace Moshpit.Client
         /// replaced without a word is a kept one that the server had closed before a byte of the message was written.
         /// Await the task before you dispose the peer: what waits then is not sent any more.
         /// </remarks>
-        /// <param name="json">Exactly one JSON value, nested at most 64 deep. Of an object the member <c>_cid</c> is taken out and is the
+        /// <param name="json">Exactly one JSON value, nested at most 63 deep. Of an object the member <c>_cid</c> is taken out and is the
         /// addressee (empty or null: to all). The server's limit is 10 KiB for all of the request's body.</param>
         /// <param name="cid">The addressee; null: to all.</param>
         /// <param name="cancellationToken">A message not yet begun is taken back. One under way is given up with its connection, and
@@ -337,15 +334,16 @@ namespace Moshpit.Client
         }
 
 #if NET8_0_OR_GREATER
-        /// <summary>As <see cref="Write(string, string, CancellationToken)"/>, with source-generated metadata: for trimmed and native AOT
-        /// programs.</summary>
-        public Task Write<T>(T value, JsonTypeInfo<T> typeInfo, string? cid = null, CancellationToken cancellationToken = default) =>
+        /// <summary>Sends <paramref name="value"/> as JSON, with source-generated metadata: for trimmed and native AOT programs.</summary>
+        /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
+        public Task WriteAsJson<T>(T value, JsonTypeInfo<T> typeInfo, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(JsonSerializer.Serialize(value, typeInfo), cid, cancellationToken);
 
-        /// <summary>As <see cref="Write(string, string, CancellationToken)"/>, by reflection. A string is taken for JSON text by that one.</summary>
+        /// <summary>Sends <paramref name="value"/> as JSON, by reflection.</summary>
+        /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
         [RequiresUnreferencedCode("Uses reflection. In trimmed programs use the overload with a JsonTypeInfo.")]
         [RequiresDynamicCode("Uses reflection. In native AOT programs use the overload with a JsonTypeInfo.")]
-        public Task Write<T>(T value, string? cid = null, CancellationToken cancellationToken = default) =>
+        public Task WriteAsJson<T>(T value, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(JsonSerializer.Serialize(value), cid, cancellationToken);
 #endif
 
@@ -365,6 +363,9 @@ namespace Moshpit.Client
 
         private async IAsyncEnumerator<MoshpitEvent> EnumerateAsync(CancellationToken cancellationToken)
         {
+            // Here, not in the call: an enumerator that is disposed of before its first step is none.
+            if (Interlocked.Exchange(ref _isEnumerated, 1) != 0)
+                throw new InvalidOperationException("A peer can be enumerated once: two enumerations would each get some of the events.");
             try
             {
                 while (await _events.TakeAsync(cancellationToken).ConfigureAwait(false) is { } next)
@@ -383,6 +384,8 @@ namespace Moshpit.Client
             try
             {
                 using Connection connection = await OpenStreamAsync();
+                // Before connect nothing can be sent. A stream that never says it (of some other server, say) must not keep writers waiting.
+                using var patience = new Timer(_ => GiveUpOnConnect(), null, _options.ResponseTimeout, Timeout.InfiniteTimeSpan);
                 var parser = new SseParser(_options.MaxEventSize);
                 var events = new List<MoshpitEvent>();
                 while (true)
@@ -397,12 +400,18 @@ namespace Moshpit.Client
                     }
                     finally
                     {
-                        // Also when Push fails: what was complete before that is given out.
-                        foreach (MoshpitEvent e in events)
-                            if (e.Name == "connect")
-                                Connect(e, connection.Endpoint);
-                        await _events.AddAsync(events);
-                        events.Clear();
+                        // Also when Push fails, or Connect: what was complete before that is given out.
+                        try
+                        {
+                            foreach (MoshpitEvent e in events)
+                                if (e.Name == "connect")
+                                    Connect(e, connection.Endpoint);
+                        }
+                        finally
+                        {
+                            await _events.AddAsync(events);
+                            events.Clear();
+                        }
                     }
                 }
 
@@ -466,6 +475,13 @@ namespace Moshpit.Client
             }
         }
 
+        private void GiveUpOnConnect()
+        {
+            var late = new MoshpitException("The server sent no connect event within " + _options.ResponseTimeout + ". Is it a Moshpit?");
+            if (_connected.TrySetException(late))
+                End(late, atOnce: true);
+        }
+
         /// <summary>The one end of the peer; the first call counts. At once: what waits is dropped and the connections are closed.</summary>
         private void End(Exception? failure, bool atOnce)
         {
@@ -475,6 +491,7 @@ namespace Moshpit.Client
             else
                 _connected.TrySetException(failure ?? new MoshpitException("The peer ended before it was connected."));
             PendingWrite[] unsent;
+            bool isSending;
             lock (_writes)
             {
                 if (!_hasEnded)
@@ -482,14 +499,16 @@ namespace Moshpit.Client
                 _hasEnded = true;
                 unsent = _writes.ToArray();
                 _writes.Clear();
-                if (!_isSending)
+                isSending = _isSending;
+                if (!isSending)
                     _kept?.Dispose();
             }
 
             foreach (PendingWrite write in unsent)
                 if (write.TryBegin())
                     write.Fail(Ended());
-            _onCanceled.Dispose();
+            if (atOnce || !isSending)
+                _onCanceled.Dispose(); // else when what is under way is done: until then there is something to cancel
             if (atOnce)
                 _leaving.Cancel();
         }
@@ -513,7 +532,7 @@ namespace Moshpit.Client
                 StartSending();
             }
 
-            write.ListenForCancellation();
+            write.ListenForCancellation(Forget);
             return write.Task;
         }
 
@@ -527,22 +546,8 @@ namespace Moshpit.Client
 
         private async Task SendAllAsync()
         {
-            while (true)
+            while (TryDequeue(out PendingWrite? write))
             {
-                PendingWrite write;
-                lock (_writes)
-                {
-                    if (_writes.Count == 0)
-                    {
-                        _isSending = false;
-                        if (_hasEnded)
-                            _kept?.Dispose();
-                        return;
-                    }
-
-                    write = _writes.Dequeue();
-                }
-
                 Exception? failure = null;
                 bool isTakenBack = !write.TryBegin();
                 try
@@ -555,13 +560,63 @@ namespace Moshpit.Client
                     failure = e;
                 }
 
-                lock (_writes)
-                    _writesSize -= write.Size;
+                if (isTakenBack)
+                    continue;
+                Forget(write);
                 if (failure != null)
                     write.Fail(failure);
-                else if (!isTakenBack)
+                else
                     write.Succeed();
             }
+        }
+
+        private bool TryDequeue([NotNullWhen(true)] out PendingWrite? write)
+        {
+            bool hasEnded;
+            lock (_writes)
+            {
+                if (_writes.TryDequeue(out write))
+                    return true;
+                _isSending = false;
+                hasEnded = _hasEnded;
+                if (hasEnded)
+                    _kept?.Dispose();
+                else if (_kept != null)
+                    _ = CloseLaterAsync(_kept);
+            }
+
+            if (hasEnded)
+                _onCanceled.Dispose();
+            return false;
+        }
+
+        /// <summary>Closes a connection that was kept for the next message when it is too old for one.</summary>
+        private async Task CloseLaterAsync(Connection kept)
+        {
+            try
+            {
+                await Task.Delay(CloseAfter, _leaving.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return; // who left closed it
+            }
+
+            lock (_writes)
+            {
+                if (_isSending || _kept != kept || kept.Idle < ReuseWithin)
+                    return;
+                _kept = null;
+            }
+
+            kept.Dispose();
+        }
+
+        /// <summary>A message does not wait any more.</summary>
+        private void Forget(PendingWrite write)
+        {
+            lock (_writes)
+                _writesSize -= write.Size;
         }
 
         private async Task PostAsync(PendingWrite write)
@@ -771,7 +826,7 @@ namespace Moshpit.Client
         }
 
         // A small event costs its objects as well.
-        private static int SizeOf(MoshpitEvent e) => e.Name.Length + e.Data.Length + 64;
+        private static int SizeOf(MoshpitEvent e) => e.Name.Length + e.Data.Length + e.LastEventId.Length + 64;
 
         private static TaskCompletionSource<bool> NewSignal() =>
             new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -796,26 +851,30 @@ namespace Moshpit.Client
             Data = data;
             Cid = cid;
             CancellationToken = cancellationToken;
+            Size = data.Length + (cid?.Length ?? 0);
         }
 
-        public string Data { get; }
+        public string Data { get; private set; }
 
         public string? Cid { get; }
 
         public CancellationToken CancellationToken { get; }
 
-        public int Size => Data.Length + (Cid?.Length ?? 0);
+        public int Size { get; }
 
         public Task Task => _done.Task;
 
-        public void ListenForCancellation()
+        public void ListenForCancellation(Action<PendingWrite> takenBack)
         {
             if (!CancellationToken.CanBeCanceled)
                 return;
             _onCanceled = CancellationToken.Register(() =>
             {
-                if (TryBegin())
-                    _done.TrySetCanceled(CancellationToken);
+                if (!TryBegin())
+                    return;
+                Data = ""; // its place in the queue stays, until it is its turn
+                takenBack(this);
+                _done.TrySetCanceled(CancellationToken);
             });
             _ = _done.Task.ContinueWith(_ => _onCanceled.Dispose(), TaskScheduler.Default);
         }
@@ -848,6 +907,7 @@ namespace Moshpit.Client
         private readonly StringBuilder _data = new StringBuilder(); // the data buffer: every line of data with an LF after it
         private int _dataSize; // and its size in bytes, as sent
         private string _eventType = "";
+        private int _eventTypeSize;
         private string _lastEventIdBuffer = "";
         private byte[] _line = new byte[256];
         private int _lineLength;
@@ -888,7 +948,7 @@ namespace Moshpit.Client
 
         private void AppendToLine(ReadOnlySpan<byte> bytes)
         {
-            if (bytes.Length > _maxEventSize - _dataSize - _lineLength)
+            if (bytes.Length > _maxEventSize - _eventTypeSize - _dataSize - _lineLength)
                 throw new MoshpitException("An event is larger than MaxEventSize, " + _maxEventSize + " bytes.");
             if (bytes.Length > _line.Length - _lineLength)
                 Array.Resize(ref _line, Math.Max(_line.Length * 2, _lineLength + bytes.Length));
@@ -926,6 +986,7 @@ namespace Moshpit.Client
             {
                 case "event":
                     _eventType = Decode(value);
+                    _eventTypeSize = value.Length;
                     break;
                 case "data":
                     _data.Append(Decode(value)).Append('\n');
@@ -949,6 +1010,7 @@ namespace Moshpit.Client
             _data.Clear();
             _dataSize = 0;
             _eventType = "";
+            _eventTypeSize = 0;
         }
 
         // Line by line is as good as the whole stream at once: CR and LF never stand inside a sequence of UTF-8, and replacement
@@ -1273,7 +1335,7 @@ namespace Moshpit.Client
                 address = "http://localhost" + (split < 0 ? "" : paths.Substring(split + 1));
             }
 
-            if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? parsed) || (parsed.Scheme != "http" && parsed.Scheme != "https") ||
+            if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? parsed) || !IsHttp(parsed) ||
                 parsed.UserInfo.Length > 0 || parsed.Query.Length > 0 || parsed.Fragment.Length > 0)
                 throw new ArgumentException("Not the URL of a server: '" + url + "'. It looks like http://host:port, https://host or " +
                     "http://unix:/path/to.sock, without user, query and fragment.", nameof(url));
@@ -1289,12 +1351,25 @@ namespace Moshpit.Client
         /// <summary>Where a redirect leads: to http or https, never from https to http, and to no Unix socket but this one.</summary>
         public Endpoint Follow(string? location, int status)
         {
-            if (location is null || !Uri.TryCreate(_url, location, out Uri? url) || (url.Scheme != "http" && url.Scheme != "https"))
+            if (location is null || !Uri.TryCreate(_url, location, out Uri? url) || !IsHttp(url))
                 throw new MoshpitException(this + " redirects to nowhere: Location is '" + location + "'.", status: status);
             if (IsSecure && url.Scheme == "http")
                 throw new MoshpitException(this + " redirects from https to http, which is not followed.", status: status);
             var next = new Endpoint(url, SocketPath);
             return HasSameOrigin(next) ? next : new Endpoint(url, null);
+        }
+
+        /// <summary>The scheme is http or https, and the host can be written as it is sent: not every one that Uri takes can.</summary>
+        private static bool IsHttp(Uri url)
+        {
+            try
+            {
+                return (url.Scheme == "http" || url.Scheme == "https") && url.IdnHost.Length > 0;
+            }
+            catch (UriFormatException)
+            {
+                return false;
+            }
         }
 
         public override string ToString() => SocketPath is null ? _url.AbsoluteUri : "http://unix:" + SocketPath + ":" + Target;
@@ -1470,8 +1545,12 @@ namespace Moshpit.Client
         {
             var stopped = new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously);
             using (Token.Register(() => stopped.TrySetCanceled(Token)))
-                if (await Task.WhenAny(task, stopped.Task) == task)
+            {
+                await Task.WhenAny(task, stopped.Task);
+                if (task.IsCompleted)
                     return await task;
+            }
+
             Observe(task); // it closes its socket by itself, see ConnectAsync
             throw new OperationCanceledException(Token);
         }
@@ -1502,7 +1581,7 @@ namespace Moshpit.Client
     /// </summary>
     internal static class Json
     {
-        private const int MaxDepth = 64; // what a Moshpit server takes at most; and it bounds the recursion here
+        private const int MaxDepth = 63; // a Moshpit server takes 64, the request's own object included; and it bounds the recursion here
 
         private static readonly string[] Words = { "true", "false", "null" };
 

@@ -17,6 +17,32 @@ public class CompileTests
         global using global::System.Threading.Tasks;
         """;
 
+    // What the docs tell users to write must mean one thing whatever the target.
+    private const string Calls = """
+        namespace User
+        {
+            internal static class Program
+            {
+                internal static async System.Threading.Tasks.Task Main()
+                {
+                    await using var peer = new Moshpit.Client.MoshpitClient("http://localhost").Open();
+                    await peer.Write("1");
+                    await peer.Write("1", null);
+                    await peer.Write("1", "cid");
+                    await peer.Write("1", null, default);
+                    await peer.Write("1", cancellationToken: default);
+        #if NET8_0_OR_GREATER
+                    await peer.WriteAsJson(1);
+                    await peer.WriteAsJson("text", "cid");
+                    await peer.WriteAsJson(new { a = 1 }, (string)null!);
+        #endif
+                    await foreach (Moshpit.Client.MoshpitEvent e in peer)
+                        System.Console.WriteLine(e.Name + e.Data + e.Cid);
+                }
+            }
+        }
+        """;
+
     private static readonly MetadataReference[] Framework = [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
         .Where(p => Path.GetDirectoryName(p) == Path.GetDirectoryName(typeof(object).Assembly.Location))
         .Select(p => MetadataReference.CreateFromFile(p))];
@@ -30,6 +56,7 @@ public class CompileTests
         CSharpParseOptions parse = new CSharpParseOptions(version, DocumentationMode.Diagnose)
             .WithPreprocessorSymbols(symbol.Split(' ', StringSplitOptions.RemoveEmptyEntries));
         List<SyntaxTree> trees = [CSharpSyntaxTree.ParseText(File.ReadAllText(FindFile()), parse, "MoshpitClient.cs")];
+        trees.Add(CSharpSyntaxTree.ParseText(Calls, parse, "Calls.cs"));
         if (version != LanguageVersion.CSharp9)
             trees.Add(CSharpSyntaxTree.ParseText(ImplicitUsings, parse, "Usings.cs"));
         var options = new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, warningLevel: 9999, nullableContextOptions: nullable);

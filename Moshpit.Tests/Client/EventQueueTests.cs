@@ -17,6 +17,17 @@ public class EventQueueTests
     }
 
     [Test]
+    public async Task Everything_that_an_event_holds_counts()
+    {
+        var queue = new EventQueue(3000);
+        Assert.That(queue.AddAsync([new MoshpitEvent("signal", "1", new string('x', 2000))]).IsCompleted, Is.True);
+        Task full = queue.AddAsync([new MoshpitEvent("signal", "1", new string('x', 2000))]);
+        Assert.That(full.IsCompleted, Is.False);
+        await queue.TakeAsync(default);
+        await full.Soon();
+    }
+
+    [Test]
     public async Task The_end_and_a_discard_let_go_who_waits()
     {
         var ended = new EventQueue(1);

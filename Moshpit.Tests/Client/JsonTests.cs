@@ -134,7 +134,7 @@ public class JsonTests
     public void Nesting_is_bounded()
     {
         string? cid = null;
-        string deepest = new string('[', 64) + new string(']', 64);
+        string deepest = new string('[', 63) + new string(']', 63);
         Assert.That(CompactJson.TakeOutCid(deepest, ref cid), Is.EqualTo(deepest));
         Assert.That(() => CompactJson.TakeOutCid("[" + deepest + "]", ref cid), Throws.ArgumentException);
         Assert.That(() => CompactJson.TakeOutCid(new string('[', 1_000_000), ref cid), Throws.ArgumentException);

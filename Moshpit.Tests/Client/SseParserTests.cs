@@ -61,6 +61,16 @@ public class SseParserTests
     }
 
     [Test]
+    public void The_name_of_an_event_counts_too()
+    {
+        var events = new List<MoshpitEvent>();
+        Assert.Throws<MoshpitException>(() => new SseParser(20).Push("event: 0123456789\ndata: 01234\n\n"u8, events));
+        var parser = new SseParser(20);
+        parser.Push("event: 0123456789\ndata: 0123\n\nevent: 0123456789\ndata: 0123\n\n"u8, events);
+        Assert.That(events, Has.Count.EqualTo(2));
+    }
+
+    [Test]
     public void The_limit_is_for_one_event_and_heartbeats_do_not_add_up()
     {
         var parser = new SseParser(20);

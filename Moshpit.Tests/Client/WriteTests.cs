@@ -1,3 +1,4 @@
+using Moshpit.Tests.Support;
 using static Moshpit.Tests.Client.RawServer;
 
 namespace Moshpit.Tests.Client;
@@ -39,11 +40,11 @@ public class WriteTests
     {
         await using MoshpitPeer peer = Open();
         using RawConnection stream = await _server.AcceptStreamAsync();
-        Task first = peer.Write(new { a = 1, _cid = "c" });
+        Task first = peer.WriteAsJson(new { a = 1, _cid = "c" });
         using RawConnection post = await _server.AcceptAsync();
         Assert.That(await post.TakePostAsync(), Does.EndWith(",\"cid\":\"c\",\"data\":{\"a\":1}}"));
         await first.Soon();
-        Task second = peer.Write(new Dictionary<string, int[]> { ["b"] = [2] }, SourceGenerated.Default.DictionaryStringInt32Array);
+        Task second = peer.WriteAsJson(new Dictionary<string, int[]> { ["b"] = [2] }, SourceGenerated.Default.DictionaryStringInt32Array);
         Assert.That(await post.TakePostAsync(), Does.EndWith(",\"data\":{\"b\":[2]}}"));
         await second.Soon();
     }
@@ -261,6 +262,21 @@ public class WriteTests
         await write.Soon();
     }
 
+    [TestCase("http://xn--\u00fc/")]
+    [TestCase("http://")]
+    [TestCase("ftp://localhost/")]
+    [TestCase("http://[::1")]
+    public async Task A_redirect_to_nowhere_is_an_error_of_the_message_and_not_of_the_program(string location)
+    {
+        await using MoshpitPeer peer = Open();
+        using RawConnection stream = await _server.AcceptStreamAsync();
+        Task write = peer.Write("1");
+        using RawConnection post = await _server.AcceptAsync();
+        await post.ReadRequestAsync();
+        await post.SendAsync(System.Text.Encoding.Latin1.GetBytes($"HTTP/1.1 307 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"));
+        Assert.That((await Assert.ThrowsAsync<MoshpitException>(() => write.Soon()))!.Message, Does.Contain("nowhere"));
+    }
+
     [TestCase(301)]
     [TestCase(302)]
     public async Task A_redirect_that_would_make_a_get_of_it_is_an_error(int status)
@@ -290,6 +306,41 @@ public class WriteTests
         using RawConnection post = await _server.AcceptAsync();
         Assert.That(await post.TakePostAsync(), Does.EndWith("\"data\":2}"));
         await second.Soon();
+    }
+
+    [Test]
+    public async Task A_message_that_was_taken_back_leaves_its_room_to_others()
+    {
+        await using MoshpitPeer peer = Open(new MoshpitClientOptions { WriteBufferSize = 10 });
+        using RawConnection stream = await _server.AcceptAsync();
+        await stream.ReadRequestAsync();
+        for (int i = 0; i < 3; i++)
+        {
+            using var change = new CancellationTokenSource();
+            Task first = peer.Write("1234567890", cancellationToken: change.Token);
+            await change.CancelAsync();
+            await Assert.CatchAsync<OperationCanceledException>(() => first.Soon());
+        }
+
+        Task second = peer.Write("2345678901");
+        await Assert.ThrowsAsync<MoshpitException>(() => peer.Write("3").Soon());
+        await stream.SendAsync(StreamHead + ConnectEvent);
+        using RawConnection post = await _server.AcceptAsync();
+        Assert.That(await post.TakePostAsync(), Does.EndWith("\"data\":2345678901}"));
+        await second.Soon();
+        Task third = peer.Write("3456789012");
+        await post.TakePostAsync();
+        await third.Soon();
+    }
+
+    [Test]
+    public async Task The_deepest_value_that_may_be_written_is_taken_by_the_server()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        await using MoshpitPeer peer = new MoshpitClient($"http://127.0.0.1:{server.Port}").Open();
+        string deepest = new string('[', 63) + new string(']', 63);
+        await peer.Write(deepest).Soon();
+        Assert.That(() => { _ = peer.Write($"[{deepest}]"); }, Throws.ArgumentException);
     }
 
     [Test]
