@@ -34,7 +34,7 @@ internal sealed class CommandLine
         Description = "largest body of a POST, in bytes",
         HelpName = "BYTES",
         DefaultValueFactory = _ => 10 * 1024,
-        CustomParser = result => (int)ReadNumber(result, "a whole number", 1, 1024 * 1024 * 1024),
+        CustomParser = result => (int)ReadNumber(result, "a whole number", 1, MoshpitServerOptions.MostBodyLimit),
     };
 
     private readonly Option<double> _heartbeat = new("--heartbeat")

@@ -18,7 +18,9 @@ namespace Moshpit.Server;
 /// </example>
 public sealed class MoshpitServer : IAsyncDisposable
 {
-    private readonly MoshpitServerOptions _options;
+    private readonly Lock _gate = new();
+    private readonly CancellationTokenSource _cut = new();
+    private MoshpitServerOptions _options;
     private ImmutableArray<Listener> _listeners = [];
     private ServerState? _state;
     private Task? _stopped;
@@ -41,7 +43,7 @@ public sealed class MoshpitServer : IAsyncDisposable
     /// <param name="cancellationToken">Gives up looking up <see cref="MoshpitServerOptions.Host"/>.</param>
     /// <exception cref="ArgumentException">An option makes no sense; the message names it.</exception>
     /// <exception cref="IOException">An address is in use, not this machine's, unknown, or may not be bound; the message says which and why.</exception>
-    /// <exception cref="InvalidOperationException">The server was started before.</exception>
+    /// <exception cref="InvalidOperationException">The server was started or stopped before.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
         await BindAsync(cancellationToken).ConfigureAwait(false);
@@ -50,10 +52,17 @@ public sealed class MoshpitServer : IAsyncDisposable
 
     /// <summary>
     /// Stops accepting, finishes the requests under way, ends all streams, and cuts who has not closed after
-    /// <see cref="MoshpitServerOptions.ShutdownTimeout"/>. Safe to call more than once.
+    /// <see cref="MoshpitServerOptions.ShutdownTimeout"/>. Safe to call more than once, at any time; each call completes when the server has stopped.
     /// </summary>
-    /// <param name="cancellationToken">Cuts everybody at once.</param>
-    public Task StopAsync(CancellationToken cancellationToken = default) => _stopped ??= StopOnceAsync(cancellationToken);
+    /// <param name="cancellationToken">Cuts everybody at once, whichever call it was given to.</param>
+    public async Task StopAsync(CancellationToken cancellationToken = default)
+    {
+        Task stopped;
+        lock (_gate)
+            stopped = _stopped ??= StopOnceAsync();
+        using CancellationTokenRegistration hurry = cancellationToken.UnsafeRegister(static cut => ((CancellationTokenSource)cut!).Cancel(), _cut);
+        await stopped.ConfigureAwait(false);
+    }
 
     /// <inheritdoc cref="StopAsync"/>
     public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
@@ -61,19 +70,14 @@ public sealed class MoshpitServer : IAsyncDisposable
     /// <summary>The first half of <see cref="StartAsync"/>: what may need permissions.</summary>
     internal async Task BindAsync(CancellationToken cancellationToken)
     {
-        if (_state is not null)
-            throw new InvalidOperationException("The server was started before; make a new one.");
-        _options.Validate();
-        IPAddress[] addresses = _options.Port is null ? [] : await FindAddressesAsync(_options.Host, cancellationToken).ConfigureAwait(false);
-        _state = new ServerState(_options);
+        MoshpitServerOptions options = _options.CheckedCopy();
+        IPAddress[] addresses = options.Port is null ? [] : await FindAddressesAsync(options.Host, cancellationToken).ConfigureAwait(false);
         try
         {
-            foreach (IPAddress address in addresses)
-                Bind(new IPEndPoint(address, Port ?? _options.Port!.Value));
-            if (_options.SocketPath is not null)
-                Bind(new UnixDomainSocketEndPoint(_options.SocketPath));
+            lock (_gate)
+                Bind(options, addresses);
         }
-        catch
+        catch (Exception e) when (e is not InvalidOperationException)
         {
             await StopAsync(CancellationToken.None).ConfigureAwait(false);
             throw;
@@ -83,11 +87,16 @@ public sealed class MoshpitServer : IAsyncDisposable
     /// <summary>The second half of <see cref="StartAsync"/>.</summary>
     internal void Accept()
     {
-        State.Clock.Start();
-        foreach (Listener listener in _listeners)
+        lock (_gate)
         {
-            ApiLog.Listening(State.Logger, listener.EndPoint);
-            listener.Start();
+            if (_stopped is not null)
+                return;
+            State.Clock.Start();
+            foreach (Listener listener in _listeners)
+            {
+                ApiLog.Listening(State.Logger, listener.EndPoint);
+                listener.Start();
+            }
         }
     }
 
@@ -108,6 +117,18 @@ public sealed class MoshpitServer : IAsyncDisposable
         }
     }
 
+    private void Bind(MoshpitServerOptions options, IPAddress[] addresses)
+    {
+        if (_state is not null || _stopped is not null)
+            throw new InvalidOperationException("The server was started or stopped before; make a new one.");
+        _options = options;
+        _state = new ServerState(options);
+        foreach (IPAddress address in addresses)
+            Bind(new IPEndPoint(address, Port ?? options.Port!.Value));
+        if (options.SocketPath is not null)
+            Bind(new UnixDomainSocketEndPoint(options.SocketPath));
+    }
+
     private void Bind(EndPoint endPoint)
     {
         ServerState state = State;
@@ -116,12 +137,12 @@ public sealed class MoshpitServer : IAsyncDisposable
             Listener.Bind(endPoint, settings, socket => HttpConnection.Serve(socket, state), _options.TimeProvider, state.Logger));
     }
 
-    private async Task StopOnceAsync(CancellationToken cancellationToken)
+    private async Task StopOnceAsync()
     {
         await CloseListenersAsync().ConfigureAwait(false);
         if (_state is null)
             return;
-        await _state.StopAsync(cancellationToken).ConfigureAwait(false);
+        await _state.StopAsync(_cut.Token).ConfigureAwait(false);
         _state.Dispose();
     }
 

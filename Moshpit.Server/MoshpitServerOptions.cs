@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -10,6 +9,14 @@ public sealed class MoshpitServerOptions
 {
     /// <summary>Stands for the Unix socket in <see cref="Proxies"/>.</summary>
     internal const string UnixProxy = "unix";
+
+    /// <summary>The longest body: text that is repaired may get three times as long, which one array can hold.</summary>
+    internal const int MostBodyLimit = 512 * 1024 * 1024;
+
+    private const long MostPendingLimit = 1024 * 1024 * 1024;
+
+    /// <summary>The clock and the kernel count in it.</summary>
+    private static readonly TimeSpan ShortestTimeout = TimeSpan.FromMilliseconds(1);
 
     /// <summary>The longest timeout: timers take little more.</summary>
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(24);
@@ -32,7 +39,7 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public string? SocketPath { get; set; }
 
-    /// <summary>Longest body of a POST, in bytes; a longer one is answered 413. Default 10 KiB, as in the original program.</summary>
+    /// <summary>Longest body of a POST, in bytes, at most 512 MiB; a longer one is answered 413. Default 10 KiB, as in the original program.</summary>
     public int BodyLimit { get; set; } = 10 * 1024;
 
     /// <summary>Longest request line, in bytes; a longer one is answered 414. Default 8 KiB (RFC 9112 section 3 asks for 8000).</summary>
@@ -65,17 +72,21 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public TimeSpan Heartbeat { get; set; } = TimeSpan.FromSeconds(25);
 
-    /// <summary>Bytes that may wait for one slow peer; a peer that exceeds it is cut. Default 256 KiB.</summary>
+    /// <summary>
+    /// Bytes that may wait for one slow peer; a peer that exceeds it is cut. Default 256 KiB. It is never less than four times
+    /// <see cref="BodyLimit"/>: a peer that reads must not be cut because a few large messages meet.
+    /// </summary>
     public long BacklogLimit { get; set; } = 256 * 1024;
 
     /// <summary>How long a slow peer may take nothing of what waits for it before it is cut. Default 10 s.</summary>
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Bytes that may be published to a channel and not yet be on their way; past it a POST waits for room before it is answered.
-    /// Default 1 MiB.
+    /// Bytes that may be published to a channel and not yet be on their way to all its peers; past it a POST waits for room before it is answered.
+    /// Default 128 KiB, at most 1 GiB. A direct message brings so much to its addressee at once, so it should be well below
+    /// <see cref="BacklogLimit"/>.
     /// </summary>
-    public long PendingLimit { get; set; } = 1024 * 1024;
+    public long PendingLimit { get; set; } = 128 * 1024;
 
     /// <summary>Threads that may serve one large channel at the same time. Default: as many as there are cores.</summary>
     public int ThreadsPerChannel { get; set; } = Environment.ProcessorCount;
@@ -107,7 +118,10 @@ public sealed class MoshpitServerOptions
     /// <summary>Most peers in a channel; more are answered 503. Default 100,000.</summary>
     public int MaxPeersPerChannel { get; set; } = 100_000;
 
-    /// <summary>Most connections at once from one address, streams included; more are closed. Default 2,000. See <see cref="Proxies"/>.</summary>
+    /// <summary>
+    /// Most connections at once from one address, streams included; more are answered 429, or, when there are very many, closed. Default 2,000. See
+    /// <see cref="Proxies"/>.
+    /// </summary>
     public int MaxConnectionsPerAddress { get; set; } = 2_000;
 
     /// <summary>Most streams at once from one address; more are answered 429. Default 1,000. See <see cref="Proxies"/>.</summary>
@@ -124,7 +138,7 @@ public sealed class MoshpitServerOptions
     /// believed when they say in <c>X-Forwarded-For</c> whom a request is from, and they themselves have no limit by address; neither
     /// have loopback and Unix sockets. An IPv6 /64 counts as one address. Default: none.
     /// </summary>
-    public IList<string> Proxies { get; } = [];
+    public IList<string> Proxies { get; private set; } = [];
 
     /// <summary>
     /// Over how long <see cref="MoshpitServer.StopAsync"/> spreads the ends of the streams, when they are many, so that their clients don't
@@ -141,9 +155,17 @@ public sealed class MoshpitServerOptions
     /// <summary>The source of time, for tests. Default <see cref="TimeProvider.System"/>.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
-    /// <summary>Throws for the first value that makes no sense.</summary>
-    /// <exception cref="ArgumentException">It names the option and says what is allowed.</exception>
-    internal void Validate()
+    /// <summary>The options as they are now: what is changed later changes no server.</summary>
+    /// <exception cref="ArgumentException">A value makes no sense; it names the option and says what is allowed.</exception>
+    internal MoshpitServerOptions CheckedCopy()
+    {
+        var copy = (MoshpitServerOptions)MemberwiseClone();
+        copy.Proxies = [.. Proxies];
+        copy.Validate();
+        return copy;
+    }
+
+    private void Validate()
     {
         if (Port is null && SocketPath is null)
             throw new ArgumentException("There is nothing to listen on: set Port, SocketPath, or both.");
@@ -158,6 +180,10 @@ public sealed class MoshpitServerOptions
         RequirePositive(LingerLimit, nameof(LingerLimit));
         RequirePositive(BacklogLimit, nameof(BacklogLimit));
         RequirePositive(PendingLimit, nameof(PendingLimit));
+        if (BodyLimit > MostBodyLimit)
+            throw new ArgumentException($"{nameof(BodyLimit)} is {BodyLimit}; it must be at most {MostBodyLimit}.");
+        if (PendingLimit > MostPendingLimit)
+            throw new ArgumentException($"{nameof(PendingLimit)} is {PendingLimit}; it must be at most {MostPendingLimit}.");
         RequirePositive(ThreadsPerChannel, nameof(ThreadsPerChannel));
         RequirePositive(StreamInputLimit, nameof(StreamInputLimit));
         RequirePositive(MaxConnections, nameof(MaxConnections));
@@ -176,6 +202,8 @@ public sealed class MoshpitServerOptions
         RequirePositive(LingerTimeout, nameof(LingerTimeout));
         RequirePositive(StallTimeout, nameof(StallTimeout));
         RequirePositive(ShutdownTimeout, nameof(ShutdownTimeout));
+        if (LoggerFactory is null || TimeProvider is null)
+            throw new ArgumentException($"{nameof(LoggerFactory)} and {nameof(TimeProvider)} must not be null; leave them out for the defaults.");
         if (DrainTime < TimeSpan.Zero || DrainTime > LongestTimeout)
             throw new ArgumentException($"{nameof(DrainTime)} is {DrainTime}; it must be a time, or zero for none.");
         if (Heartbeat < TimeSpan.Zero || Heartbeat > LongestTimeout)
@@ -190,7 +218,7 @@ public sealed class MoshpitServerOptions
         foreach (string proxy in Proxies)
         {
             if (IPAddress.TryParse(proxy, out IPAddress? address))
-                networks.Add(new IPNetwork(address, address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128));
+                networks.Add(address.IsIPv4MappedToIPv6 ? new IPNetwork(address.MapToIPv4(), 32) : new IPNetwork(address, address.GetAddressBytes().Length * 8));
             else if (IPNetwork.TryParse(proxy, out IPNetwork network))
                 networks.Add(network);
             else if (proxy != UnixProxy)
@@ -208,7 +236,7 @@ public sealed class MoshpitServerOptions
 
     private static void RequirePositive(TimeSpan value, string option)
     {
-        if (value <= TimeSpan.Zero || value > LongestTimeout)
-            throw new ArgumentException($"{option} is {value}; it must be greater than zero and at most {LongestTimeout.Days} days.");
+        if (value < ShortestTimeout || value > LongestTimeout)
+            throw new ArgumentException($"{option} is {value}; it must be a millisecond at least and {LongestTimeout.Days} days at most.");
     }
 }

@@ -34,7 +34,10 @@ internal sealed class HttpConnection
     {
         _server = server;
         _state = server.RequestStates.Get();
-        _connection = new BufferedConnection(socket, server.Clock, server.Buffers) { SendTimeout = server.Options.LingerTimeout };
+        _connection = new BufferedConnection(socket, server.Clock, server.Buffers) 
+        {
+            SendTimeout = server.Options.LingerTimeout, Waiting = OnWaiting,
+        };
         _connection.SetDeadline(server.Options.HeaderTimeout);
         _isProxy = server.Addresses.IsProxy(address);
         _usage = usage;
@@ -77,6 +80,14 @@ internal sealed class HttpConnection
     /// <summary>Ends the connection whatever it is doing.</summary>
     public void Abort() => _connection.Abort();
 
+    /// <summary>A stop that began before a wait did could not end it.</summary>
+    private void OnWaiting()
+    {
+        Interlocked.MemoryBarrier();
+        if (_server.Stopping)
+            OnStopping();
+    }
+
     private async Task RunAsync()
     {
         Ending ending = await GuardAsync(ServeRequestsAsync()).ConfigureAwait(false);
@@ -86,9 +97,9 @@ internal sealed class HttpConnection
             ending = await GuardAsync(LingerAsync()).ConfigureAwait(false);
         if (ending != Ending.Stream)
             _connection.Abort();
+        _server.Connections.Remove(_slot, this);
         _connection.Release();
         _server.RequestStates.Return(_state);
-        _server.Connections.Remove(_slot, this);
         _server.Admission.Leave(_usage, _refusal);
         _server.OnConnectionEnded();
     }
@@ -131,11 +142,6 @@ internal sealed class HttpConnection
                 {
                     turn = 1;
                     FlushPublished();
-
-                    // A stop that began before this wait did could not end it.
-                    Interlocked.MemoryBarrier();
-                    if (_server.Stopping)
-                        OnStopping();
                 }
 
                 Received received = await receiving.ConfigureAwait(false);

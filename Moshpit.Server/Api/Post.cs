@@ -23,18 +23,14 @@ internal readonly record struct Post(Channel Channel, Peer? Addressee, SharedFra
             return new(sent);
         }
 
-        ValueTask<bool> published = Channel.PublishAsync(Frame);
-        if (!published.IsCompletedSuccessfully)
-            return ReleaseAfterAsync(published, Frame);
-        Frame.Release();
-        return published;
+        return PublishAsync(Channel, Frame);
     }
 
-    private static async ValueTask<bool> ReleaseAfterAsync(ValueTask<bool> published, SharedFrame frame)
+    private static async ValueTask<bool> PublishAsync(Channel channel, SharedFrame frame)
     {
         try
         {
-            return await published.ConfigureAwait(false);
+            return await channel.PublishAsync(frame).ConfigureAwait(false);
         }
         finally
         {

@@ -134,10 +134,18 @@ internal static class Routes
     {
         if (usage is not null && !usage.TryAddStream())
             return Rejections.TooManyStreams;
-        Rejection? rejection = OpenCountedStream(server, connection, request, channel, usage);
-        if (rejection is not null)
-            usage?.RemoveStream();
-        return rejection;
+        bool opened = false;
+        try
+        {
+            Rejection? rejection = OpenCountedStream(server, connection, request, channel, usage);
+            opened = rejection is null;
+            return rejection;
+        }
+        finally
+        {
+            if (!opened)
+                usage?.RemoveStream();
+        }
     }
 
     private static Rejection? OpenCountedStream(
@@ -158,12 +166,20 @@ internal static class Routes
         var peer = new Peer(channel, random[0], random[1], stream);
         stream.Owner = peer;
 
+        JoinOutcome outcome;
         SharedFrame opening = server.Frames.Rent(OpeningLength);
-        opening.Append(connection.Output.WrittenSpan);
-        ResponseWriter.WriteStreamHead(opening, request, StreamStatus(request));
-        EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token);
-        JoinOutcome outcome = channel.TryJoin(peer, opening);
-        opening.Release();
+        try
+        {
+            opening.Append(connection.Output.WrittenSpan);
+            ResponseWriter.WriteStreamHead(opening, request, StreamStatus(request));
+            EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token);
+            outcome = channel.TryJoin(peer, opening);
+        }
+        finally
+        {
+            opening.Release();
+        }
+
         if (outcome != JoinOutcome.Joined)
             return outcome == JoinOutcome.Full ? Rejections.ChannelFull : Rejections.UnknownChannel;
 

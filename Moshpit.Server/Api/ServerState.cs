@@ -14,6 +14,9 @@ internal sealed class ServerState : IDisposable
     /// <summary>Connections that carry requests whose state is kept for the next ones. More are there at times; theirs is garbage then.</summary>
     private const int MostPooled = 256;
 
+    /// <summary>Bodies that a backlog has room for at least: with less, a peer that reads would be cut when a few large messages meet.</summary>
+    private const int LeastBacklogBodies = 4;
+
     /// <summary>The shortest time between two groups of streams that end as the server stops.</summary>
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(10);
 
@@ -72,9 +75,10 @@ internal sealed class ServerState : IDisposable
         {
             Clock = Clock,
             Logger = Logger,
+            Frames = Frames,
             Heartbeat = _heartbeat,
             HeartbeatInterval = options.Heartbeat == TimeSpan.Zero ? long.MaxValue : (long)options.Heartbeat.TotalMilliseconds,
-            BacklogLimit = options.BacklogLimit,
+            BacklogLimit = Math.Max(options.BacklogLimit, LeastBacklogBodies * (long)options.BodyLimit),
             StallTimeout = (long)options.StallTimeout.TotalMilliseconds,
             LingerTimeout = (long)options.LingerTimeout.TotalMilliseconds,
             InputLimit = options.StreamInputLimit,

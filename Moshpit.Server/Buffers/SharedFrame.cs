@@ -19,6 +19,9 @@ internal sealed class SharedFrame : IBufferWriter<byte>
     /// <summary>Bytes written.</summary>
     public int Length { get; private set; }
 
+    /// <summary>Bytes that it keeps alive.</summary>
+    public int Capacity => _buffer.Length;
+
     /// <summary>Bytes that can be appended without moving those that are there.</summary>
     public int Room => _buffer.Length - Length;
 

@@ -40,6 +40,18 @@ internal sealed class Channel
     /// <summary>Takes no more peers and messages.</summary>
     public bool IsClosed => Volatile.Read(ref _closed);
 
+    /// <summary>Bytes that were published and that some peers have not been given yet.</summary>
+    public long PendingBytes
+    {
+        get
+        {
+            long most = 0;
+            foreach (FanOut fanOut in Volatile.Read(ref _fanOuts))
+                most = Math.Max(most, fanOut.PendingBytes);
+            return most;
+        }
+    }
+
     /// <summary>
     /// Lets <paramref name="peer"/> in; the first one is the owner. <paramref name="opening"/>, with its <c>connect</c> event, is the first thing that it gets; the owner
     /// hears of it before anything that the peer does next.
@@ -209,16 +221,7 @@ internal sealed class Channel
         }
     }
 
-    private bool HasRoom()
-    {
-        foreach (FanOut fanOut in _fanOuts)
-        {
-            if (fanOut.PendingBytes >= _registry.PendingLimit)
-                return false;
-        }
-
-        return true;
-    }
+    private bool HasRoom() => PendingBytes < _registry.PendingLimit;
 
     /// <summary>The fan-out with the fewest peers, or one more when all have enough.</summary>
     private FanOut ChooseFanOut()

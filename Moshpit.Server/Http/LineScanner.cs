@@ -33,8 +33,8 @@ internal struct LineScanner
         {
             // One byte past the limit may be looked at: the CR of a line that is exactly as long as allowed.
             ReadOnlySpan<byte> span = ahead.UnreadSpan;
-            int room = limit + 1 - _examined;
-            int found = span[..Math.Min(span.Length, room)].IndexOfAny(Controls);
+            long room = limit + 1L - _examined;
+            int found = span[..(int)Math.Min(span.Length, room)].IndexOfAny(Controls);
             if (found < 0)
             {
                 if (span.Length >= room)

@@ -75,11 +75,15 @@ internal sealed class AddressLimits
         {
             int comma = forwardedFor.LastIndexOf((byte)',');
             string text = Encoding.ASCII.GetString(forwardedFor[(comma + 1)..]).Trim();
+            forwardedFor = forwardedFor[..Math.Max(comma, 0)];
+
+            // RFC 9110 section 5.6.1: "A recipient MUST parse and ignore a reasonable number of empty list elements".
+            if (text.Length == 0)
+                continue;
             if (!IPEndPoint.TryParse(text, out IPEndPoint? client))
                 return null;
             if (!IsProxy(client.Address))
                 return Hold(client.Address, int.MaxValue);
-            forwardedFor = forwardedFor[..Math.Max(comma, 0)];
         }
 
         return null;

@@ -2,10 +2,19 @@ using Moshpit.Server.Buffers;
 
 namespace Moshpit.Server.Transport;
 
-/// <summary>What a slow peer has not taken yet, oldest first. It holds a reference on each frame in it.</summary>
-internal sealed class Backlog
+/// <summary>
+/// What a slow peer has not taken yet, oldest first. It shares the frames that it holds most of; what is little of a large frame it copies, so
+/// that it keeps no more than about twice its <see cref="Length"/> alive, however the bytes came.
+/// </summary>
+internal sealed class Backlog(FramePool frames)
 {
+    /// <summary>Bytes of a frame for copies.</summary>
+    private const int CopyLength = 4 * 1024;
+
     private readonly Queue<(SharedFrame Frame, Range Bytes)> _entries = new();
+
+    /// <summary>Copies, the newest bytes of all; it gets more until it is full or its turn comes.</summary>
+    private SharedFrame? _copies;
 
     /// <summary>Bytes kept.</summary>
     public long Length { get; private set; }
@@ -13,24 +22,34 @@ internal sealed class Backlog
     /// <summary>What its peer had acknowledged when that was last looked at.</summary>
     public long Acknowledged { get; set; }
 
-    public bool IsEmpty => _entries.Count == 0;
+    public bool IsEmpty => _entries.Count == 0 && _copies is null;
 
     /// <summary>The bytes to be sent next, all of one frame.</summary>
     public ReadOnlyMemory<byte> Head
     {
         get
         {
+            if (_entries.Count == 0)
+                CloseCopies();
             (SharedFrame frame, Range bytes) = _entries.Peek();
             return frame.Memory[bytes];
         }
     }
 
-    /// <summary>Adds <paramref name="bytes"/> of <paramref name="frame"/>, with a reference of the backlog's own.</summary>
+    /// <summary>Adds <paramref name="bytes"/> of <paramref name="frame"/>, which stays the caller's.</summary>
     public void Add(SharedFrame frame, Range bytes)
     {
+        int length = bytes.End.Value - bytes.Start.Value;
+        Length += length;
+        if (length < frame.Capacity / 2)
+        {
+            Copy(frame.Span[bytes]);
+            return;
+        }
+
+        CloseCopies();
         frame.AddReference();
         _entries.Enqueue((frame, bytes));
-        Length += bytes.End.Value - bytes.Start.Value;
     }
 
     /// <summary>Forgets all of <see cref="Head"/>, which was sent.</summary>
@@ -44,7 +63,29 @@ internal sealed class Backlog
     /// <summary>Forgets everything.</summary>
     public void Clear()
     {
+        CloseCopies();
         while (!IsEmpty)
             RemoveHead();
+    }
+
+    private void Copy(ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            if (_copies?.Room == 0)
+                CloseCopies();
+            _copies ??= frames.Rent(CopyLength);
+            int count = Math.Min(bytes.Length, _copies.Room);
+            _copies.Append(bytes[..count]);
+            bytes = bytes[count..];
+        }
+    }
+
+    private void CloseCopies()
+    {
+        if (_copies is null)
+            return;
+        _entries.Enqueue((_copies, 0.._copies.Length));
+        _copies = null;
     }
 }

@@ -24,6 +24,7 @@ internal sealed class BufferedConnection
     private Receiver? _lingering;
     private long _deadline = long.MaxValue;
     private bool _sending;
+    private bool _released;
     private bool _spoke;
     private int _receiveLength;
 
@@ -45,6 +46,9 @@ internal sealed class BufferedConnection
     /// <summary>How long a response may take to be sent.</summary>
     public required TimeSpan SendTimeout { get; init; }
 
+    /// <summary>Called when a wait for bytes has begun, and with it the time in which <see cref="Interrupt"/> can end it.</summary>
+    public required Action Waiting { get; init; }
+
     /// <summary>Whatever is received must have come within <paramref name="timeout"/> from now.</summary>
     public void SetDeadline(TimeSpan timeout) => Volatile.Write(ref _deadline, _clock.DeadlineAfter(timeout));
 
@@ -65,8 +69,9 @@ internal sealed class BufferedConnection
     /// <summary>Ends the wait for bytes that is going on, as if its deadline had passed, if <paramref name="condition"/> still holds then.</summary>
     public void Interrupt(Func<bool> condition)
     {
+        // The wait first: should the buffers have gone to another connection by then, that is seen after it.
         int wait = _buffers.Receiver.Current;
-        if (condition())
+        if (condition() && !Volatile.Read(ref _released))
             _buffers.Receiver.Expire(wait);
     }
 
@@ -77,6 +82,7 @@ internal sealed class BufferedConnection
     public void Release()
     {
         Volatile.Write(ref _deadline, long.MaxValue);
+        Volatile.Write(ref _released, true);
         _pool.Return(_buffers);
     }
 
@@ -88,7 +94,7 @@ internal sealed class BufferedConnection
         if (!_spoke)
         {
             // Who has connected and said nothing yet gets no memory.
-            SocketError ready = await _buffers.Receiver.ReceiveAsync(Socket, default).ConfigureAwait(false);
+            SocketError ready = await WaitAsync(default).ConfigureAwait(false);
             if (ready != SocketError.Success)
                 return ready == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
             _spoke = true;
@@ -96,7 +102,7 @@ internal sealed class BufferedConnection
 
         PipeWriter writer = _buffers.Input.Writer;
         Memory<byte> buffer = writer.GetMemory(_receiveLength);
-        SocketError error = await _buffers.Receiver.ReceiveAsync(Socket, buffer).ConfigureAwait(false);
+        SocketError error = await WaitAsync(buffer).ConfigureAwait(false);
         if (error != SocketError.Success)
             return error == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
         if (_buffers.Receiver.BytesTransferred == 0)
@@ -149,6 +155,14 @@ internal sealed class BufferedConnection
         }
 
         ArrayPool<byte>.Shared.Return(scratch);
+    }
+
+    private ValueTask<SocketError> WaitAsync(Memory<byte> buffer)
+    {
+        ValueTask<SocketError> receiving = _buffers.Receiver.ReceiveAsync(Socket, buffer);
+        if (!receiving.IsCompleted)
+            Waiting();
+        return receiving;
     }
 
     /// <summary>The other side does not read as fast as it asks: it gets a bounded time to do so.</summary>

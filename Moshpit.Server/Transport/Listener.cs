@@ -21,10 +21,10 @@ internal sealed class Listener : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private Task _loop = Task.CompletedTask;
 
-    private Listener(Socket socket, UnixSocketFile? file, Action<Socket> accepted, TimeProvider time, ILogger logger)
+    private Listener(Socket socket, EndPoint endPoint, UnixSocketFile? file, Action<Socket> accepted, TimeProvider time, ILogger logger)
     {
         _socket = socket;
-        EndPoint = socket.LocalEndPoint!;
+        EndPoint = endPoint;
         _file = file;
         _accepted = accepted;
         _time = time;
@@ -53,7 +53,10 @@ internal sealed class Listener : IAsyncDisposable
             if (endPoint is IPEndPoint { Address: var address } && address.Equals(IPAddress.IPv6Any))
                 socket.DualMode = true;
             settings.ApplyTo(socket);
-            socket.Bind(endPoint);
+            if (endPoint is UnixDomainSocketEndPoint path)
+                new UnixListenEndPoint(path).Bind(socket);
+            else
+                socket.Bind(endPoint);
             file?.Created();
             socket.Listen(AcceptQueueLength);
         }
@@ -64,7 +67,7 @@ internal sealed class Listener : IAsyncDisposable
             throw e is SocketException error ? new IOException(Describe(endPoint, error), e) : e;
         }
 
-        return new Listener(socket, file, accepted, time, logger);
+        return new Listener(socket, endPoint is IPEndPoint ? socket.LocalEndPoint! : endPoint, file, accepted, time, logger);
     }
 
     /// <summary>Begins to accept.</summary>
@@ -105,12 +108,13 @@ internal sealed class Listener : IAsyncDisposable
             {
                 // The client was gone before we came to it (accept(2) reports it like this); the next one is not affected.
             }
-            catch (SocketException e)
+            catch (Exception e)
             {
                 if (!failing)
                 {
                     failing = true;
-                    TransportLog.AcceptFailed(_logger, e.SocketErrorCode, Backoff.TotalMilliseconds);
+                    string error = e is SocketException { SocketErrorCode: var code } ? code.ToString() : e.ToString();
+                    TransportLog.AcceptFailed(_logger, error, Backoff.TotalMilliseconds);
                 }
 
                 await Task.Delay(Backoff, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -79,7 +79,18 @@ internal sealed class StreamConnection : FrameSink
             // The silence is counted from before the send: whoever has read what was sent may rely on it.
             _lastProgress = _transport.Clock.Now;
             ReadOnlySpan<byte> span = frame.Span[bytes];
-            int sent = _socket.Send(span, SocketFlags.None, out SocketError error);
+            int sent = 0;
+            SocketError error;
+            try
+            {
+                sent = _socket.Send(span, SocketFlags.None, out error);
+            }
+            catch (ObjectDisposedException)
+            {
+                // Cut while it was still a connection for requests, a moment before it became a stream.
+                error = SocketError.OperationAborted;
+            }
+
             if (sent == span.Length && error == SocketError.Success)
                 return;
 
@@ -89,7 +100,7 @@ internal sealed class StreamConnection : FrameSink
                 return;
             }
 
-            _backlog = new Backlog();
+            _backlog = new Backlog(_transport.Frames);
             _backlog.Add(frame, (bytes.Start.Value + Math.Max(sent, 0))..bytes.End);
             _ = SendBacklogAsync(_backlog);
         }

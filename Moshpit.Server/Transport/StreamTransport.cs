@@ -12,6 +12,9 @@ internal sealed class StreamTransport
 
     public required ILogger Logger { get; init; }
 
+    /// <summary>Where a backlog's copies come from.</summary>
+    public required FramePool Frames { get; init; }
+
     /// <summary>Sent to who heard nothing for <see cref="HeartbeatInterval"/>; held by the server as long as it runs.</summary>
     public required SharedFrame Heartbeat { get; init; }
 

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 
 namespace Moshpit.Server.Transport;
@@ -7,7 +6,7 @@ namespace Moshpit.Server.Transport;
 internal static partial class TransportLog
 {
     [LoggerMessage(100, LogLevel.Warning, "Accepting a connection failed ({Error}); retrying every {Milliseconds} ms. Connected peers are not affected.")]
-    public static partial void AcceptFailed(ILogger logger, SocketError error, double milliseconds);
+    public static partial void AcceptFailed(ILogger logger, string error, double milliseconds);
 
     [LoggerMessage(101, LogLevel.Warning, "Accepting connections again.")]
     public static partial void AcceptRecovered(ILogger logger);

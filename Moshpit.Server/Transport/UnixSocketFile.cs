@@ -28,8 +28,7 @@ internal sealed class UnixSocketFile : IDisposable
         catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && IsSocket(path))
         {
             // Nobody listens: what a server that died left behind.
-            File.Delete(path);
-            return new UnixSocketFile(path);
+            return Delete(path) ? new UnixSocketFile(path) : throw new IOException($"{path} was left behind and may not be replaced; remove it.");
         }
         catch (SocketException)
         {
@@ -53,22 +52,33 @@ internal sealed class UnixSocketFile : IDisposable
         if (!_created)
             return;
         _created = false;
+
+        // After dropping permissions the folder may not be ours to change; the next start replaces the stale file.
+        Delete(_path);
+    }
+
+    private static bool Delete(string path)
+    {
         try
         {
-            File.Delete(_path);
+            File.Delete(path);
+            return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // After dropping permissions the folder may not be ours to change; the next start replaces the stale file.
+            return false;
         }
     }
 
-    /// <summary>A file of ordinary bytes refuses connections too, and must never be deleted. Only a socket can't be opened.</summary>
+    /// <summary>
+    /// A file of ordinary bytes refuses connections too, and must never be deleted. Only a socket can't be opened. (For writing too: to open a pipe
+    /// for reading alone waits for who writes to it.)
+    /// </summary>
     private static bool IsSocket(string path)
     {
         try
         {
-            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using FileStream file = new(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
             return false;
         }
         catch (IOException)

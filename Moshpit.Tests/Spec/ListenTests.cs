@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Moshpit.Server;
 using Moshpit.Tests.Support;
@@ -121,6 +122,47 @@ public sealed class ListenTests
     }
 
     [Test]
+    [Platform("Linux")]
+    public void A_pipe_is_no_place_for_a_socket_and_does_not_hold_up_the_start()
+    {
+        using var folder = new TempFolder();
+        Assert.That(MakePipe(folder["pipe"], 0b110_000_000), Is.Zero);
+        Assert.That(
+            async () => await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, folder["pipe"])).WaitAsync(RawConnection.Patience),
+            Throws.InstanceOf<IOException>().With.Message.Contains("not a socket"));
+        Assert.That(File.Exists(folder["pipe"]), Is.True);
+    }
+
+    [Test]
+    public async Task Limits_may_be_as_large_as_they_can_be()
+    {
+        await using TestServer server = await TestServer.StartAsync(options =>
+        {
+            options.RequestLineLimit = options.HeaderSectionLimit = options.HeaderFieldLimit = int.MaxValue;
+            options.BodyLimit = 512 * 1024 * 1024;
+            options.BacklogLimit = options.LingerLimit = long.MaxValue;
+            options.PendingLimit = 1024 * 1024 * 1024;
+            options.MaxConnections = options.MaxChannels = options.MaxPeersPerChannel = int.MaxValue;
+            options.ThreadsPerChannel = options.StreamInputLimit = int.MaxValue;
+        });
+        using RawPeer owner = await server.CreateAsync();
+        await owner.SendAsync(server, "1");
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
+    }
+
+    [Test]
+    public async Task What_is_changed_in_the_options_later_changes_no_server()
+    {
+        MoshpitServerOptions? given = null;
+        await using TestServer server = await TestServer.StartAsync(options => given = options);
+        (given!.BodyLimit, given.HeaderTimeout, given.ShutdownTimeout) = (1, TimeSpan.FromDays(-1), TimeSpan.FromDays(-1));
+        given.Proxies.Add("nonsense");
+        using RawPeer owner = await server.CreateAsync();
+        await owner.SendAsync(server, "1");
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
+    }
+
+    [Test]
     public void A_folder_is_no_place_for_a_socket()
     {
         using var folder = new TempFolder();
@@ -180,6 +222,11 @@ public sealed class ListenTests
             ("RequestLineLimit", options => options.RequestLineLimit = 0),
             ("HeaderSectionLimit", options => options.HeaderSectionLimit = -1),
             ("HeaderFieldLimit", options => options.HeaderFieldLimit = 0),
+            ("BodyLimit", options => options.BodyLimit = int.MaxValue),
+            ("PendingLimit", options => options.PendingLimit = long.MaxValue),
+            ("LoggerFactory and TimeProvider", options => options.LoggerFactory = null!),
+            ("LoggerFactory and TimeProvider", options => options.TimeProvider = null!),
+            ("StallTimeout", options => options.StallTimeout = TimeSpan.FromTicks(1)),
             ("HeaderTimeout", options => options.HeaderTimeout = TimeSpan.Zero),
             ("HeaderTimeout", options => options.HeaderTimeout = TimeSpan.MaxValue),
             ("BodyTimeout", options => options.BodyTimeout = negative),
@@ -197,6 +244,9 @@ public sealed class ListenTests
         return wrong.Select((option, n) =>
             new TestCaseData(option.Name, option.Set).SetName($"A_wrong_{option.Name.Replace(", ", "_and_")}_is_named_{n}"));
     }
+
+    [DllImport("libc", EntryPoint = "mkfifo", CharSet = CharSet.Ansi)]
+    private static extern int MakePipe(string path, uint mode);
 
     private static async Task<RawPeer> OpenAsync(string path) =>
         await RawPeer.OpenAsync(RawConnection.Connect(new UnixDomainSocketEndPoint(path)), "/");

@@ -77,6 +77,31 @@ public sealed class ProgramTests
         Assert.That(File.Exists(path), Is.False);
     }
 
+    [Test]
+    [Platform("Linux")]
+    public async Task Whatever_a_client_calls_its_own_end_of_a_Unix_socket_does_no_harm()
+    {
+        using var folder = new TempFolder();
+        string path = folder["s"];
+        using MoshpitProgram program = MoshpitProgram.Start("-s", path);
+        await program.ReadLineAsync();
+        using RawPeer owner = await RawPeer.OpenAsync(RawConnection.Connect(new UnixDomainSocketEndPoint(path)), "/");
+        string[] names = [folder["c"], folder["longer"], folder[new string('l', 40)], "\0a", "\0" + new string('a', 50), "\0" + new string('a', 107)];
+        foreach (string name in names)
+        {
+            using RawConnection client = RawConnection.Connect(
+                new UnixDomainSocketEndPoint(path), socket => socket.Bind(new UnixDomainSocketEndPoint(name)));
+            client.Send(owner.Post($"{name.Length}"));
+            Assert.That((await client.ReadResponseAsync()).Status, Is.EqualTo(200), name);
+            Assert.That(await owner.ReadSignalAsync(), Is.EqualTo($"{name.Length}"));
+        }
+
+        program.Signal(MoshpitProgram.SigTerm);
+        owner.Dispose();
+        Assert.That(await program.EndAsync(), Is.EqualTo((0, "", "")));
+        Assert.That(File.Exists(path), Is.False);
+    }
+
     [TestCase("--prot 1", "--prot")]
     [TestCase("--port", "--port")]
     [TestCase("--port 65536", "--port")]

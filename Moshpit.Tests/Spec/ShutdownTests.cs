@@ -1,6 +1,9 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Time.Testing;
 using Moshpit.Server;
+using Moshpit.Server.Api;
+using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
@@ -219,6 +222,37 @@ public sealed class ShutdownTests
     }
 
     [Test]
+    public async Task Whoever_stops_it_later_can_have_everybody_cut_as_well()
+    {
+        await using TestServer server = await StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        Task stopping = server.Server.StopAsync();
+        Assert.That(await owner.Stream.ReadToEndAsync(), Is.Empty);
+        Assert.That(stopping.IsCompleted, Is.False);
+        await server.Server.StopAsync(new CancellationToken(true)).WaitAsync(RawConnection.Patience);
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
+    public async Task Who_reads_a_long_answer_when_it_stops_gets_all_of_it_and_a_FIN()
+    {
+        const int Requests = 1000;
+        await using TestServer server = await StartAsync();
+        using RawConnection connection = server.ConnectNarrow();
+        connection.Send(string.Concat(Enumerable.Repeat("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n", Requests)));
+        HttpConnection serving = null!;
+        await Eventually.AsyncTrue(() => server.Server.State.Connections.Snapshot() is [{ } first] && (serving = first) is not null);
+        await Eventually.AsyncTrue(() => IsSending(ConnectionOf(serving)));
+        Task stopping = server.Server.StopAsync();
+        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        string answers = await connection.ReadToEndAsync();
+        Assert.That(answers.Split("HTTP/1.1 204").Length - 1, Is.InRange(1, Requests));
+        Assert.That(answers, Does.EndWith("\r\n\r\n"));
+        connection.Dispose();
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
     public async Task Once_it_stops_nobody_new_is_let_in_and_the_port_is_free()
     {
         await using TestServer server = await StartAsync();
@@ -242,7 +276,38 @@ public sealed class ShutdownTests
         await server.Server.DisposeAsync();
         await server.Server.StopAsync();
         await new MoshpitServer().StopAsync();
+        for (int round = 0; round < 50; round++)
+        {
+            await using TestServer other = await StartAsync();
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => other.Server.StopAsync())));
+        }
     }
+
+    [Test]
+    public async Task What_was_stopped_does_not_start()
+    {
+        var server = new MoshpitServer(new MoshpitServerOptions { Port = 0, Host = "127.0.0.1" });
+        await server.StopAsync();
+        await Assert.ThrowsAsync<InvalidOperationException>(() => server.StartAsync());
+        Assert.That(server.EndPoints, Is.Empty);
+    }
+
+    [Test]
+    public async Task Starting_twice_is_an_error_and_does_not_disturb_who_is_there()
+    {
+        await using TestServer server = await StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        await Assert.ThrowsAsync<InvalidOperationException>(() => server.Server.StartAsync());
+        await owner.SendAsync(server, "1");
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
+        owner.Dispose();
+    }
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_connection")]
+    private static extern ref BufferedConnection ConnectionOf(HttpConnection connection);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_sending")]
+    private static extern ref bool IsSending(BufferedConnection connection);
 
     /// <summary>Publishes until it is no longer let; how many messages were answered with 200.</summary>
     private static async Task<int> PublishAsync(int port, RawPeer peer, int sender)

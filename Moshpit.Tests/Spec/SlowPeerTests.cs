@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Moshpit.Server.Channels;
 using Microsoft.Extensions.Time.Testing;
 using Moshpit.Tests.Support;
 
@@ -136,6 +137,85 @@ public sealed class SlowPeerTests
 
         Assert.That(server.Server.State.Streams.Streams.Count, Is.EqualTo(2), "it was cut");
         Assert.That(await clock.PassUntilAsync(11, owner.ReadEventAsync()), Is.EqualTo(owner.LeaveOf(slow)), "now that it reads no more");
+    }
+
+    [Test]
+    public async Task What_waits_for_a_slow_peer_costs_memory_by_its_length_and_not_by_the_frames_that_it_came_in()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
+        Task<List<string>> ownerHears = HearAsync(owner, "end");
+        using var publisher = new Publisher(server.Connect(), owner);
+
+        // Large ones first, until the socket is full; then small ones, of which each is alone in its frame.
+        for (int n = 0; n < 30; n++)
+            await publisher.SendAsync(Message(n), slow.Cid);
+        for (int n = 0; n < 3000; n++)
+            await publisher.SendAsync("1", n % 2 == 0 ? slow.Cid : null);
+        Assert.That(server.Server.State.Streams.Streams.Count, Is.EqualTo(2), "it was cut; this test says nothing");
+        int outstanding = server.Server.State.Frames.Outstanding;
+        Assert.That(outstanding, Is.InRange(10, 200));
+        await publisher.SendAsync("\"end\"");
+        Assert.That(await ownerHears, Has.Count.EqualTo(1500));
+    }
+
+    [Test]
+    public async Task Large_messages_that_meet_do_not_cut_who_reads()
+    {
+        const int Length = 1_000_000, Messages = 30;
+        await using TestServer server = await TestServer.StartAsync(options => options.BodyLimit = 2 * Length);
+        using RawPeer owner = await server.CreateAsync();
+        Task<List<string>> ownerHears = HearAsync(owner, "end");
+        using var publisher = new Publisher(server.Connect(), owner);
+        for (int n = 0; n < Messages; n++)
+            await publisher.SendAsync($"\"{n}{new string('.', Length)}\"");
+        await publisher.SendAsync("\"end\"");
+        Assert.That(await ownerHears, Has.Count.EqualTo(Messages));
+    }
+
+    [Test]
+    public async Task Direct_messages_to_who_waits_for_a_pass_do_not_cut_it()
+    {
+        const int Peers = 40, Directs = 3;
+        await using TestServer server = await TestServer.StartAsync(options => options.ThreadsPerChannel = 1);
+        using RawPeer owner = await server.CreateAsync();
+        RawPeer[] peers = await Task.WhenAll(Enumerable.Range(0, Peers).Select(_ => server.JoinAsync(owner.Id)));
+        Task<List<string>>[] hearing = [.. peers.Append(owner).Select(peer => HearAsync(peer, "end"))];
+        using RawConnection flood = server.Connect();
+        using var direct = new Publisher(server.Connect(), owner);
+
+        // A pass is held up at the owner, who is the first, while as much is published as may be pending.
+        object sink = server.Server.State.Streams.Streams.Snapshot()[0]!;
+        using var letGo = new ManualResetEventSlim();
+        using var held = new ManualResetEventSlim();
+        var holding = new Thread(() =>
+        {
+            lock (sink)
+            {
+                held.Set();
+                letGo.Wait(RawConnection.Patience);
+            }
+        });
+        holding.Start();
+        held.Wait();
+        const int Flooding = 60;
+        flood.Send(string.Concat(Enumerable.Range(0, Flooding).Select(n => owner.Post(Message(n)))));
+        Channel channel = server.Server.State.Channels.Find(UInt128.Parse(owner.Id, System.Globalization.NumberStyles.HexNumber))!;
+        long limit = server.Server.State.Options.PendingLimit;
+        await Eventually.AsyncTrue(() => channel.PendingBytes >= limit);
+        for (int n = 0; n < Directs; n++)
+            await direct.SendAsync($"\"direct {n}\"", peers[20].Cid);
+        letGo.Set();
+        for (int n = 0; n < Flooding; n++)
+            Assert.That((await flood.ReadResponseAsync()).Status, Is.EqualTo(200));
+        await direct.SendAsync("\"end\"");
+        List<string>[] heard = await Task.WhenAll(hearing);
+        Assert.That(heard.Select(list => list.Count(text => !text.Contains("direct"))), Is.All.EqualTo(Flooding));
+        Assert.That(heard[20].Count(text => text.Contains("direct")), Is.EqualTo(Directs));
+        holding.Join();
+        foreach (RawPeer peer in peers)
+            peer.Dispose();
     }
 
     [Test]

@@ -61,6 +61,31 @@ internal sealed class ListenerTests
     }
 
     [Test]
+    public async Task An_error_of_whoever_takes_the_connections_does_not_end_it()
+    {
+        var log = new ErrorLog(LogLevel.Warning);
+        var accepted = new TaskCompletionSource();
+        int calls = 0;
+        await using Listener listener = Listener.Bind(
+            new IPEndPoint(IPAddress.Loopback, 0),
+            new SocketSettings(0, TimeSpan.FromSeconds(20)),
+            socket =>
+            {
+                socket.Dispose();
+                if (++calls == 1)
+                    throw new InvalidOperationException("the first one");
+                accepted.SetResult();
+            },
+            TimeProvider.System,
+            log);
+        listener.Start();
+        using RawConnection first = RawConnection.Connect(listener.EndPoint);
+        using RawConnection second = RawConnection.Connect(listener.EndPoint);
+        await accepted.Task.WaitAsync(RawConnection.Patience);
+        Assert.That(log.Lines.First(), Does.Contain("the first one"));
+    }
+
+    [Test]
     [Platform("Linux")]
     public async Task One_that_can_not_accept_still_ends()
     {

@@ -1,0 +1,105 @@
+using System.Text;
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Transport;
+
+namespace Moshpit.Tests.Transport;
+
+internal sealed class BacklogTests
+{
+    private readonly FramePool _frames = new();
+
+    [Test]
+    public void What_was_added_comes_out_in_order_whatever_is_shared_and_whatever_copied()
+    {
+        var random = new Random(1);
+        var backlog = new Backlog(_frames);
+        var added = new StringBuilder();
+        var taken = new StringBuilder();
+        for (int n = 0; n < 3000; n++)
+        {
+            if (random.Next(3) > 0)
+            {
+                SharedFrame frame = Frame(random.Next(4) == 0 ? 100 : 9000, n);
+                int start = random.Next(frame.Length);
+                Range bytes = start..random.Next(start + 1, frame.Length + 1);
+                backlog.Add(frame, bytes);
+                added.Append(Encoding.Latin1.GetString(frame.Span[bytes]));
+                frame.Release();
+            }
+            else if (!backlog.IsEmpty)
+            {
+                taken.Append(Encoding.Latin1.GetString(backlog.Head.Span));
+                backlog.RemoveHead();
+            }
+
+            Assert.That(backlog.Length, Is.EqualTo(added.Length - taken.Length));
+        }
+
+        while (!backlog.IsEmpty)
+        {
+            taken.Append(Encoding.Latin1.GetString(backlog.Head.Span));
+            backlog.RemoveHead();
+        }
+
+        Assert.That(taken.ToString() == added.ToString());
+        Assert.That((backlog.Length, _frames.Outstanding), Is.EqualTo((0, 0)));
+    }
+
+    [Test]
+    public void The_head_stays_as_it_is_while_more_is_added()
+    {
+        var backlog = new Backlog(_frames);
+        Add(backlog, 64 * 1024, 0..5);
+        ReadOnlyMemory<byte> head = backlog.Head;
+        Add(backlog, 64 * 1024, 0..7);
+        Assert.That((head.Length, backlog.Head.Length, backlog.Length), Is.EqualTo((5, 5, 12)));
+        backlog.RemoveHead();
+        Assert.That((backlog.Head.Length, backlog.Length), Is.EqualTo((7, 7)));
+        backlog.Clear();
+        Assert.That((backlog.IsEmpty, backlog.Length, _frames.Outstanding), Is.EqualTo((true, 0, 0)));
+    }
+
+    [TestCase(64 * 1024, 23)]
+    [TestCase(64 * 1024, 32 * 1024 - 1)]
+    [TestCase(64 * 1024, 32 * 1024)]
+    [TestCase(16 * 1024, 23)]
+    [TestCase(4096, 2048)]
+    [TestCase(100, 23)]
+    public void It_keeps_no_more_than_about_twice_its_length_alive(int capacity, int length)
+    {
+        const int Enough = 256 * 1024;
+        var backlog = new Backlog(_frames);
+        var kept = new HashSet<SharedFrame>();
+        while (backlog.Length < Enough)
+        {
+            SharedFrame frame = _frames.Rent(capacity);
+            frame.Append(new byte[length]);
+            int before = _frames.Outstanding;
+            backlog.Add(frame, 0..length);
+            frame.Release();
+            if (_frames.Outstanding == before)
+                kept.Add(frame);
+        }
+
+        long alive = kept.Sum(frame => (long)frame.Capacity) + (_frames.Outstanding - kept.Count) * 4096L;
+        Assert.That(alive, Is.LessThanOrEqualTo(2 * backlog.Length + 8192));
+        backlog.Clear();
+        Assert.That(_frames.Outstanding, Is.Zero);
+    }
+
+    private void Add(Backlog backlog, int capacity, Range bytes)
+    {
+        SharedFrame frame = _frames.Rent(capacity);
+        frame.Append(new byte[bytes.End.Value]);
+        backlog.Add(frame, bytes);
+        frame.Release();
+    }
+
+    private SharedFrame Frame(int length, int seed)
+    {
+        SharedFrame frame = _frames.Rent(length);
+        for (int i = 0; i < length; i++)
+            frame.Append([(byte)('a' + (seed + i) % 26)]);
+        return frame;
+    }
+}
