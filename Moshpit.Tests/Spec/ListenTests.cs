@@ -128,7 +128,8 @@ public sealed class ListenTests
         using var folder = new TempFolder();
         Assert.That(MakePipe(folder["pipe"], 0b110_000_000), Is.Zero);
         Assert.That(
-            async () => await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, folder["pipe"])).WaitAsync(RawConnection.Patience),
+            async () => await Task.Run(() => TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, folder["pipe"])))
+                .WaitAsync(RawConnection.Patience),
             Throws.InstanceOf<IOException>().With.Message.Contains("not a socket"));
         Assert.That(File.Exists(folder["pipe"]), Is.True);
     }

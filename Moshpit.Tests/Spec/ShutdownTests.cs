@@ -276,10 +276,17 @@ public sealed class ShutdownTests
         await server.Server.DisposeAsync();
         await server.Server.StopAsync();
         await new MoshpitServer().StopAsync();
-        for (int round = 0; round < 50; round++)
+        for (int round = 0; round < 200; round++)
         {
             await using TestServer other = await StartAsync();
-            await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => other.Server.StopAsync())));
+            var start = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            Task[] stopping = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+            {
+                await start.Task;
+                await other.Server.StopAsync();
+            }))];
+            start.SetResult();
+            await Task.WhenAll(stopping);
         }
     }
 

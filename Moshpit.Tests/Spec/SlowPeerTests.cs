@@ -199,19 +199,20 @@ public sealed class SlowPeerTests
         });
         holding.Start();
         held.Wait();
-        const int Flooding = 60;
-        flood.Send(string.Concat(Enumerable.Range(0, Flooding).Select(n => owner.Post(Message(n)))));
         Channel channel = server.Server.State.Channels.Find(UInt128.Parse(owner.Id, System.Globalization.NumberStyles.HexNumber))!;
         long limit = server.Server.State.Options.PendingLimit;
+        int flooding = (int)(limit / MessageLength) + 20;
+        Task publishing = Task.Run(() => flood.Send(string.Concat(Enumerable.Range(0, flooding).Select(n => owner.Post(Message(n))))));
         await Eventually.AsyncTrue(() => channel.PendingBytes >= limit);
         for (int n = 0; n < Directs; n++)
             await direct.SendAsync($"\"direct {n}\"", peers[20].Cid);
         letGo.Set();
-        for (int n = 0; n < Flooding; n++)
+        await publishing;
+        for (int n = 0; n < flooding; n++)
             Assert.That((await flood.ReadResponseAsync()).Status, Is.EqualTo(200));
         await direct.SendAsync("\"end\"");
         List<string>[] heard = await Task.WhenAll(hearing);
-        Assert.That(heard.Select(list => list.Count(text => !text.Contains("direct"))), Is.All.EqualTo(Flooding));
+        Assert.That(heard.Select(list => list.Count(text => !text.Contains("direct"))), Is.All.EqualTo(flooding));
         Assert.That(heard[20].Count(text => text.Contains("direct")), Is.EqualTo(Directs));
         holding.Join();
         foreach (RawPeer peer in peers)
