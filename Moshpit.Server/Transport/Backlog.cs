@@ -3,12 +3,12 @@ using Moshpit.Server.Buffers;
 namespace Moshpit.Server.Transport;
 
 /// <summary>
-/// What a slow peer has not taken yet, oldest first. It shares the frames that it holds most of; what is little of a large frame it copies, so
-/// that it keeps no more than about twice its <see cref="Length"/> alive, however the bytes came.
+/// What a slow peer has not taken yet, oldest first. It shares large frames that it holds most of; what is little, or little of a large frame, it
+/// copies together, so that it never keeps more than about three times its <see cref="Length"/> alive, however the bytes came.
 /// </summary>
 internal sealed class Backlog(FramePool frames)
 {
-    /// <summary>Bytes of a frame for copies.</summary>
+    /// <summary>Bytes of a frame for copies, and of the shortest range that is worth sharing.</summary>
     private const int CopyLength = 4 * 1024;
 
     private readonly Queue<(SharedFrame Frame, Range Bytes)> _entries = new();
@@ -41,7 +41,7 @@ internal sealed class Backlog(FramePool frames)
     {
         int length = bytes.End.Value - bytes.Start.Value;
         Length += length;
-        if (length < frame.Capacity / 2)
+        if (length < Math.Max(CopyLength, frame.Capacity / 2))
         {
             Copy(frame.Span[bytes]);
             return;

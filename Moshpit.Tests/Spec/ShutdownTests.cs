@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using Microsoft.Extensions.Time.Testing;
 using Moshpit.Server;
 using Moshpit.Server.Api;
 using Moshpit.Server.Transport;
@@ -11,7 +10,7 @@ namespace Moshpit.Tests.Spec;
 /// <summary>How a server ends. Where the clock is a fake, nothing but what the test does can end it.</summary>
 public sealed class ShutdownTests
 {
-    private readonly FakeTimeProvider _clock = new();
+    private readonly CountingClock _clock = new();
 
     [TestCase(1)]
     [TestCase(40)]
@@ -195,11 +194,12 @@ public sealed class ShutdownTests
     {
         await using TestServer server = await StartAsync(options => options.DrainTime = TimeSpan.FromSeconds(1));
         RawPeer[] owners = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => server.CreateAsync()));
-        Task stopping = server.Server.StopAsync();
         Task<string>[] ends = [.. owners.Select(owner => owner.Stream.ReadToEndAsync())];
-        await Eventually.AsyncTrue(() => ends.Count(end => end.IsCompleted) == 10);
+        int waits = _clock.Waits;
+        Task stopping = server.Server.StopAsync();
+        await Eventually.AsyncTrue(() => ends.Count(end => end.IsCompleted) == 10 && _clock.Waits == waits + 1);
         _clock.Advance(TimeSpan.FromMilliseconds(10));
-        await Eventually.AsyncTrue(() => ends.Count(end => end.IsCompleted) == 20);
+        await Eventually.AsyncTrue(() => ends.Count(end => end.IsCompleted) == 20 && _clock.Waits == waits + 2);
         Assert.That(stopping.IsCompleted, Is.False);
         _clock.Advance(TimeSpan.FromMilliseconds(10));
         await Task.WhenAll(ends).WaitAsync(RawConnection.Patience);

@@ -100,19 +100,4 @@ internal sealed class ListenerTests
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_socket")]
     private static extern ref Socket SocketOf(Listener listener);
-
-    /// <summary>Tells how often somebody has waited for it.</summary>
-    private sealed class CountingClock : FakeTimeProvider
-    {
-        private int _waits;
-
-        public int Waits => Volatile.Read(ref _waits);
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            ITimer timer = base.CreateTimer(callback, state, dueTime, period);
-            Interlocked.Increment(ref _waits);
-            return timer;
-        }
-    }
 }

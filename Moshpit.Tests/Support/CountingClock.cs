@@ -1,0 +1,18 @@
+using Microsoft.Extensions.Time.Testing;
+
+namespace Moshpit.Tests.Support;
+
+/// <summary>A clock that tells how often somebody has begun to wait for it: only then is there a point in moving it on.</summary>
+internal sealed class CountingClock : FakeTimeProvider
+{
+    private int _waits;
+
+    public int Waits => Volatile.Read(ref _waits);
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        ITimer timer = base.CreateTimer(callback, state, dueTime, period);
+        Interlocked.Increment(ref _waits);
+        return timer;
+    }
+}
