@@ -9,9 +9,10 @@ public class SseParserTests
     [Test]
     public void Every_vector_gives_the_same_events_whole_split_anywhere_and_byte_by_byte()
     {
+        IReadOnlyList<JsonElement> vectors = Vectors.Read("sse_cases.json");
         using (Assert.EnterMultipleScope())
         {
-            foreach (JsonElement vector in Vectors.Read("sse_cases.json"))
+            foreach (JsonElement vector in vectors)
             {
                 string name = vector.GetProperty("name").GetString()!;
                 byte[] stream = vector.GetProperty("stream").GetBytesFromBase64();
