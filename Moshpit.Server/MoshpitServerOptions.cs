@@ -78,6 +78,12 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public long BacklogLimit { get; set; } = 256 * 1024;
 
+    /// <summary>
+    /// Bytes of memory that messages under way may take, those for all slow peers together; what several peers share counts once. Past it a
+    /// peer is cut as soon as more than its even share of this waits for it. Default 512 MiB.
+    /// </summary>
+    public long TotalBacklogLimit { get; set; } = 512 * 1024 * 1024;
+
     /// <summary>How long a slow peer may take nothing of what waits for it before it is cut. Default 10 s.</summary>
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
@@ -179,6 +185,7 @@ public sealed class MoshpitServerOptions
         RequirePositive(HeaderFieldLimit, nameof(HeaderFieldLimit));
         RequirePositive(LingerLimit, nameof(LingerLimit));
         RequirePositive(BacklogLimit, nameof(BacklogLimit));
+        RequirePositive(TotalBacklogLimit, nameof(TotalBacklogLimit));
         RequirePositive(PendingLimit, nameof(PendingLimit));
         if (BodyLimit > MostBodyLimit)
             throw new ArgumentException($"{nameof(BodyLimit)} is {BodyLimit}; it must be at most {MostBodyLimit}.");

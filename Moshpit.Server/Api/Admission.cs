@@ -12,32 +12,38 @@ internal sealed class Admission(ServerState server)
 
     private readonly int _maxConnections = Math.Min(server.Options.MaxConnections, DescriptorLimit.Connections());
     private readonly int _mostRefused = Math.Min(MostRefused, Math.Max(1, DescriptorLimit.Connections() / 16));
+    private int _connections;
     private int _refused;
 
-    /// <summary>Connections that are there only to be told.</summary>
-    public int Refused => Volatile.Read(ref _refused);
+    /// <summary>Connections that were let in, whether they carry requests or, by now, a stream.</summary>
+    public int Connections => Volatile.Read(ref _connections);
 
     /// <summary>
     /// Counts a connection from <paramref name="address"/> until <see cref="Leave"/>; <paramref name="refusal"/>, where it is not null, answers
-    /// its first request. False: it is to be closed without a word.
+    /// its first request, and it takes nobody's room. False: it is to be closed without a word.
     /// </summary>
     public bool TryEnter(IPAddress? address, out AddressUsage? usage, out Rejection? refusal)
     {
-        refusal = null;
-        if (!server.Addresses.TryHold(address, out usage))
-            refusal = Rejections.TooManyConnectionsFromAddress;
-        else if (server.ConnectionCount >= _maxConnections)
-            refusal = Rejections.TooManyConnections;
+        bool isHeld = server.Addresses.TryHold(address, out usage);
+        refusal = !isHeld ? Rejections.TooManyConnectionsFromAddress : TryCount() ? null : Rejections.TooManyConnections;
         if (refusal is null || Interlocked.Increment(ref _refused) <= _mostRefused)
             return true;
         Leave(usage, refusal);
         return false;
     }
 
+    /// <summary>The connection, or the stream that it became, has ended.</summary>
     public void Leave(AddressUsage? usage, Rejection? refusal)
     {
         server.Addresses.Release(usage);
-        if (refusal is not null)
-            Interlocked.Decrement(ref _refused);
+        Interlocked.Decrement(ref refusal is null ? ref _connections : ref _refused);
+    }
+
+    private bool TryCount()
+    {
+        if (Interlocked.Increment(ref _connections) <= _maxConnections)
+            return true;
+        Interlocked.Decrement(ref _connections);
+        return false;
     }
 }

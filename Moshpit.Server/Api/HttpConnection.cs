@@ -55,7 +55,7 @@ internal sealed class HttpConnection
         /// <summary>A response is on its way that must not be lost to a reset.</summary>
         Linger,
 
-        /// <summary>The socket belongs to an event stream now.</summary>
+        /// <summary>The socket belongs to an event stream now, and whatever was counted for the connection is counted for that.</summary>
         Stream,
     }
 
@@ -100,7 +100,8 @@ internal sealed class HttpConnection
         _server.Connections.Remove(_slot, this);
         _connection.Release();
         _server.RequestStates.Return(_state);
-        _server.Admission.Leave(_usage, _refusal);
+        if (ending != Ending.Stream)
+            _server.Admission.Leave(_usage, _refusal);
         _server.OnConnectionEnded();
     }
 
@@ -155,14 +156,14 @@ internal sealed class HttpConnection
                 return await RefuseAsync(_refusal).ConfigureAwait(false);
 
             AddressUsage? usage = _isProxy ? _server.Addresses.HoldForwarded(request.ForwardedFor) : _usage;
-            Ending? ending;
+            Ending? ending = null;
             try
             {
                 ending = await ServeRequestAsync(request, usage).ConfigureAwait(false);
             }
             finally
             {
-                if (_isProxy)
+                if (_isProxy && ending != Ending.Stream)
                     _server.Addresses.Release(usage);
             }
 

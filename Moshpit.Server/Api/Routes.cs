@@ -19,7 +19,7 @@ internal static class Routes
 
     /// <summary>
     /// Answers a request other than POST, counted against <paramref name="usage"/>. True: the connection has become an event stream, and is no
-    /// longer the caller's. Otherwise <paramref name="rejection"/>, where it is not null, is the answer, which is the caller's to write.
+    /// longer the caller's, nor is the hold on <paramref name="usage"/>. Otherwise <paramref name="rejection"/>, where it is not null, is the answer, which is the caller's to write.
     /// </summary>
     public static bool TryAnswer(
         ServerState server, BufferedConnection connection, HttpRequest request, AddressUsage? usage, out Rejection? rejection)
@@ -183,14 +183,14 @@ internal static class Routes
         if (outcome != JoinOutcome.Joined)
             return outcome == JoinOutcome.Full ? Rejections.ChannelFull : Rejections.UnknownChannel;
 
-        if (usage is not null)
-            server.Addresses.HoldAgain(usage);
         connection.Output.ResetWrittenCount();
         ApiLog.StreamOpened(server.Logger, channel.Id, peer.Cid);
         stream.Start();
 
-        // One that came about while the server began to stop may have been missed when the streams were ended.
-        if (server.Stopping)
+        // Who came in just as the server began to stop still hears what is being answered, and is ended with the others. Only one that took
+        // longer than requests have to finish was missed there.
+        Interlocked.MemoryBarrier();
+        if (server.EndingStreams)
             ServerState.Cut(stream);
         return null;
     }

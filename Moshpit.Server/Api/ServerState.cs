@@ -24,6 +24,7 @@ internal sealed class ServerState : IDisposable
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
     private volatile bool _stopping;
+    private volatile bool _endingStreams;
     private int _serving;
     private readonly Rejection _bodyTooLarge;
     private readonly Rejection _targetTooLong;
@@ -79,6 +80,7 @@ internal sealed class ServerState : IDisposable
             Heartbeat = _heartbeat,
             HeartbeatInterval = options.Heartbeat == TimeSpan.Zero ? long.MaxValue : (long)options.Heartbeat.TotalMilliseconds,
             BacklogLimit = Math.Max(options.BacklogLimit, LeastBacklogBodies * (long)options.BodyLimit),
+            TotalBacklogLimit = options.TotalBacklogLimit,
             StallTimeout = (long)options.StallTimeout.TotalMilliseconds,
             LingerTimeout = (long)options.LingerTimeout.TotalMilliseconds,
             InputLimit = options.StreamInputLimit,
@@ -112,11 +114,11 @@ internal sealed class ServerState : IDisposable
     /// <summary>Connections that carry requests.</summary>
     public SlotTable<HttpConnection> Connections { get; } = new();
 
-    /// <summary>Connections of both kinds, without those that are only told that they are one too many: they take nobody's room.</summary>
-    public int ConnectionCount => Connections.Count + Streams.Streams.Count - Admission.Refused;
-
     /// <summary>The server takes no new work; what is under way is finished.</summary>
     public bool Stopping => _stopping;
+
+    /// <summary>The streams are being ended: one that starts only now may have been missed. Set before anybody looks which there are.</summary>
+    public bool EndingStreams => _endingStreams;
 
     /// <summary>
     /// Finishes the requests under way, then ends the streams, spread over <see cref="MoshpitServerOptions.DrainTime"/>, so that their clients
@@ -138,9 +140,10 @@ internal sealed class ServerState : IDisposable
         }
         catch (OperationCanceledException)
         {
-            ApiLog.Hurrying(Logger, ConnectionCount);
+            ApiLog.Hurrying(Logger, Admission.Connections);
         }
 
+        _endingStreams = true;
         foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
             connection?.Abort();
         foreach (StreamConnection? stream in Streams.Streams.Snapshot().ToArray())
@@ -212,6 +215,7 @@ internal sealed class ServerState : IDisposable
 
     private async Task EndStreamsAsync(CancellationToken cancellationToken)
     {
+        _endingStreams = true;
         StreamConnection?[] streams = Streams.Streams.Snapshot().ToArray();
         int steps = Math.Max(1, (int)(Options.DrainTime / DrainStep));
 
@@ -251,7 +255,7 @@ internal sealed class ServerState : IDisposable
         ApiLog.StreamEnded(Logger, peer.Channel.Id, peer.Cid, reason);
         peer.Channel.Leave(peer);
         stream.Usage?.RemoveStream();
-        Addresses.Release(stream.Usage);
+        Admission.Leave(stream.Usage, refusal: null);
         OnConnectionEnded();
     }
 }

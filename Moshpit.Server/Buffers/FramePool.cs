@@ -10,11 +10,15 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
 
     private readonly DefaultObjectPool<SharedFrame> _pool;
     private int _outstanding;
+    private long _outstandingBytes;
 
     public FramePool() => _pool = new DefaultObjectPool<SharedFrame>(this, MaxRetained);
 
     /// <summary>Frames rented and not returned.</summary>
     public int Outstanding => Volatile.Read(ref _outstanding);
+
+    /// <summary>Bytes that they keep alive.</summary>
+    public long OutstandingBytes => Volatile.Read(ref _outstandingBytes);
 
     /// <summary>An empty frame with room for <paramref name="capacity"/> bytes (it grows when more is written), held once by the caller.</summary>
     public SharedFrame Rent(int capacity)
@@ -22,11 +26,16 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
         SharedFrame frame = _pool.Get();
         Interlocked.Increment(ref _outstanding);
         frame.Rented(capacity);
+        Resized(frame.Capacity);
         return frame;
     }
 
+    /// <summary>A frame that is out has become longer by <paramref name="bytes"/>.</summary>
+    internal void Resized(int bytes) => Interlocked.Add(ref _outstandingBytes, bytes);
+
     internal void Return(SharedFrame frame)
     {
+        Resized(-frame.Capacity);
         frame.Returned();
         Interlocked.Decrement(ref _outstanding);
         _pool.Return(frame);

@@ -106,6 +106,7 @@ internal sealed class SharedFrame : IBufferWriter<byte>
         byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(Length + room, old.Length * 2));
         old.AsSpan(0, Length).CopyTo(larger);
         _buffer = larger;
+        _pool.Resized(larger.Length - old.Length);
         ArrayPool<byte>.Shared.Return(old);
     }
 }

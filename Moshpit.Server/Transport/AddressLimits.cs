@@ -89,13 +89,6 @@ internal sealed class AddressLimits
         return null;
     }
 
-    /// <summary>Holds <paramref name="usage"/> once more.</summary>
-    public void HoldAgain(AddressUsage usage)
-    {
-        lock (_usages)
-            usage.Holders++;
-    }
-
     /// <summary>Ends a hold.</summary>
     public void Release(AddressUsage? usage)
     {

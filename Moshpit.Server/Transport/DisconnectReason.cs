@@ -12,7 +12,7 @@ internal enum DisconnectReason : byte
     /// <summary>The other side reset the connection, or the network gave it up.</summary>
     Reset = 2,
 
-    /// <summary>A stream's peer read so slowly that its backlog passed the limit in bytes.</summary>
+    /// <summary>A stream's peer read so slowly that its backlog passed the limit in bytes, or its share of that of all.</summary>
     BacklogFull = 3,
 
     /// <summary>A stream's peer took nothing of its backlog for too long.</summary>

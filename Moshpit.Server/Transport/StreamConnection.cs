@@ -107,7 +107,7 @@ internal sealed class StreamConnection : FrameSink
         else
         {
             _backlog.Add(frame, bytes);
-            if (_backlog.Length > _transport.BacklogLimit)
+            if (_backlog.Length > _transport.BacklogAllowance)
                 Close(DisconnectReason.BacklogFull);
         }
     }

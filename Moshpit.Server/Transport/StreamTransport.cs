@@ -12,7 +12,7 @@ internal sealed class StreamTransport
 
     public required ILogger Logger { get; init; }
 
-    /// <summary>Where a backlog's copies come from.</summary>
+    /// <summary>Where all that is sent comes from, and a backlog's copies.</summary>
     public required FramePool Frames { get; init; }
 
     /// <summary>Sent to who heard nothing for <see cref="HeartbeatInterval"/>; held by the server as long as it runs.</summary>
@@ -23,6 +23,9 @@ internal sealed class StreamTransport
 
     /// <summary>Bytes that may wait for one peer.</summary>
     public required long BacklogLimit { get; init; }
+
+    /// <summary>Bytes that frames may keep alive before who is slow has to make do with less.</summary>
+    public required long TotalBacklogLimit { get; init; }
 
     /// <summary>Milliseconds without progress that a backlog may last.</summary>
     public required long StallTimeout { get; init; }
@@ -37,6 +40,14 @@ internal sealed class StreamTransport
     public required Action<StreamConnection, DisconnectReason> Ended { get; init; }
 
     public SlotTable<StreamConnection> Streams { get; } = new();
+
+    /// <summary>
+    /// Bytes that may wait for one peer as things are. When all together take too much memory it is an even share: who is cut then is who has
+    /// most of it, and nobody is for being a little behind.
+    /// </summary>
+    public long BacklogAllowance => Frames.OutstandingBytes <= TotalBacklogLimit
+        ? BacklogLimit
+        : Math.Min(BacklogLimit, TotalBacklogLimit / Math.Max(1, Streams.Count));
 
     /// <summary>Nothing can be due for a stream that made progress more recently than this.</summary>
     public long ShortestPatience => Math.Min(HeartbeatInterval, Math.Min(StallTimeout, LingerTimeout));

@@ -113,7 +113,7 @@ public sealed class AddressBoundsTests
         Assert.That((await guest.ReadSignalAsync(), await guest.ReadSignalAsync()), Is.EqualTo(("1", "2")));
         (await server.CreateAsync()).Dispose();
         guest.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.ConnectionCount == 2);
+        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 2);
         using RawPeer next = await RawPeer.OpenAsync(RawConnection.Connect(address), "/" + owner.Id);
     }
 
@@ -183,10 +183,10 @@ public sealed class AddressBoundsTests
             await server.AskAsync("GET", "/nowhere", Asking.From($"203.0.113.{n}"));
         Assert.That(server.Server.State.Addresses.Count, Is.EqualTo(52));
         second.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.ConnectionCount == 1);
+        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 1);
         await _clock.PassUntilAsync(60, () => server.Server.State.Addresses.Count == 1);
         first.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.ConnectionCount == 0);
+        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 0);
         await _clock.PassUntilAsync(1, () => server.Server.State.Addresses.Count == 0);
     }
 

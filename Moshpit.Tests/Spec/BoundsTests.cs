@@ -21,7 +21,7 @@ public sealed class BoundsTests
         await publisher.SendAsync("3");
         Assert.That((await guest.ReadSignalAsync(), await guest.ReadSignalAsync()), Is.EqualTo(("1", "3")));
         publisher.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.ConnectionCount == 2);
+        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 2);
         Assert.That((await server.PostAsync(guest, "4")).Status, Is.EqualTo(200));
         Assert.That(await guest.ReadSignalAsync(), Is.EqualTo("4"));
     }

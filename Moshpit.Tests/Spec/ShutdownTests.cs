@@ -62,6 +62,44 @@ public sealed class ShutdownTests
     }
 
     [Test]
+    public async Task Who_comes_in_just_as_it_begins_to_stop_hears_what_is_still_answered_and_a_FIN()
+    {
+        const int StreamOpened = 200;
+        TestServer? stopped = null;
+        Task? stopping = null;
+        int opened = 0;
+        var log = new ErrorLog
+        {
+            Heard = id =>
+            {
+                if (id != StreamOpened || ++opened < 2)
+                    return;
+                stopping = stopped!.Server.StopAsync();
+                Assert.That(SpinWait.SpinUntil(() => stopped.Server.State.Stopping, RawConnection.Patience), Is.True);
+            },
+        };
+        await using TestServer server = stopped = await StartAsync(options => options.LoggerFactory = log);
+        RawPeer owner = await server.CreateAsync();
+        using RawConnection publisher = server.Connect();
+        string body = PostText.Body(owner.Token, "1");
+        publisher.Send(PostText.Head("/" + owner.Id, $"{PostText.Json}Expect: 100-continue\r\nContent-Length: {body.Length}\r\n"));
+        await publisher.ReadUntilAsync("\r\n\r\n");
+
+        // Accepted before it speaks, or the listener, which the stop waits for, would be what serves it.
+        RawConnection connection = server.Connect();
+        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 3);
+        RawPeer guest = await RawPeer.OpenAsync(connection, "/" + owner.Id);
+        publisher.Send(body);
+        Assert.That((await publisher.ReadResponseAsync()).Status, Is.EqualTo(200));
+        publisher.Dispose();
+        Assert.That(await guest.ReadAllAsync(), Is.EqualTo(new[] { "event: signal\ndata: 1" }));
+        owner.Dispose();
+        guest.Dispose();
+        await stopping!.WaitAsync(RawConnection.Patience);
+        Assert.That(log.Lines, Is.Empty);
+    }
+
+    [Test]
     public async Task A_request_whose_head_is_under_way_is_told_that_the_server_stops()
     {
         await using TestServer server = await StartAsync();

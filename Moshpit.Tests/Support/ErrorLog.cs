@@ -8,15 +8,19 @@ internal sealed class ErrorLog(LogLevel least = LogLevel.Error) : ILoggerFactory
 {
     private readonly ConcurrentQueue<string> _lines = new();
 
+    /// <summary>Called, on the thread that logs, for each event of any level: a place in the middle of what the server does.</summary>
+    public Action<int>? Heard { get; init; }
+
     public IReadOnlyCollection<string> Lines => _lines;
 
     public ILogger CreateLogger(string categoryName) => this;
 
-    public bool IsEnabled(LogLevel logLevel) => logLevel >= least;
+    public bool IsEnabled(LogLevel logLevel) => logLevel >= least || Heard is not null;
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        if (IsEnabled(logLevel))
+        Heard?.Invoke(eventId.Id);
+        if (logLevel >= least)
             _lines.Enqueue($"{eventId.Id} {formatter(state, exception)} {exception}");
     }
 

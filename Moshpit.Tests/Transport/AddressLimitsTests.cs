@@ -119,7 +119,7 @@ internal sealed class AddressLimitsTests
         AddressUsage gone = Hold(Client)!;
         AddressUsage there = Hold("203.0.113.8")!;
         gone.TryCreateChannel(0);
-        _limits.HoldAgain(gone);
+        Hold(Client);
         _limits.Release(gone);
         _limits.OnTick(100_000);
         Assert.That(_limits.Count, Is.EqualTo(2), "it is still held once");

@@ -23,6 +23,7 @@ internal sealed class StreamConnectionTests
             Heartbeat = frame,
             HeartbeatInterval = long.MaxValue,
             BacklogLimit = 1000,
+            TotalBacklogLimit = 1000,
             StallTimeout = 1000,
             LingerTimeout = 1000,
             InputLimit = 1000,
