@@ -65,14 +65,14 @@ namespace Moshpit.Client
         }
 
         /// <summary>Creates a channel and owns it: when this peer leaves, the channel is gone and the streams of the others end.</summary>
-        /// <param name="cancellationToken">Cancelling it leaves at once, at any time of the peer's life.</param>
+        /// <param name="cancellationToken">Cancelling it leaves at once, as long as there is a stream or a message under way.</param>
         /// <returns>The peer, which connects in the background. Failures come from its enumeration and its tasks.</returns>
         public MoshpitPeer Open(CancellationToken cancellationToken = default) => new MoshpitPeer(_server, _options, cancellationToken);
 
         /// <summary>Joins the channel <paramref name="id"/>.</summary>
         /// <param name="id">The <see cref="MoshpitEvent.Id"/> that the owner's <c>connect</c> told: ASCII letters, digits, <c>-</c> and
         /// <c>_</c>.</param>
-        /// <param name="cancellationToken">Cancelling it leaves at once, at any time of the peer's life.</param>
+        /// <param name="cancellationToken">Cancelling it leaves at once, as long as there is a stream or a message under way.</param>
         /// <returns>The peer, which connects in the background. An unknown channel is a <see cref="MoshpitException"/> with status 404
         /// from its enumeration and its tasks.</returns>
         /// <exception cref="ArgumentException">The id is empty or has other characters.</exception>
@@ -104,20 +104,21 @@ namespace Moshpit.Client
         /// Moshpit's heartbeats. The original Node server sends none: set <see cref="Timeout.InfiniteTimeSpan"/> for it.</summary>
         public TimeSpan SilenceTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-        /// <summary>The most bytes of one event (its data, name and the line being read). Default: 1 MiB. A larger one ends the peer.</summary>
+        /// <summary>The most bytes of one event (its data, name and the line being read, a comment's too). Default: 1 MiB. A larger one ends
+        /// the peer.</summary>
         public int MaxEventSize { get; set; } = 1 << 20;
 
-        /// <summary>How many characters of events may wait to be enumerated before the stream is no longer read (one read more may come on
-        /// top). Default: 1 Mi. A server cuts off a peer that doesn't read for long.</summary>
+        /// <summary>How many characters of events may wait to be enumerated before the stream is no longer read (what one more read completes
+        /// comes on top). Default: 1 Mi. A server cuts off a peer that doesn't read for long.</summary>
         public int ReceiveBufferSize { get; set; } = 1 << 20;
 
-        /// <summary>How many characters of JSON may wait to be sent, before <c>connect</c> and after. Default: 1 Mi. A
+        /// <summary>How many characters may wait to be sent, before <c>connect</c> and after; each message counts 64 more. Default: 1 Mi. A
         /// <see cref="MoshpitPeer.Write(string, string, CancellationToken)"/> beyond it fails; nothing else does.</summary>
         public int WriteBufferSize { get; set; } = 1 << 20;
 
         /// <summary>Headers to add to every request, <c>Authorization</c> say. They go to the origin (scheme, host, port) of the client's URL
         /// alone, not to another one that it redirects to. Default: none.</summary>
-        public IDictionary<string, string> Headers { get; private set; } =
+        public IDictionary<string, string> Headers { get; } =
             new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
         /// <summary>Decides about the server's certificate (https). Default: null, the system's rules.</summary>
@@ -144,7 +145,6 @@ namespace Moshpit.Client
             }
 
             var copy = (MoshpitClientOptions)MemberwiseClone();
-            copy.Headers = new Dictionary<string, string>(Headers, StringComparer.OrdinalIgnoreCase);
             copy.HeaderLines = lines.ToString();
             return copy;
         }
@@ -181,9 +181,10 @@ namespace Moshpit.Client
             // Only the server speaks under these names; what peers say comes as "signal", whatever members it has.
             if (name != "connect" && name != "join" && name != "leave")
                 return;
-            Id = Json.StringMember(data, "id");
-            Cid = Json.StringMember(data, "cid");
-            Token = Json.StringMember(data, "token");
+            string?[] members = Json.StringMembers(data, "id", "cid", "token");
+            Id = members[0];
+            Cid = members[1];
+            Token = members[2];
         }
 
         /// <summary><c>connect</c> (the first), <c>join</c> and <c>leave</c> (told to the owner), <c>signal</c> (a message), or what else the
@@ -281,6 +282,7 @@ namespace Moshpit.Client
         private Endpoint? _postTo;
         private Task _sending = Task.CompletedTask;
         private bool _isSending;
+        private bool _closesLater;
         private bool _hasEnded;
         private Exception? _failure;
         private Connection? _kept;
@@ -320,7 +322,8 @@ namespace Moshpit.Client
         /// <param name="cancellationToken">A message not yet begun is taken back. One under way is given up with its connection, and
         /// may have been delivered.</param>
         /// <returns>A task that completes when the server has taken the message. It fails with a <see cref="MoshpitException"/> (the status
-        /// and the server's sentence; or <see cref="MoshpitException.OutcomeUnknown"/>; or too much waits to be sent; or the peer ended).</returns>
+        /// and the server's sentence; or <see cref="MoshpitException.OutcomeUnknown"/>; or too much waits to be sent; or the peer ended), or is
+        /// cancelled.</returns>
         /// <exception cref="ArgumentException">Thrown by the call: not one JSON value, an empty <paramref name="cid"/>, a <c>_cid</c> that is no
         /// string or comes with a <paramref name="cid"/>.</exception>
         public Task Write(string json, string? cid = null, CancellationToken cancellationToken = default)
@@ -385,7 +388,8 @@ namespace Moshpit.Client
             {
                 using Connection connection = await OpenStreamAsync();
                 // Before connect nothing can be sent. A stream that never says it (of some other server, say) must not keep writers waiting.
-                using var patience = new Timer(_ => GiveUpOnConnect(), null, _options.ResponseTimeout, Timeout.InfiniteTimeSpan);
+                using var patience = new System.Threading.Timer( // in full: Windows Forms has a Timer too
+                    _ => GiveUpOnConnect(), null, _options.ResponseTimeout, Timeout.InfiniteTimeSpan);
                 var parser = new SseParser(_options.MaxEventSize);
                 var events = new List<MoshpitEvent>();
                 while (true)
@@ -525,14 +529,14 @@ namespace Moshpit.Client
                 if (_hasEnded)
                     return Task.FromException(Ended());
                 if (write.Size > _options.WriteBufferSize - _writesSize)
-                    return Task.FromException(new MoshpitException("The message was not sent: " + _writesSize + " characters wait already, and " +
-                        "WriteBufferSize is " + _options.WriteBufferSize + ". Await what Write returns."));
+                    return Task.FromException(new MoshpitException("The message was not sent: it counts " + write.Size + " characters, " +
+                        _writesSize + " wait already, and WriteBufferSize is " + _options.WriteBufferSize + ". Await what Write returns, or raise it."));
                 _writesSize += write.Size;
                 _writes.Enqueue(write);
                 StartSending();
             }
 
-            write.ListenForCancellation(Forget);
+            write.ListenForCancellation(TryTakeBack);
             return write.Task;
         }
 
@@ -560,9 +564,9 @@ namespace Moshpit.Client
                     failure = e;
                 }
 
+                Forget(write);
                 if (isTakenBack)
                     continue;
-                Forget(write);
                 if (failure != null)
                     write.Fail(failure);
                 else
@@ -581,8 +585,11 @@ namespace Moshpit.Client
                 hasEnded = _hasEnded;
                 if (hasEnded)
                     _kept?.Dispose();
-                else if (_kept != null)
-                    _ = CloseLaterAsync(_kept);
+                else if (_kept != null && !_closesLater)
+                {
+                    _closesLater = true;
+                    _ = CloseLaterAsync();
+                }
             }
 
             if (hasEnded)
@@ -591,25 +598,34 @@ namespace Moshpit.Client
         }
 
         /// <summary>Closes a connection that was kept for the next message when it is too old for one.</summary>
-        private async Task CloseLaterAsync(Connection kept)
+        private async Task CloseLaterAsync()
         {
-            try
+            while (true)
             {
-                await Task.Delay(CloseAfter, _leaving.Token);
-            }
-            catch (OperationCanceledException)
-            {
-                return; // who left closed it
-            }
-
-            lock (_writes)
-            {
-                if (_isSending || _kept != kept || kept.Idle < ReuseWithin)
+                try
+                {
+                    await Task.Delay(CloseAfter, _leaving.Token);
+                }
+                catch (OperationCanceledException)
+                {
                     return;
-                _kept = null;
-            }
+                }
 
-            kept.Dispose();
+                Connection old;
+                lock (_writes)
+                {
+                    if (!_isSending && _kept != null && _kept.Idle < ReuseWithin)
+                        continue; // used meanwhile
+                    _closesLater = false;
+                    if (_isSending || _kept is null)
+                        return; // when sending is done, this starts anew
+                    old = _kept;
+                    _kept = null;
+                }
+
+                old.Dispose();
+                return;
+            }
         }
 
         /// <summary>A message does not wait any more.</summary>
@@ -617,6 +633,20 @@ namespace Moshpit.Client
         {
             lock (_writes)
                 _writesSize -= write.Size;
+        }
+
+        /// <summary>Unless it was begun: it is not sent. Its place in the queue stays until it is its turn, but not what it says.</summary>
+        private bool TryTakeBack(PendingWrite write)
+        {
+            lock (_writes)
+            {
+                if (!write.TryBegin())
+                    return false;
+                _writesSize -= write.Size;
+                write.DropText();
+                _writesSize += write.Size;
+                return true;
+            }
         }
 
         private async Task PostAsync(PendingWrite write)
@@ -639,8 +669,11 @@ namespace Moshpit.Client
                     {
                         // Both at once: a server may refuse a large message (413) before it has read all of it.
                         sending = connection.SendAsync(request);
-                        Step.Observe(sending); // if it fails, so does the reading
-                        return await connection.Reader.ReadHeadAsync();
+                        Step.Observe(sending); // should it fail, an answer may have come all the same; if not, the reading ends too
+                        HttpHead answer = await connection.Reader.ReadHeadAsync();
+                        if (answer.Status < 300)
+                            await sending; // a success that came before the end of the message must not cut it off
+                        return answer;
                     });
                     reply = await ReadReplyAsync(connection, stop.Token);
                     if (head.AllowsReuse && connection.Reader.IsAtEnd && sending.Status == TaskStatus.RanToCompletion)
@@ -766,12 +799,12 @@ namespace Moshpit.Client
             }
         }
 
-        /// <summary>No more events. The first call counts, except that a later one may still drop what waits.</summary>
+        /// <summary>No more events. The first call counts, except that a later one may still drop what waits, and is then the end.</summary>
         public void End(Exception? failure, bool drop)
         {
             lock (_events)
             {
-                if (!_hasEnded)
+                if (!_hasEnded || (drop && _events.Count > 0))
                     _failure = failure;
                 _hasEnded = true;
                 if (drop)
@@ -826,7 +859,8 @@ namespace Moshpit.Client
         }
 
         // A small event costs its objects as well.
-        private static int SizeOf(MoshpitEvent e) => e.Name.Length + e.Data.Length + e.LastEventId.Length + 64;
+        private static int SizeOf(MoshpitEvent e) => 64 + e.Name.Length + e.Data.Length + e.LastEventId.Length +
+            (e.Id?.Length ?? 0) + (e.Cid?.Length ?? 0) + (e.Token?.Length ?? 0);
 
         private static TaskCompletionSource<bool> NewSignal() =>
             new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -841,6 +875,8 @@ namespace Moshpit.Client
     /// <summary>A message that waits to be sent. It is either begun or taken back, never both.</summary>
     internal sealed class PendingWrite
     {
+        private const int Overhead = 64;
+
         private readonly TaskCompletionSource<bool> _done =
             new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         private CancellationTokenRegistration _onCanceled;
@@ -851,32 +887,35 @@ namespace Moshpit.Client
             Data = data;
             Cid = cid;
             CancellationToken = cancellationToken;
-            Size = data.Length + (cid?.Length ?? 0);
         }
 
         public string Data { get; private set; }
 
-        public string? Cid { get; }
+        public string? Cid { get; private set; }
 
         public CancellationToken CancellationToken { get; }
 
-        public int Size { get; }
+        /// <summary>Its characters, and some for its objects.</summary>
+        public int Size => Overhead + Data.Length + (Cid?.Length ?? 0);
 
         public Task Task => _done.Task;
 
-        public void ListenForCancellation(Action<PendingWrite> takenBack)
+        public void ListenForCancellation(Func<PendingWrite, bool> tryTakeBack)
         {
             if (!CancellationToken.CanBeCanceled)
                 return;
             _onCanceled = CancellationToken.Register(() =>
             {
-                if (!TryBegin())
-                    return;
-                Data = ""; // its place in the queue stays, until it is its turn
-                takenBack(this);
-                _done.TrySetCanceled(CancellationToken);
+                if (tryTakeBack(this))
+                    _done.TrySetCanceled(CancellationToken);
             });
             _ = _done.Task.ContinueWith(_ => _onCanceled.Dispose(), TaskScheduler.Default);
+        }
+
+        public void DropText()
+        {
+            Data = "";
+            Cid = null;
         }
 
         public bool TryBegin() => Interlocked.Exchange(ref _isDecided, 1) == 0;
@@ -1302,7 +1341,7 @@ namespace Moshpit.Client
         public bool IsSecure => _url.Scheme == "https";
 
         /// <summary>The name or address to connect to; an IPv6 address without brackets.</summary>
-        public string Host => _url.IdnHost;
+        public string Host => _url.IdnHost.Replace("%25", "%"); // before an IPv6 address's zone (RFC 6874)
 
         public int Port => _url.Port;
 
@@ -1364,7 +1403,8 @@ namespace Moshpit.Client
         {
             try
             {
-                return (url.Scheme == "http" || url.Scheme == "https") && url.IdnHost.Length > 0;
+                return (url.Scheme == "http" || url.Scheme == "https") && url.IdnHost.Length > 0 &&
+                    Array.TrueForAll(url.IdnHost.ToCharArray(), c => c > ' ' && c <= '~');
             }
             catch (UriFormatException)
             {
@@ -1380,7 +1420,7 @@ namespace Moshpit.Client
     {
         private readonly Socket _socket;
         private readonly Stream _stream;
-        private DateTime _lastUse = DateTime.UtcNow;
+        private int _lastUse = Environment.TickCount;
 
         private Connection(Endpoint endpoint, Socket socket, Stream stream)
         {
@@ -1394,8 +1434,8 @@ namespace Moshpit.Client
 
         public HttpReader Reader { get; }
 
-        /// <summary>How long ago something was last done; wrong after the clock was set, which costs a new connection at most.</summary>
-        public TimeSpan Idle => (DateTime.UtcNow - _lastUse).Duration();
+        /// <summary>How long ago something was last done, up to 49 days.</summary>
+        public TimeSpan Idle => TimeSpan.FromMilliseconds(unchecked((uint)(Environment.TickCount - _lastUse)));
 
         /// <summary>
         /// Nothing to read, so not closed by the server either, as far as this machine knows. Asked before the first byte of a request is
@@ -1420,29 +1460,12 @@ namespace Moshpit.Client
         public static async Task<Connection> OpenAsync(Endpoint endpoint, MoshpitClientOptions options, CancellationToken cancellationToken)
         {
             using var step = new Step("Connecting to " + endpoint + " took longer than", options.ConnectTimeout, cancellationToken);
-            Socket? socket = null;
             try
             {
-                socket = await step.Stoppable(ConnectAsync(endpoint, step));
-                Stream stream = new NetworkStream(socket, ownsSocket: true);
-                if (endpoint.IsSecure)
-                {
-                    var secure = new SslStream(stream);
-                    stream = secure;
-                    var tls = new SslClientAuthenticationOptions
-                    {
-                        TargetHost = endpoint.Host,
-                        RemoteCertificateValidationCallback = options.CertificateValidation,
-                    };
-                    using (step.Token.Register(socket.Dispose))
-                        await secure.AuthenticateAsClientAsync(tls, CancellationToken.None);
-                }
-
-                return new Connection(endpoint, socket, stream);
+                return await step.Stoppable(OpenAsync(endpoint, options, step));
             }
             catch (Exception e)
             {
-                socket?.Dispose();
                 throw step.Explain(e, "Can't connect to " + endpoint);
             }
         }
@@ -1469,7 +1492,7 @@ namespace Moshpit.Client
             }
             finally
             {
-                _lastUse = DateTime.UtcNow;
+                _lastUse = Environment.TickCount;
             }
         }
 
@@ -1477,6 +1500,36 @@ namespace Moshpit.Client
         {
             _socket.Dispose(); // first, so that nothing waits for a last word through it
             _stream.Dispose();
+        }
+
+        private static async Task<Connection> OpenAsync(Endpoint endpoint, MoshpitClientOptions options, Step step)
+        {
+            Socket socket = await ConnectAsync(endpoint, step);
+            Stream stream = new NetworkStream(socket, ownsSocket: true);
+            try
+            {
+                if (endpoint.IsSecure)
+                {
+                    var secure = new SslStream(stream);
+                    stream = secure;
+                    var tls = new SslClientAuthenticationOptions
+                    {
+                        TargetHost = endpoint.Host,
+                        RemoteCertificateValidationCallback = options.CertificateValidation,
+                    };
+                    using (step.Token.Register(socket.Dispose))
+                        await secure.AuthenticateAsClientAsync(tls, CancellationToken.None);
+                }
+
+                step.Token.ThrowIfCancellationRequested(); // stopped in the last moment: nothing was sent
+                return new Connection(endpoint, socket, stream);
+            }
+            catch
+            {
+                socket.Dispose();
+                stream.Dispose();
+                throw;
+            }
         }
 
         private static async Task<Socket> ConnectAsync(Endpoint endpoint, Step step)
@@ -1540,10 +1593,11 @@ namespace Moshpit.Client
 
         public CancellationToken Token => _source.Token;
 
-        /// <summary>The outcome of a task, or at once an exception when the step is stopped: for a name lookup, which can't be.</summary>
-        public async Task<Socket> Stoppable(Task<Socket> task)
+        /// <summary>The outcome of a task, or at once an exception when the step is stopped: for what can't be, a name lookup and the checks of
+        /// a certificate. The task closes its socket by itself.</summary>
+        public async Task<T> Stoppable<T>(Task<T> task)
         {
-            var stopped = new TaskCompletionSource<Socket>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var stopped = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
             using (Token.Register(() => stopped.TrySetCanceled(Token)))
             {
                 await Task.WhenAny(task, stopped.Task);
@@ -1551,7 +1605,7 @@ namespace Moshpit.Client
                     return await task;
             }
 
-            Observe(task); // it closes its socket by itself, see ConnectAsync
+            Observe(task);
             throw new OperationCanceledException(Token);
         }
 
@@ -1621,18 +1675,24 @@ namespace Moshpit.Client
             return rest.Append('}').ToString();
         }
 
-        /// <summary>A string member of an object; null if the text is no object or has no such member.</summary>
-        public static string? StringMember(string json, string name)
+        /// <summary>The string members of these names of an object; null for each that it has not, and for all if the text is no object.</summary>
+        public static string?[] StringMembers(string json, params string[] names)
         {
+            List<Member> members;
             try
             {
-                Member? member = ReadMembers(json).FindLast(m => m.Name == name);
-                return member != null && json[member.ValueStart] == '"' ? Unquote(json, member.ValueStart, member.End) : null;
+                members = ReadMembers(json);
             }
             catch (FormatException)
             {
-                return null;
+                return new string?[names.Length];
             }
+
+            return Array.ConvertAll(names, name =>
+            {
+                Member? member = members.FindLast(m => m.Name == name);
+                return member != null && json[member.ValueStart] == '"' ? Unquote(json, member.ValueStart, member.End) : null;
+            });
         }
 
         public static string Quote(string text)

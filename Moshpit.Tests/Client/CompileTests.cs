@@ -6,7 +6,8 @@ namespace Moshpit.Tests.Client;
 /// <summary>The file as users get it: copied into a project with other settings than ours.</summary>
 public class CompileTests
 {
-    // What the SDK's implicit usings are. They came with C# 10, so the C# 9 cases go without.
+    // What the SDK's implicit usings are, and one for those of Windows Forms, which bring a Timer too. They came with C# 10, so the C# 9
+    // cases go without.
     private const string ImplicitUsings = """
         global using global::System;
         global using global::System.Collections.Generic;
@@ -15,6 +16,7 @@ public class CompileTests
         global using global::System.Net.Http;
         global using global::System.Threading;
         global using global::System.Threading.Tasks;
+        global using global::System.Timers;
         """;
 
     // What the docs tell users to write must mean one thing whatever the target.

@@ -25,6 +25,11 @@ public class EventQueueTests
         Assert.That(full.IsCompleted, Is.False);
         await queue.TakeAsync(default);
         await full.Soon();
+
+        var joins = new EventQueue(6000);
+        var join = new MoshpitEvent("join", $"{{\"id\":\"{new string('i', 1500)}\",\"cid\":\"{new string('c', 1000)}\"}}", "");
+        Assert.That(joins.AddAsync([join]).IsCompleted, Is.True);
+        Assert.That(joins.AddAsync([join]).IsCompleted, Is.False, "of its data, 2,500 characters are there twice");
     }
 
     [Test]
@@ -58,6 +63,22 @@ public class EventQueueTests
         await dropped.AddAsync([Event(1)]);
         dropped.End(failure, drop: true);
         Assert.That(await Assert.ThrowsAsync<IOException>(() => dropped.TakeAsync(default).AsTask()), Is.SameAs(failure));
+    }
+
+    [Test]
+    public async Task What_drops_events_after_the_end_is_the_end_so_that_nobody_takes_it_for_complete()
+    {
+        var canceled = new OperationCanceledException();
+        var queue = new EventQueue(1000);
+        await queue.AddAsync([Event(1)]);
+        queue.End(null, drop: false);
+        queue.End(canceled, drop: true);
+        Assert.That(await Assert.ThrowsAsync<OperationCanceledException>(() => queue.TakeAsync(default).AsTask()), Is.SameAs(canceled));
+
+        var complete = new EventQueue(1000);
+        complete.End(null, drop: false);
+        complete.End(canceled, drop: true);
+        Assert.That(await complete.TakeAsync(default), Is.Null);
     }
 
     // 70 characters and as many as its number says: the queue counts 64 for the objects.

@@ -76,7 +76,8 @@ public class WriteTests
     [Test]
     public async Task What_waits_to_be_sent_is_bounded()
     {
-        await using MoshpitPeer peer = Open(new MoshpitClientOptions { WriteBufferSize = 10 });
+        // Two messages of five characters, each counting 64 more for its objects.
+        await using MoshpitPeer peer = Open(new MoshpitClientOptions { WriteBufferSize = 2 * (64 + 5) });
         using RawConnection stream = await _server.AcceptAsync();
         await stream.ReadRequestAsync();
         Task first = peer.Write("12345");
@@ -84,12 +85,13 @@ public class WriteTests
         Task third = peer.Write("1");
         MoshpitException failure = (await Assert.ThrowsAsync<MoshpitException>(() => third.Soon()))!;
         Assert.That(failure.OutcomeUnknown, Is.False);
+        Assert.That(failure.Message, Does.Contain("65 characters").And.Contain("138 wait"));
         await stream.SendAsync(StreamHead + ConnectEvent);
         using RawConnection post = await _server.AcceptAsync();
         Assert.That(await post.TakePostAsync(), Does.EndWith("\"data\":12345}"));
         Assert.That(await post.TakePostAsync(), Does.EndWith("\"data\":67890}"));
         await Task.WhenAll(first, second).Soon();
-        Task fourth = peer.Write("1234567890");
+        Task fourth = peer.Write(new string('1', 2 * 5 + 64));
         await post.TakePostAsync();
         await fourth.Soon();
     }
@@ -140,6 +142,22 @@ public class WriteTests
         MoshpitException failure = (await Assert.ThrowsAsync<MoshpitException>(() => large.Soon()))!;
         Assert.That((failure.Status, failure.Reply), Is.EqualTo((413, "too large")));
         await post.WaitForEndAsync();
+    }
+
+    [Test]
+    public async Task A_success_that_comes_before_the_message_was_read_does_not_cut_it_off()
+    {
+        await using MoshpitPeer peer = Open(new MoshpitClientOptions { WriteBufferSize = 64 << 20 });
+        using RawConnection stream = await _server.AcceptStreamAsync();
+        string text = "\"" + new string('x', 8 << 20) + "\"";
+        Task large = peer.Write(text);
+        Task next = peer.Write("2");
+        using RawConnection post = await _server.AcceptAsync();
+        await post.SendAsync(Ok);
+        Assert.That(await post.ReadRequestAsync(), Does.EndWith(text + "}"));
+        await large.Soon();
+        Assert.That(await post.TakePostAsync(), Does.EndWith("\"data\":2}"), "on the same connection");
+        await next.Soon();
     }
 
     [Test]
@@ -225,7 +243,7 @@ public class WriteTests
     [Test]
     public async Task A_late_answer_is_an_unknown_outcome()
     {
-        await using MoshpitPeer peer = Open(new MoshpitClientOptions { ResponseTimeout = TimeSpan.FromMilliseconds(300) });
+        await using MoshpitPeer peer = Open(new MoshpitClientOptions { ResponseTimeout = TimeSpan.FromSeconds(2) });
         using RawConnection stream = await _server.AcceptStreamAsync();
         Task write = peer.Write("1");
         using RawConnection post = await _server.AcceptAsync();
@@ -311,13 +329,14 @@ public class WriteTests
     [Test]
     public async Task A_message_that_was_taken_back_leaves_its_room_to_others()
     {
-        await using MoshpitPeer peer = Open(new MoshpitClientOptions { WriteBufferSize = 10 });
+        // Each that is taken back keeps nothing but its place; three of them and one more message fill the buffer.
+        await using MoshpitPeer peer = Open(new MoshpitClientOptions { WriteBufferSize = 4 * 64 + 10 });
         using RawConnection stream = await _server.AcceptAsync();
         await stream.ReadRequestAsync();
         for (int i = 0; i < 3; i++)
         {
             using var change = new CancellationTokenSource();
-            Task first = peer.Write("1234567890", cancellationToken: change.Token);
+            Task first = peer.Write("12345", "abcde", cancellationToken: change.Token);
             await change.CancelAsync();
             await Assert.CatchAsync<OperationCanceledException>(() => first.Soon());
         }
@@ -328,7 +347,7 @@ public class WriteTests
         using RawConnection post = await _server.AcceptAsync();
         Assert.That(await post.TakePostAsync(), Does.EndWith("\"data\":2345678901}"));
         await second.Soon();
-        Task third = peer.Write("3456789012");
+        Task third = peer.Write(new string('3', 3 * 64 + 10));
         await post.TakePostAsync();
         await third.Soon();
     }
