@@ -75,7 +75,7 @@ internal sealed class CommandLine
 
     private readonly Option<LogLevel> _log = new("--log")
     {
-        Description = "write logs of this level and above to standard error: debug, information, warning, error or none",
+        Description = "write logs of this level and above to standard error: trace, debug, information, warning, error, critical, none",
         HelpName = "LEVEL",
         DefaultValueFactory = _ => LogLevel.Warning,
         CustomParser = ReadLogLevel,
@@ -100,6 +100,7 @@ internal sealed class CommandLine
                 option.Aliases.Add("-V");
         }
 
+        root.Directives.Clear();
         root.SetAction((parsed, _) => run(Read(parsed)));
         return root;
     }
@@ -151,7 +152,7 @@ internal sealed class CommandLine
         string text = result.Tokens[0].Value;
         if (Enum.TryParse(text, ignoreCase: true, out LogLevel level) && Enum.IsDefined(level) && !char.IsAsciiDigit(text[0]))
             return level;
-        result.AddError($"{Name(result)} must be debug, information, warning, error or none, not '{text}'.");
+        result.AddError($"{Name(result)} must be trace, debug, information, warning, error, critical or none, not '{text}'.");
         return default;
     }
 

@@ -10,10 +10,10 @@ public sealed class MoshpitServerOptions
     /// <summary>Stands for the Unix socket in <see cref="Proxies"/>.</summary>
     internal const string UnixProxy = "unix";
 
-    /// <summary>The longest body: text that is repaired may get three times as long, which one array can hold.</summary>
-    internal const int MostBodyLimit = 512 * 1024 * 1024;
+    /// <summary>The longest body. Text that is repaired may get three times as long, and one array must hold two such and what is pending.</summary>
+    internal const int MostBodyLimit = 256 * 1024 * 1024;
 
-    private const long MostPendingLimit = 1024 * 1024 * 1024;
+    private const long MostPendingLimit = 256 * 1024 * 1024;
 
     /// <summary>The clock and the kernel count in it.</summary>
     private static readonly TimeSpan ShortestTimeout = TimeSpan.FromMilliseconds(1);
@@ -39,7 +39,7 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public string? SocketPath { get; set; }
 
-    /// <summary>Longest body of a POST, in bytes, at most 512 MiB; a longer one is answered 413. Default 10 KiB, as in the original program.</summary>
+    /// <summary>Longest body of a POST, in bytes, at most 256 MiB; a longer one is answered 413. Default 10 KiB, as in the original program.</summary>
     public int BodyLimit { get; set; } = 10 * 1024;
 
     /// <summary>Longest request line, in bytes; a longer one is answered 414. Default 8 KiB (RFC 9112 section 3 asks for 8000).</summary>
@@ -89,7 +89,7 @@ public sealed class MoshpitServerOptions
 
     /// <summary>
     /// Bytes that may be published to a channel and not yet be on their way to all its peers; past it a POST waits for room before it is answered.
-    /// Default 128 KiB, at most 1 GiB. A direct message brings so much to its addressee at once, so it should be well below
+    /// Default 128 KiB, at most 256 MiB. A direct message brings so much to its addressee at once, so it should be well below
     /// <see cref="BacklogLimit"/>.
     /// </summary>
     public long PendingLimit { get; set; } = 128 * 1024;
@@ -177,8 +177,10 @@ public sealed class MoshpitServerOptions
             throw new ArgumentException("There is nothing to listen on: set Port, SocketPath, or both.");
         if (Port is < 0 or > 65535)
             throw new ArgumentException($"Port is {Port}; it must be from 0 to 65535.");
+        if (Host?.Length == 0)
+            throw new ArgumentException("The host is empty; give a name or an address of this machine, or none for all of them.");
         if (SocketPath is not null && (SocketPath.Length == 0 || System.Text.Encoding.UTF8.GetByteCount(SocketPath) > LongestSocketPath))
-            throw new ArgumentException($"SocketPath must be the path of a file, of at most {LongestSocketPath} bytes.");
+            throw new ArgumentException($"{nameof(SocketPath)} (--socket) must be the path of a file, of 1 to {LongestSocketPath} bytes.");
         RequirePositive(BodyLimit, nameof(BodyLimit));
         RequirePositive(RequestLineLimit, nameof(RequestLineLimit));
         RequirePositive(HeaderSectionLimit, nameof(HeaderSectionLimit));
@@ -224,9 +226,11 @@ public sealed class MoshpitServerOptions
         List<IPNetwork> networks = [];
         foreach (string proxy in Proxies)
         {
-            if (IPAddress.TryParse(proxy, out IPAddress? address))
+            // Of four numbers: what "10.1" means should not be guessed where trust depends on it.
+            bool isShort = !proxy.Contains(':') && proxy.AsSpan().Count('.') != 3;
+            if (!isShort && IPAddress.TryParse(proxy, out IPAddress? address))
                 networks.Add(address.IsIPv4MappedToIPv6 ? new IPNetwork(address.MapToIPv4(), 32) : new IPNetwork(address, address.GetAddressBytes().Length * 8));
-            else if (IPNetwork.TryParse(proxy, out IPNetwork network))
+            else if (!isShort && IPNetwork.TryParse(proxy, out IPNetwork network))
                 networks.Add(network);
             else if (proxy != UnixProxy)
                 throw new ArgumentException($"Proxy '{proxy}' must be an address, a network such as 10.0.0.0/8, or {UnixProxy}.");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Moshpit.Server;
@@ -22,8 +23,8 @@ internal static partial class Privileges
         uint? gid = null;
         if (user is not null)
         {
-            Account? account = uint.TryParse(user, out uint number) ? ReadAccount(GetUserById(number)) : ReadAccount(GetUserByName(user));
-            if (account is null && !uint.TryParse(user, out _))
+            Account? account = TryReadId(user, out uint number) ? ReadAccount(GetUserById(number)) : ReadAccount(GetUserByName(user));
+            if (account is null && !TryReadId(user, out _))
                 throw new ArgumentException($"There is no user '{user}'; give --uid the name or number of one that exists.");
             if (account is null && group is null)
                 throw new ArgumentException($"User {user} has no account that would say its group; give --gid as well.");
@@ -32,7 +33,7 @@ internal static partial class Privileges
         }
 
         if (group is not null)
-            gid = uint.TryParse(group, out uint number) ? number : ReadGroup(GetGroupByName(group))
+            gid = TryReadId(group, out uint number) ? number : ReadGroup(GetGroupByName(group))
                 ?? throw new ArgumentException($"There is no group '{group}'; give --gid the name or number of one that exists.");
         return new Identity(uid, gid!.Value);
     }
@@ -50,6 +51,9 @@ internal static partial class Privileges
         if (uid != 0 && (SetUid(0) == 0 || GetEffectiveUid() != uid))
             throw new InvalidOperationException($"Dropping to uid {uid} could be undone; this system does not drop permissions for good.");
     }
+
+    /// <summary>Digits and nothing else; a name may hold almost anything.</summary>
+    private static bool TryReadId(string text, out uint id) => uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out id);
 
     private static void Check(int result, string call, Identity identity)
     {

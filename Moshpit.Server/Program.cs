@@ -4,24 +4,40 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server;
 
+const int Failed = 1;
+const int Misused = 2;
+
 // Read once by the runtime's socket engine, before the first socket: what a request needs is done on the thread that heard of it. Nothing
 // that runs there waits, and the passes over large channels run on the pool.
 const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
 if (Environment.GetEnvironmentVariable(InlineCompletions) is null)
     Environment.SetEnvironmentVariable(InlineCompletions, "1");
 
-ParseResult parsed = new CommandLine().Build(RunAsync).Parse(args);
+// A file's name after "@" is no file of options here.
+ParseResult parsed = new CommandLine().Build(RunAsync).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
 if (parsed.Errors.Count > 0)
-    return Fail(2, $"{parsed.Errors[0].Message} Try moshpit --help.");
+    return Fail(Misused, $"{parsed.Errors[0].Message} Try moshpit --help.");
 
-// The signals are handled here; the library would end the process after a timeout of its own.
-return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+try
+{
+    // The signals are handled here; the library would end the process after a timeout of its own.
+    return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false });
+}
+catch (ArgumentException e)
+{
+    return Fail(Misused, e.Message);
+}
+catch (Exception e) when (e is IOException or InvalidOperationException or UnauthorizedAccessException)
+{
+    return Fail(Failed, e.Message);
+}
 
 static async Task<int> RunAsync(CommandLine.Arguments arguments)
 {
+    const string Timestamps = "yyyy-MM-dd'T'HH:mm:ss.fff'Z '";
     using ILoggerFactory loggers = LoggerFactory.Create(logging => _ = (arguments.Json
-            ? logging.AddJsonConsole(console => console.UseUtcTimestamp = true)
-            : logging.AddSimpleConsole(console => console.SingleLine = true))
+            ? logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, Timestamps))
+            : logging.AddSimpleConsole(console => (console.SingleLine, console.UseUtcTimestamp, console.TimestampFormat) = (true, true, Timestamps)))
         .SetMinimumLevel(arguments.LogLevel)
         .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
     arguments.Options.LoggerFactory = loggers;
@@ -45,15 +61,11 @@ static async Task<int> RunAsync(CommandLine.Arguments arguments)
         if (identity is not null)
             Privileges.Drop(identity);
         server.Accept();
-        foreach (EndPoint endPoint in server.EndPoints)
-            Console.WriteLine($"listening on {(endPoint is IPEndPoint ip ? ip.Port : endPoint)}");
+        foreach (string where in server.EndPoints.Select(endPoint => endPoint is IPEndPoint ip ? $"{ip.Port}" : $"{endPoint}").Distinct())
+            Console.WriteLine($"listening on {where}");
         await Task.Delay(Timeout.Infinite, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await server.StopAsync(cut.Token);
         return 0;
-    }
-    catch (Exception e) when (e is IOException or ArgumentException or InvalidOperationException)
-    {
-        return Fail(1, e.Message);
     }
     catch (OperationCanceledException) when (stop.IsCancellationRequested)
     {

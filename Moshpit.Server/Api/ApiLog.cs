@@ -1,17 +1,20 @@
+using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Api;
 
-/// <summary>What the routes have to say, without tokens and payloads. Event ids 200–299.</summary>
+/// <summary>
+/// What the routes have to say, without tokens and payloads, and of ids, which are keys, no more than tells them apart. Event ids 200–299.
+/// </summary>
 internal static partial class ApiLog
 {
-    [LoggerMessage(200, LogLevel.Debug, "Peer {Cid:x32} joined channel {Id:x32}.")]
-    public static partial void StreamOpened(ILogger logger, UInt128 id, UInt128 cid);
+    [LoggerMessage(200, LogLevel.Debug, "Peer {Cid} joined channel {Id}.")]
+    public static partial void StreamOpened(ILogger logger, ShortId id, ShortId cid);
 
-    [LoggerMessage(201, LogLevel.Debug, "Peer {Cid:x32} left channel {Id:x32}: {Reason}.")]
-    public static partial void StreamEnded(ILogger logger, UInt128 id, UInt128 cid, DisconnectReason reason);
+    [LoggerMessage(201, LogLevel.Debug, "Peer {Cid} left channel {Id}: {Reason}.")]
+    public static partial void StreamEnded(ILogger logger, ShortId id, ShortId cid, DisconnectReason reason);
 
     [LoggerMessage(202, LogLevel.Debug, "A request was refused: {Status} {Name}.")]
     public static partial void Refused(ILogger logger, int status, string name);
@@ -30,4 +33,10 @@ internal static partial class ApiLog
 
     [LoggerMessage(207, LogLevel.Information, "Told to hurry; cutting the {Connections} connections that are left.")]
     public static partial void Hurrying(ILogger logger, int connections);
+
+    /// <summary>The first 8 of an id's 32 digits.</summary>
+    internal readonly struct ShortId(UInt128 id)
+    {
+        public override string ToString() => ((uint)(id >> 96)).ToString("x8", CultureInfo.InvariantCulture);
+    }
 }

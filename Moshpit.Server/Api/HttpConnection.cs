@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
 using Moshpit.Server.Http;
 using Moshpit.Server.Transport;
@@ -12,20 +13,25 @@ namespace Moshpit.Server.Api;
 /// A connection that carries requests: one loop reads one after the other, has each answered by <see cref="Routes"/>, and ends, or hands the
 /// socket over to an event stream.
 /// </summary>
-internal sealed class HttpConnection
+internal sealed class HttpConnection : ISlotted
 {
     /// <summary>Requests answered in a row, while more keeps arriving, before others get the thread.</summary>
     private const int RequestsPerTurn = 64;
+
+    /// <summary>Bytes of answers that are kept together, while more requests are there, before they are sent.</summary>
+    private const int MostUnsent = 16 * 1024;
 
     private readonly ServerState _server;
     private readonly RequestState _state;
     private readonly BufferedConnection _connection;
     private readonly AddressUsage? _usage;
     private readonly bool _isProxy;
-    private readonly int _slot;
 
     /// <summary>Answers the first request of a connection that is one too many.</summary>
     private readonly Rejection? _refusal;
+
+    /// <summary>There are no more requests; at most the last answer is still to be read.</summary>
+    private volatile bool _hasServed;
 
     /// <summary>Where this connection published what may not be on its way yet.</summary>
     private Channel? _published;
@@ -34,7 +40,7 @@ internal sealed class HttpConnection
     {
         _server = server;
         _state = server.RequestStates.Get();
-        _connection = new BufferedConnection(socket, server.Clock, server.Buffers) 
+        _connection = new BufferedConnection(socket, server.Clock, server.Buffers)
         {
             SendTimeout = server.Options.LingerTimeout, Waiting = OnWaiting,
         };
@@ -42,7 +48,7 @@ internal sealed class HttpConnection
         _isProxy = server.Addresses.IsProxy(address);
         _usage = usage;
         _refusal = refusal;
-        _slot = server.Connections.Add(this);
+        server.Connections.Add(this);
         server.BeginServing();
     }
 
@@ -69,6 +75,9 @@ internal sealed class HttpConnection
             socket.Dispose();
     }
 
+    /// <summary>Its slot among all connections that carry requests.</summary>
+    public int Slot { get; set; }
+
     public Socket Socket => _connection.Socket;
 
     /// <summary>Called when time has passed.</summary>
@@ -76,6 +85,9 @@ internal sealed class HttpConnection
 
     /// <summary>The server stops: a connection between two requests ends now, others after the one that they are at.</summary>
     public void OnStopping() => _connection.Interrupt(() => !_state.Parser.HasStarted);
+
+    /// <summary>The server does not wait any longer for requests that are under way: one that is not complete is refused.</summary>
+    public void OnDrainTimeout() => _connection.Interrupt(() => !_hasServed);
 
     /// <summary>Ends the connection whatever it is doing.</summary>
     public void Abort() => _connection.Abort();
@@ -92,12 +104,13 @@ internal sealed class HttpConnection
     {
         Ending ending = await GuardAsync(ServeRequestsAsync()).ConfigureAwait(false);
         FlushPublished();
+        _hasServed = true;
         _server.EndServing();
         if (ending == Ending.Linger)
             ending = await GuardAsync(LingerAsync()).ConfigureAwait(false);
         if (ending != Ending.Stream)
             _connection.Abort();
-        _server.Connections.Remove(_slot, this);
+        _server.Connections.Remove(this);
         _connection.Release();
         _server.RequestStates.Return(_state);
         if (ending != Ending.Stream)
@@ -172,12 +185,19 @@ internal sealed class HttpConnection
 
             if (!request.KeepAlive)
             {
+                FlushPublished();
                 await _connection.FlushAsync().ConfigureAwait(false);
                 return Ending.Linger;
             }
 
             _state.Reset();
             _connection.SetDeadline(_server.Options.IdleTimeout);
+            if (_connection.Output.WrittenCount >= MostUnsent)
+            {
+                FlushPublished();
+                await _connection.FlushAsync().ConfigureAwait(false);
+            }
+
             if (turn % RequestsPerTurn == 0)
             {
                 FlushPublished();
@@ -301,7 +321,7 @@ internal sealed class HttpConnection
         if (received == Received.Failed)
             return new(Ending.Close);
         if (_state.Parser.HasStarted)
-            return RefuseAsync(received == Received.End ? Rejections.IncompleteRequest : timeout);
+            return RefuseAsync(received == Received.End ? Rejections.IncompleteRequest : _server.Stopping ? Rejections.ShuttingDown : timeout);
 
         // Closed with its receive still pending, the socket would send a reset; a FIN says the same in peace.
         Socket.Shutdown(SocketShutdown.Send);
@@ -312,6 +332,7 @@ internal sealed class HttpConnection
     private async ValueTask<Ending> RefuseAsync(Rejection rejection)
     {
         WriteRejection(rejection, close: true);
+        FlushPublished();
         await _connection.FlushAsync().ConfigureAwait(false);
         return Ending.Linger;
     }

@@ -22,9 +22,6 @@ internal static class JsonBody
     // "token" is the longest name. Anything longer than this, once unescaped, is none of the fields.
     private const int MaxNameLength = 8;
 
-    // Characters that are kept of each end of a reason: in between is a quote of what the client itself has sent.
-    private const int ReasonEnd = 80;
-
     private enum Field
     {
         None,
@@ -179,16 +176,8 @@ internal static class JsonBody
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static string NotJson(JsonException exception)
     {
-        // The reader says what it found and what it expected; only the place is put in words.
-        string reason = exception.Message;
-        int place = reason.LastIndexOf(" LineNumber:", StringComparison.Ordinal);
-        if (place >= 0)
-            reason = reason[..place];
-
-        // It quotes what it found as it found it, however long; the answer is one short line of text.
-        if (reason.Length > 2 * ReasonEnd)
-            reason = $"{reason[..ReasonEnd]}...{reason[^ReasonEnd..]}";
-        reason = new string([.. reason.Select(c => char.IsControl(c) ? '\uFFFD' : c)]);
-        return $"The body is not valid JSON at line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}: {reason}";
+        long line = (exception.LineNumber ?? 0) + 1, at = (exception.BytePositionInLine ?? 0) + 1;
+        return $"The body is not valid JSON at line {line}, byte {at}; "
+            + $"send one complete object, such as {{\"token\":\"...\",\"data\":...}}, nested at most {MaxDepth} deep.";
     }
 }

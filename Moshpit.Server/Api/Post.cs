@@ -14,16 +14,18 @@ internal readonly record struct Post(Channel Channel, Peer? Addressee, SharedFra
     public Rejection Failure => Addressee is null || Channel.IsClosed ? Rejections.UnknownChannel : Rejections.UnknownPeer;
 
     /// <summary>Delivers it, once. Completes when its place in the order is certain. False: the channel closed meanwhile, or the addressee left.</summary>
-    public ValueTask<bool> DeliverAsync()
-    {
-        if (Addressee is not null)
-        {
-            bool sent = Channel.TrySend(Addressee, Frame);
-            Frame.Release();
-            return new(sent);
-        }
+    public ValueTask<bool> DeliverAsync() => Addressee is null ? PublishAsync(Channel, Frame) : new(Send(Addressee, Frame));
 
-        return PublishAsync(Channel, Frame);
+    private static bool Send(Peer addressee, SharedFrame frame)
+    {
+        try
+        {
+            return Channel.TrySend(addressee, frame);
+        }
+        finally
+        {
+            frame.Release();
+        }
     }
 
     private static async ValueTask<bool> PublishAsync(Channel channel, SharedFrame frame)

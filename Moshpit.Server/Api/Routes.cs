@@ -181,10 +181,10 @@ internal static class Routes
         }
 
         if (outcome != JoinOutcome.Joined)
-            return outcome == JoinOutcome.Full ? Rejections.ChannelFull : Rejections.UnknownChannel;
+            return outcome == JoinOutcome.Full ? Rejections.ChannelFull : server.Stopping ? Rejections.ShuttingDown : Rejections.UnknownChannel;
 
         connection.Output.ResetWrittenCount();
-        ApiLog.StreamOpened(server.Logger, channel.Id, peer.Cid);
+        ApiLog.StreamOpened(server.Logger, new(channel.Id), new(peer.Cid));
         stream.Start();
 
         // Who came in just as the server began to stop still hears what is being answered, and is ended with the others. Only one that took

@@ -34,7 +34,7 @@ internal sealed class ServerState : IDisposable
     public ServerState(MoshpitServerOptions options)
     {
         Options = options;
-        Logger = options.LoggerFactory.CreateLogger("Moshpit");
+        Logger = new QuietLogger(options.LoggerFactory.CreateLogger("Moshpit"));
         Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options), Logger);
         Clock.Tick += OnTick;
         Channels = new ChannelRegistry
@@ -121,8 +121,9 @@ internal sealed class ServerState : IDisposable
     public bool EndingStreams => _endingStreams;
 
     /// <summary>
-    /// Finishes the requests under way, then ends the streams, spread over <see cref="MoshpitServerOptions.DrainTime"/>, so that their clients
-    /// don't all come back at once; cuts who is still there after <see cref="MoshpitServerOptions.ShutdownTimeout"/> more.
+    /// Finishes the requests under way, refuses those that take longer than <see cref="MoshpitServerOptions.ShutdownTimeout"/>, then ends the
+    /// streams, spread over <see cref="MoshpitServerOptions.DrainTime"/>, so that their clients don't all come back at once; cuts who is still
+    /// there after that timeout once more.
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -134,6 +135,8 @@ internal sealed class ServerState : IDisposable
         try
         {
             await WhenAsync(_requestsDrained, cancellationToken).ConfigureAwait(false);
+            foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
+                connection?.OnDrainTimeout();
             Channels.CloseAll();
             await EndStreamsAsync(cancellationToken).ConfigureAwait(false);
             await WhenAsync(_drained, cancellationToken).ConfigureAwait(false);
@@ -252,9 +255,9 @@ internal sealed class ServerState : IDisposable
     private void OnStreamEnded(StreamConnection stream, DisconnectReason reason)
     {
         var peer = (Peer)stream.Owner!;
-        ApiLog.StreamEnded(Logger, peer.Channel.Id, peer.Cid, reason);
-        peer.Channel.Leave(peer);
+        ApiLog.StreamEnded(Logger, new(peer.Channel.Id), new(peer.Cid), reason);
         stream.Usage?.RemoveStream();
+        peer.Channel.Leave(peer);
         Admission.Leave(stream.Usage, refusal: null);
         OnConnectionEnded();
     }

@@ -1,13 +1,19 @@
 namespace Moshpit.Server.Buffers;
 
 /// <summary>
-/// A set whose members know their slot: adding and removing are O(1), nothing ever moves, so a pass over
+/// A set whose members know their slot: adding and removing are O(1), and nothing moves within an array, so a pass over
 /// <see cref="Snapshot"/> needs no lock and skips nobody who was there when it began. It may meet who has left since, or,
-/// in a slot that was used again, who came since.
+/// in a slot that was used again, who came since. When most of a crowd has left, who stays moves to a smaller array.
 /// </summary>
 internal sealed class SlotTable<T>
-    where T : class
+    where T : class, ISlotted
 {
+    /// <summary>Of so many slots one in use is enough to keep the array.</summary>
+    private const int Sparse = 4;
+
+    /// <summary>An array of so many slots is not worth a smaller one.</summary>
+    private const int FewSlots = 64;
+
     private readonly Lock _gate = new();
     private T?[] _slots = [];
     private int _used;
@@ -31,40 +37,51 @@ internal sealed class SlotTable<T>
             return _slots.AsMemory(0, _used);
     }
 
-    /// <summary>Adds <paramref name="item"/> and says in which slot.</summary>
-    public int Add(T item)
+    /// <summary>Adds <paramref name="item"/>, which is in no table.</summary>
+    public void Add(T item)
     {
         lock (_gate)
         {
             int slot = _freeCount > 0 ? _free[--_freeCount] : _used++;
             if (slot == _slots.Length)
                 Array.Resize(ref _slots, Math.Max(2, _slots.Length * 2));
+            item.Slot = slot;
             Volatile.Write(ref _slots[slot], item);
-            return slot;
         }
     }
 
-    /// <summary>Empties <paramref name="slot"/>, which holds <paramref name="item"/>.</summary>
-    public void Remove(int slot, T item)
+    /// <summary>Removes <paramref name="item"/>, which was added and not removed.</summary>
+    public void Remove(T item)
     {
         lock (_gate)
         {
-            if (!ReferenceEquals(_slots[slot], item))
+            int slot = item.Slot;
+            if (slot >= _used || !ReferenceEquals(_slots[slot], item))
                 throw new InvalidOperationException("The slot holds somebody else.");
             Volatile.Write(ref _slots[slot], null);
             if (_freeCount == _free.Length)
                 Array.Resize(ref _free, Math.Max(2, _free.Length * 2));
             _free[_freeCount++] = slot;
-            if (_freeCount == _used)
-                Clear();
+            int count = _used - _freeCount;
+            if (count == 0 || (_used >= FewSlots && count * Sparse <= _used))
+                Compact(count);
         }
     }
 
-    /// <summary>Nobody is left: what a crowd needed is given back.</summary>
-    private void Clear()
+    /// <summary>Gives back what a crowd needed. Whoever goes over the old array still meets everybody there.</summary>
+    private void Compact(int count)
     {
-        _slots = [];
-        _free = [];
-        _used = _freeCount = 0;
+        var slots = new T?[count];
+        int used = 0;
+        foreach (T? item in _slots.AsSpan(0, _used))
+        {
+            if (item is null)
+                continue;
+            item.Slot = used;
+            slots[used++] = item;
+        }
+
+        (_slots, _free, _freeCount) = (slots, [], 0);
+        Volatile.Write(ref _used, used);
     }
 }

@@ -19,6 +19,9 @@ internal sealed class Channel
     /// <summary>A channel with more peers than this is split over several threads.</summary>
     private const int PeersPerFanOut = 256;
 
+    /// <summary>Tables with room for so many peers are not worth smaller ones.</summary>
+    private const int FewPeers = 64;
+
     private readonly ChannelRegistry _registry;
     private readonly Lock _gate = new();
     private readonly Dictionary<IdKey, Peer> _byCid = [];
@@ -86,8 +89,8 @@ internal sealed class Channel
     {
         lock (_gate)
         {
-            _byCid.Remove(new IdKey(peer.Cid));
-            _byToken.Remove(new IdKey(peer.Token));
+            Remove(_byCid, peer.Cid);
+            Remove(_byToken, peer.Token);
         }
 
         peer.FanOut?.Remove(peer);
@@ -210,11 +213,19 @@ internal sealed class Channel
     private void Flush(bool inline)
     {
         FanOut[] fanOuts = Volatile.Read(ref _fanOuts);
+        if (inline)
+        {
+            int peers = 0;
+            foreach (FanOut fanOut in fanOuts)
+                peers += fanOut.Count;
+            inline = peers <= InlinePeers;
+        }
+
         foreach (FanOut fanOut in fanOuts)
         {
             if (!fanOut.TryStart())
                 continue;
-            if (inline && fanOuts.Length == 1 && fanOut.Count <= InlinePeers)
+            if (inline)
                 fanOut.RunInline();
             else
                 fanOut.Schedule();
@@ -240,14 +251,25 @@ internal sealed class Channel
         return added;
     }
 
+    private static void Remove(Dictionary<IdKey, Peer> peers, UInt128 key)
+    {
+        peers.Remove(new IdKey(key));
+
+        // What a crowd needed is given back, in so few steps that they cost no more than its coming did.
+        if (peers.Capacity > FewPeers && peers.Count < peers.Capacity / 8)
+            peers.TrimExcess(peers.Count * 2);
+    }
+
     private void TellOwner(Peer peer, bool joined)
     {
+        if (_owner!.Sink.HasEnded)
+            return;
         SharedFrame frame = _registry.Frames.Rent(PresenceLength);
         if (joined)
             EventWriter.WriteJoin(frame, Id, peer.Cid);
         else
             EventWriter.WriteLeave(frame, Id, peer.Cid);
-        TrySend(_owner!, frame);
+        TrySend(_owner, frame);
         frame.Release();
     }
 }

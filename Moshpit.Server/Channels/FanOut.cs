@@ -67,7 +67,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
         {
             peer.Position = _log.End;
             peer.FanOut = this;
-            peer.Slot = _peers.Add(peer);
+            _peers.Add(peer);
         }
     }
 
@@ -76,7 +76,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     {
         lock (peer.Sink)
             peer.FanOut = null;
-        _peers.Remove(peer.Slot, peer);
+        _peers.Remove(peer);
     }
 
     /// <summary>Appends a broadcast; the caller keeps its reference. It goes out with the next <see cref="TryStart"/>, or with a run that goes on.</summary>
@@ -244,6 +244,12 @@ internal sealed class FanOut : IThreadPoolWorkItem
         try
         {
             peer.Sink.Write(frame, bytes);
+        }
+        catch
+        {
+            // What it had of that is not known: it must not go on as if nothing was missing.
+            peer.Sink.Abort(DisconnectReason.ServerError);
+            throw;
         }
         finally
         {

@@ -1,9 +1,10 @@
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Channels;
 
 /// <summary>One participant of a channel: who it is, and the sink that takes its frames.</summary>
-internal sealed class Peer
+internal sealed class Peer : ISlotted
 {
     public Peer(Channel channel, UInt128 cid, UInt128 token, FrameSink sink)
     {
@@ -24,10 +25,10 @@ internal sealed class Peer
     /// <summary>Takes its frames. Its lock guards <see cref="Position"/> too.</summary>
     public FrameSink Sink { get; }
 
-    /// <summary>The fan-out that serves it and its slot there, once it joined.</summary>
+    /// <summary>The fan-out that serves it, as long as it is in the channel.</summary>
     public FanOut? FanOut { get; set; }
 
-    /// <inheritdoc cref="FanOut"/>
+    /// <summary>Its slot there.</summary>
     public int Slot { get; set; }
 
     /// <summary>Everything broadcast before this position of its fan-out was given to its sink, or was before its time.</summary>

@@ -95,16 +95,11 @@ internal struct AcceptField
     private static bool IsOurs(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) =>
         Grammar.Is(name, "charset"u8) && (Grammar.Is(value, "utf-8"u8) || Grammar.Is(value, "\"utf-8\""u8));
 
-    // qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3"0" ] )
+    // qvalue = ( "0" [ "." 0*3DIGIT ] ) / ( "1" [ "." 0*3"0" ] ), and whatever else is a number, as in the original: Java says "*/*; q=.2".
     private static bool TryReadWeight(ReadOnlySpan<byte> text, out bool admits)
     {
-        admits = text[0] == '1';
-        if (text.Length > 5 || !(admits || text[0] == '0') || (text.Length > 1 && text[1] != '.'))
-            return false;
-        ReadOnlySpan<byte> decimals = text.Length > 2 ? text[2..] : default;
-        if (admits)
-            return !decimals.ContainsAnyExcept((byte)'0');
-        admits = decimals.ContainsAnyExcept((byte)'0');
-        return !decimals.ContainsAnyExceptInRange((byte)'0', (byte)'9');
+        admits = text.ContainsAnyInRange((byte)'1', (byte)'9');
+        int digits = text.Length - text.Count((byte)'.');
+        return digits >= Math.Max(1, text.Length - 1) && !text.ContainsAnyExcept("0123456789."u8);
     }
 }

@@ -23,7 +23,10 @@ internal static class RequestLine
         int targetEnd = rest.IndexOf((byte)' ');
         if (targetEnd <= 0)
             return Rejections.MalformedRequestLine;
-        return ReadVersion(rest[(targetEnd + 1)..], request) ?? RequestTarget.Read(rest[..targetEnd], method, request);
+        ReadOnlySpan<byte> version = rest[(targetEnd + 1)..];
+        if (version.Contains((byte)' '))
+            return Rejections.MalformedRequestLine;
+        return ReadVersion(version, request) ?? RequestTarget.Read(rest[..targetEnd], method, request);
     }
 
     // RFC 9110 section 9.1: "The method token is case-sensitive".

@@ -35,8 +35,16 @@ internal static class ResponseWriter
         // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
         if (rejection.Status == 405)
             output.Write("Allow: GET, HEAD, POST, OPTIONS\r\n"u8);
+
+        // Section 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field". No browser asks anybody for this one.
+        if (rejection.Status == 401)
+            output.Write("WWW-Authenticate: Moshpit\r\n"u8);
+
+        // Section 12.5.3: in a 415 it says which codings would have been accepted.
+        if (rejection.Status == 415)
+            output.Write("Accept-Encoding: identity\r\n"u8);
         if (rejection.Status is 429 or 503)
-            output.Write("Retry-After: 5\r\n"u8);
+            output.Write("Retry-After: 5\r\nAccess-Control-Expose-Headers: Retry-After\r\n"u8);
         WriteCommon(output, request);
         WriteConnection(output, request, close || rejection.Close || !request.KeepAlive);
         output.Write("\r\n"u8);

@@ -67,7 +67,8 @@ internal sealed class AddressLimits
 
     /// <summary>
     /// Whom a named proxy's <paramref name="forwardedFor"/> speaks for, held until <see cref="Release"/>: the last address in it that is not
-    /// itself a named proxy. Who stands before that was said by somebody who need not be believed. Null: it names nobody.
+    /// itself a named proxy. Who stands before that was said by somebody who need not be believed. Null: it names nobody who
+    /// is limited.
     /// </summary>
     public AddressUsage? HoldForwarded(ReadOnlySpan<byte> forwardedFor)
     {
@@ -83,7 +84,7 @@ internal sealed class AddressLimits
             if (!IPEndPoint.TryParse(text, out IPEndPoint? client))
                 return null;
             if (!IsProxy(client.Address))
-                return Hold(client.Address, int.MaxValue);
+                return IPAddress.IsLoopback(Unmap(client.Address)) ? null : Hold(client.Address, int.MaxValue);
         }
 
         return null;

@@ -23,7 +23,7 @@ internal sealed class BufferedConnection
     private readonly TransportBuffers _buffers;
     private Receiver? _lingering;
     private long _deadline = long.MaxValue;
-    private bool _sending;
+    private long _sendDeadline = long.MaxValue;
     private bool _released;
     private bool _spoke;
     private int _receiveLength;
@@ -58,11 +58,9 @@ internal sealed class BufferedConnection
         // The wait first: a deadline read after it is that wait's or a later one's.
         Receiver receiver = Volatile.Read(ref _lingering) ?? _buffers.Receiver;
         int wait = receiver.Current;
-        if (now < Volatile.Read(ref _deadline))
-            return;
-        if (Volatile.Read(ref _sending))
+        if (now >= Volatile.Read(ref _sendDeadline))
             Abort();
-        else
+        else if (now >= Volatile.Read(ref _deadline))
             receiver.Expire(wait);
     }
 
@@ -82,6 +80,7 @@ internal sealed class BufferedConnection
     public void Release()
     {
         Volatile.Write(ref _deadline, long.MaxValue);
+        Volatile.Write(ref _sendDeadline, long.MaxValue);
         Volatile.Write(ref _released, true);
         _pool.Return(_buffers);
     }
@@ -168,14 +167,11 @@ internal sealed class BufferedConnection
     /// <summary>The other side does not read as fast as it asks: it gets a bounded time to do so.</summary>
     private async ValueTask FlushSlowlyAsync(int sent)
     {
-        long deadline = _deadline;
-        SetDeadline(SendTimeout);
-        Volatile.Write(ref _sending, true);
+        Volatile.Write(ref _sendDeadline, _clock.DeadlineAfter(SendTimeout));
         ReadOnlyMemory<byte> output = Output.WrittenMemory;
         while (sent < output.Length)
             sent += await Socket.SendAsync(output[sent..], SocketFlags.None).ConfigureAwait(false);
-        Volatile.Write(ref _sending, false);
-        Volatile.Write(ref _deadline, deadline);
+        Volatile.Write(ref _sendDeadline, long.MaxValue);
         Output.ResetWrittenCount();
     }
 }

@@ -73,13 +73,15 @@ internal sealed class Listener : IAsyncDisposable
     /// <summary>Begins to accept.</summary>
     public void Start() => _loop = AcceptAsync();
 
-    /// <summary>Stops accepting, closes the socket and removes a Unix socket's file.</summary>
+    /// <summary>Stops accepting, removes a Unix socket's file and closes the socket.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
+
+        // First the file: once nobody listens there, it is stale, a successor may have replaced it, and it would be the successor's that goes.
+        _file?.Dispose();
         _socket.Dispose();
         await _loop.ConfigureAwait(false);
-        _file?.Dispose();
         _stop.Dispose();
     }
 

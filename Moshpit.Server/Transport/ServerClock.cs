@@ -49,12 +49,13 @@ internal sealed class ServerClock : IDisposable
 
     private void OnTimer()
     {
+        Volatile.Write(ref _now, (long)_time.GetElapsedTime(_start).TotalMilliseconds);
+
         // A tick that takes longer than a period (thousands of heartbeats) must not run beside the next one.
         if (Interlocked.Exchange(ref _ticking, 1) != 0)
             return;
         try
         {
-            Volatile.Write(ref _now, (long)_time.GetElapsedTime(_start).TotalMilliseconds);
             Tick?.Invoke();
         }
         catch (Exception e)

@@ -38,7 +38,7 @@ internal sealed record SocketSettings(int SendBuffer, TimeSpan UnacknowledgedTim
         {
             return socket.GetRawSocketOption(TcpLevel, Info, info) == info.Length ? BitConverter.ToInt64(info[BytesAckedOffset..]) : 0;
         }
-        catch (SocketException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             return 0;
         }

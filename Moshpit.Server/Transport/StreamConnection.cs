@@ -8,7 +8,7 @@ namespace Moshpit.Server.Transport;
 /// backlog, bounded in bytes and in time. It keeps receiving (zero bytes, so that it holds no buffer): that is how it hears of the
 /// peer's end at once. The connection ends for one reason, the first, and then calls back once.
 /// </summary>
-internal sealed class StreamConnection : FrameSink
+internal sealed class StreamConnection : FrameSink, ISlotted
 {
     /// <summary>
     /// Bytes of a backlog that are sent at a time. An asynchronous send completes when all of it is sent, and only then is it seen that the
@@ -22,8 +22,8 @@ internal sealed class StreamConnection : FrameSink
     private Backlog? _backlog;
     private volatile State _state;
     private DisconnectReason _reason;
+    private bool _hasEnded;
     private int _input;
-    private int _slot;
 
     /// <summary>While open: when something was last written. While there is a backlog: when the peer last took some. While closing: since when.</summary>
     private long _lastProgress;
@@ -56,6 +56,9 @@ internal sealed class StreamConnection : FrameSink
     /// <summary>Who listens at the other end; set by who opened the stream.</summary>
     public object? Owner { get; set; }
 
+    /// <summary>Its slot among all streams.</summary>
+    public int Slot { get; set; }
+
     /// <summary>Where the stream counts, held until it ends; null for a client that is not limited.</summary>
     public AddressUsage? Usage { get; set; }
 
@@ -65,7 +68,7 @@ internal sealed class StreamConnection : FrameSink
     /// <summary>Begins to listen for the peer's end. Call once, after the first write.</summary>
     public void Start()
     {
-        _slot = _transport.Streams.Add(this);
+        _transport.Streams.Add(this);
         _watch.Arm();
     }
 
@@ -225,7 +228,7 @@ internal sealed class StreamConnection : FrameSink
         {
             _socket.Shutdown(SocketShutdown.Send);
         }
-        catch (SocketException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             Close(_reason);
         }
@@ -242,6 +245,19 @@ internal sealed class StreamConnection : FrameSink
         _socket.Dispose();
     }
 
+    private int Receive(Span<byte> scratch, out SocketError error)
+    {
+        try
+        {
+            return _socket.Receive(scratch, SocketFlags.None, out error);
+        }
+        catch (ObjectDisposedException)
+        {
+            error = SocketError.OperationAborted;
+            return 0;
+        }
+    }
+
     private void OnReadable(SocketError error)
     {
         Span<byte> scratch = stackalloc byte[512];
@@ -251,7 +267,7 @@ internal sealed class StreamConnection : FrameSink
             {
                 int received = 0;
                 if (error == SocketError.Success)
-                    received = _socket.Receive(scratch, SocketFlags.None, out error);
+                    received = Receive(scratch, out error);
                 if (error == SocketError.WouldBlock)
                     break;
                 if (error != SocketError.Success)
@@ -264,10 +280,20 @@ internal sealed class StreamConnection : FrameSink
         }
     }
 
+    /// <summary>Nobody waits for the peer's end any more, so this is the end.</summary>
+    private void Fail()
+    {
+        lock (this)
+            Close(DisconnectReason.ServerError);
+        if (!_hasEnded)
+            OnEnded();
+    }
+
     private void OnEnded()
     {
+        _hasEnded = true;
         _watch.Dispose();
-        _transport.Streams.Remove(_slot, this);
+        _transport.Streams.Remove(this);
         _transport.OnEnded(this, _reason);
     }
 
@@ -316,6 +342,7 @@ internal sealed class StreamConnection : FrameSink
             catch (Exception exception)
             {
                 TransportLog.StreamFailed(_connection._transport.Logger, exception);
+                _connection.Fail();
             }
         }
     }

@@ -26,6 +26,9 @@ internal struct TokenBucket
 
     private void Refill(long now, int capacity, long period)
     {
+        // Who read the clock before somebody else did, and came here after.
+        if (now <= _asOf)
+            return;
         _used = Math.Max(0, _used - Math.Min(now - _asOf, period) * capacity);
         _asOf = now;
     }

@@ -24,7 +24,7 @@ internal sealed class TransportBuffers
     internal sealed class Policy : IPooledObjectPolicy<TransportBuffers>
     {
         /// <summary>An output that had to hold more than this is not kept.</summary>
-        private const int MaxRetainedOutput = 8 * 1024;
+        private const int MaxRetainedOutput = 32 * 1024;
 
         public TransportBuffers Create() => new();
 

@@ -9,18 +9,25 @@ internal sealed class UnixSocketFile : IDisposable
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
     private readonly string _path;
-    private bool _created;
+
+    /// <summary>When the file was created, to the tick: by that it is told from one that somebody has put in its place. Null: it was not.</summary>
+    private DateTime? _createdAt;
 
     private UnixSocketFile(string path) => _path = path;
 
     /// <summary>Makes sure that a socket can be bound to <paramref name="path"/>.</summary>
-    /// <exception cref="IOException">Another server listens there, or the file is no socket.</exception>
+    /// <exception cref="IOException">Another server listens there, the file is no socket, or there is no such folder.</exception>
     public static UnixSocketFile Claim(string path)
     {
+        if (Directory.Exists(path))
+            throw new IOException($"{path} is a directory; name a file for the socket.");
+        if (!Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
+            throw new IOException($"There is no folder for the socket {path}; create it or name another file.");
         if (!File.Exists(path))
-            return Directory.Exists(path) ? throw new IOException($"{path} is a directory; name a file for the socket.") : new(path);
+            return new UnixSocketFile(path);
 
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        // Not blocking: where a server listens and does not accept, a connection would wait for it.
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
         try
         {
             probe.Connect(new UnixDomainSocketEndPoint(path));
@@ -30,9 +37,14 @@ internal sealed class UnixSocketFile : IDisposable
             // Nobody listens: what a server that died left behind.
             return Delete(path) ? new UnixSocketFile(path) : throw new IOException($"{path} was left behind and may not be replaced; remove it.");
         }
-        catch (SocketException)
+        catch (SocketException e) when (e.SocketErrorCode is not (SocketError.WouldBlock or SocketError.InProgress))
         {
             throw new IOException($"{path} exists and is not a socket that could be replaced; name another file or remove it.");
+        }
+
+        catch (SocketException)
+        {
+            // It has not accepted those who came before.
         }
 
         throw new IOException($"Another server listens on {path}; stop it or name another file.");
@@ -41,7 +53,7 @@ internal sealed class UnixSocketFile : IDisposable
     /// <summary>The file is there now and is ours: lets everybody on this machine connect, as to a port.</summary>
     public void Created()
     {
-        _created = true;
+        _createdAt = File.GetLastWriteTimeUtc(_path);
         if (!OperatingSystem.IsWindows())
             File.SetUnixFileMode(_path, ForAll);
     }
@@ -49,9 +61,9 @@ internal sealed class UnixSocketFile : IDisposable
     /// <summary>Removes the file, if it is ours.</summary>
     public void Dispose()
     {
-        if (!_created)
+        if (_createdAt is null || File.GetLastWriteTimeUtc(_path) != _createdAt)
             return;
-        _created = false;
+        _createdAt = null;
 
         // After dropping permissions the folder may not be ours to change; the next start replaces the stale file.
         Delete(_path);

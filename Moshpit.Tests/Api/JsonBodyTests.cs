@@ -35,6 +35,13 @@ internal sealed class JsonBodyTests
         Assert.That(parsed.Data, Is.EqualTo(delivered));
     }
 
+    [TestCase(" ")]
+    [TestCase("\t")]
+    [TestCase("\r")]
+    [TestCase("\n")]
+    public void Each_blank_is_dropped_where_it_is_the_only_one(string blank) =>
+        Assert.That(ParsedBody.Json($"{{\"data\":[1,{blank}2]}}").Data, Is.EqualTo("[1,2]"));
+
     [TestCase("\"a: b\"", @"""a:\u0020b""")]
     [TestCase("\": \"", @""":\u0020""")]
     [TestCase("\":: : \"", @"""::\u0020:\u0020""")]
@@ -165,9 +172,9 @@ internal sealed class JsonBodyTests
     }
 
     [Test]
-    public void The_error_says_where_and_what()
+    public void The_error_says_where_it_is_wrong_and_what_would_be_right()
     {
-        Assert.That(ParsedBody.Json("{\n \"data\": 1,}").Error, Does.StartWith("The body is not valid JSON at line 2, byte 12: "));
+        Assert.That(ParsedBody.Json("{\n \"data\": 1,}").Error, Does.StartWith("The body is not valid JSON at line 2, byte 12; send one complete object"));
         Assert.That(ParsedBody.Json("5").Error, Does.Contain("must be a JSON object"));
         Assert.That(ParsedBody.Json([.. "{\"a\":\""u8, 0xFF, .. "\"}"u8]).Error, Does.Contain("UTF-8").And.Contain("byte 7"));
     }
@@ -176,16 +183,10 @@ internal sealed class JsonBodyTests
     [TestCase("{\"a\":t\r\nSet-Cookie: a=b")]
     [TestCase("{\"a\n\":1}")]
     [TestCase("{\"\\\u001b[2J\":1}")]
-    public void The_error_is_one_line_of_text_whatever_it_quotes(string body)
+    [TestCase("{\"data\":t<script>")]
+    public void The_error_is_one_line_of_text_that_quotes_nothing(string body)
     {
-        Assert.That(ParsedBody.Json(body).Error, Is.Not.Null.And.None.Matches<char>(char.IsControl));
-    }
-
-    [Test]
-    public void The_error_is_short_however_long_the_thing_is_that_it_quotes()
-    {
-        string? error = ParsedBody.Json($"{{\"data\":t{new string('a', 5000)}}}").Error;
-        Assert.That(error, Has.Length.LessThan(250).And.Contain("at line 1, byte 10: 'ta").And.EndWith("Expected the literal 'true'."));
+        Assert.That(ParsedBody.Json(body).Error, Is.Not.Null.And.None.Matches<char>(char.IsControl).And.Not.Contain("Cookie").And.Not.Contain("script"));
     }
 
     [TestCase(new byte[] { 0xFF })]

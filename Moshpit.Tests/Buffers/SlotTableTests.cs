@@ -7,57 +7,74 @@ internal sealed class SlotTableTests
     [Test]
     public void Slots_are_used_again_and_nothing_moves()
     {
-        var table = new SlotTable<string>();
-        string[] items = ["a", "b", "c"];
-        int[] slots = [.. items.Select(table.Add)];
-        table.Remove(slots[1], items[1]);
-        Assert.That(table.Snapshot().ToArray(), Is.EqualTo(new[] { "a", null, "c" }));
-        Assert.That(table.Add("d"), Is.EqualTo(slots[1]));
-        Assert.That(table.Snapshot().ToArray(), Is.EqualTo(new[] { "a", "d", "c" }));
+        var table = new SlotTable<Item>();
+        Item[] items = Fill(table, 3);
+        table.Remove(items[1]);
+        Assert.That(table.Snapshot().ToArray(), Is.EqualTo(new[] { items[0], null, items[2] }));
+        var next = new Item();
+        table.Add(next);
+        Assert.That(table.Snapshot().ToArray(), Is.EqualTo(new[] { items[0], next, items[2] }));
         Assert.That(table.Count, Is.EqualTo(3));
     }
 
     [Test]
-    public void Nobody_can_be_removed_by_another()
+    public void Nobody_is_removed_in_the_place_of_another()
     {
-        var table = new SlotTable<string>();
-        int slot = table.Add("a");
-        Assert.That(() => table.Remove(slot, "b"), Throws.InvalidOperationException);
-        table.Remove(slot, "a");
-        int again = table.Add("b");
-        Assert.That(() => table.Remove(again, "a"), Throws.InvalidOperationException);
+        var table = new SlotTable<Item>();
+        Item item = Fill(table, 1)[0];
+        Assert.That(() => table.Remove(new Item()), Throws.InvalidOperationException);
+        table.Remove(item);
+        Assert.That(() => table.Remove(item), Throws.InvalidOperationException);
+        Fill(table, 1);
+        Assert.That(() => table.Remove(item), Throws.InvalidOperationException);
+        Assert.That(table.Count, Is.EqualTo(1));
     }
 
     [Test]
     public void When_all_are_gone_it_is_as_new()
     {
-        var table = new SlotTable<string>();
+        var table = new SlotTable<Item>();
         for (int round = 0; round < 3; round++)
         {
-            string[] items = [.. Enumerable.Range(0, 1000).Select(n => $"{n}")];
-            int[] slots = [.. items.Select(table.Add)];
-            Assert.That(slots, Is.EqualTo(Enumerable.Range(0, 1000)));
-            foreach (int slot in slots.OrderBy(slot => slot * 7919 % 1000))
-                table.Remove(slot, items[slot]);
+            Item[] items = Fill(table, 1000);
+            Assert.That(items.Select(item => item.Slot), Is.EqualTo(Enumerable.Range(0, 1000)));
+            foreach (Item item in items.OrderBy(item => item.Slot * 7919 % 1000).ToArray())
+                table.Remove(item);
             Assert.That(table.Count, Is.Zero);
             Assert.That(table.Snapshot().Length, Is.Zero);
         }
     }
 
     [Test]
+    public void When_most_of_a_crowd_has_left_a_pass_is_short_again_and_who_began_one_before_still_meets_all()
+    {
+        var table = new SlotTable<Item>();
+        Item[] items = Fill(table, 1000);
+        ReadOnlyMemory<Item?> pass = table.SnapshotMemory();
+        foreach (Item item in items.Skip(2).SkipLast(1))
+            table.Remove(item);
+        Item[] residents = [items[0], items[1], items[^1]];
+        Assert.That(table.Snapshot().Length, Is.LessThan(64));
+        Assert.That(table.Snapshot().ToArray().Where(item => item is not null), Is.EqualTo(residents));
+        Assert.That(pass.ToArray(), Is.SupersetOf(residents));
+        Fill(table, 5);
+        foreach (Item item in residents)
+            table.Remove(item);
+        Assert.That(table.Count, Is.EqualTo(5));
+    }
+
+    [Test]
     public async Task A_pass_skips_nobody_while_others_come_and_go()
     {
-        const int Residents = 100;
-        var table = new SlotTable<object>();
-        object[] residents = [.. Enumerable.Range(0, Residents).Select(_ => new object())];
+        const int Residents = 20;
+        var table = new SlotTable<Item>();
         using var stop = new CancellationTokenSource();
         Task[] guests = [.. Enumerable.Range(0, 2).Select(seed => Task.Run(() => ComeAndGo(table, new Random(seed), stop.Token)))];
-        foreach (object resident in residents)
-            table.Add(resident);
+        Item[] residents = Fill(table, Residents);
         for (int pass = 0; pass < 2000; pass++)
         {
-            var met = new HashSet<object>(ReferenceEqualityComparer.Instance);
-            foreach (object? member in table.Snapshot())
+            var met = new HashSet<Item>(ReferenceEqualityComparer.Instance);
+            foreach (Item? member in table.Snapshot())
             {
                 if (member is not null)
                     met.Add(member);
@@ -72,23 +89,35 @@ internal sealed class SlotTableTests
         Assert.That(table.Count, Is.EqualTo(Residents));
     }
 
-    private static void ComeAndGo(SlotTable<object> table, Random random, CancellationToken stop)
+    private static Item[] Fill(SlotTable<Item> table, int count)
     {
-        var present = new Stack<(int Slot, object Item)>();
+        Item[] items = [.. Enumerable.Range(0, count).Select(_ => new Item())];
+        foreach (Item item in items)
+            table.Add(item);
+        return items;
+    }
+
+    /// <summary>A crowd that grows and shrinks, so that who stays has to move.</summary>
+    private static void ComeAndGo(SlotTable<Item> table, Random random, CancellationToken stop)
+    {
+        var present = new Stack<Item>();
+        int wanted = 0;
         while (!stop.IsCancellationRequested)
         {
-            if (present.Count < random.Next(300))
-            {
-                object item = new();
-                present.Push((table.Add(item), item));
-            }
-            else if (present.TryPop(out (int Slot, object Item) guest))
-            {
-                table.Remove(guest.Slot, guest.Item);
-            }
+            if (present.Count == wanted)
+                wanted = random.Next(300);
+            if (present.Count < wanted)
+                present.Push(Fill(table, 1)[0]);
+            else if (present.TryPop(out Item? guest))
+                table.Remove(guest);
         }
 
-        foreach ((int slot, object item) in present)
-            table.Remove(slot, item);
+        foreach (Item item in present)
+            table.Remove(item);
+    }
+
+    private sealed class Item : ISlotted
+    {
+        public int Slot { get; set; }
     }
 }

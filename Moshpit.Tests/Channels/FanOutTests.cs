@@ -25,6 +25,48 @@ internal sealed class FanOutTests
     }
 
     [Test]
+    public async Task When_a_crowd_has_left_who_stays_is_served_by_the_publisher_again_and_in_short_passes()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink) owner = channel.Join();
+        (Peer Peer, RecordingSink Sink)[] crowd = [.. Enumerable.Range(0, 2000).Select(_ => channel.Join())];
+        foreach ((Peer peer, _) in crowd.Skip(1))
+            channel.Channel.Leave(peer);
+        Assert.That(crowd.Append(owner).Max(peer => peer.Peer.FanOut is null ? 0 : peer.Peer.Slot), Is.LessThan(64));
+        int publisher = Environment.CurrentManagedThreadId;
+        Assert.That(channel.PublishAsync("a;").IsCompletedSuccessfully, Is.True);
+        Assert.That((crowd[0].Sink.Text, crowd[0].Sink.WrittenBy), Is.EqualTo(("a;", publisher)));
+        Assert.That((owner.Sink.Writes[^1], owner.Sink.WrittenBy), Is.EqualTo(("a;", publisher)));
+    }
+
+    [Test]
+    public async Task Who_is_ended_during_a_pass_first_gets_all_that_was_published()
+    {
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        await channel.PublishAsync("b;");
+        Channel.End(peers[20].Peer, DisconnectReason.ServerStopped);
+        Assert.That((peers[20].Sink.Text, peers[20].Sink.Completed), Is.EqualTo(("a;b;", DisconnectReason.ServerStopped)));
+        await LetGoAsync(channel, peers[1].Sink);
+    }
+
+    [Test]
+    public async Task When_the_owner_leaves_during_a_pass_even_what_takes_several_passes_more_is_given_first()
+    {
+        string large = new string('x', 40_000) + ";";
+        var channel = new TestChannel();
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        foreach (string text in new[] { large, large, "z;" })
+            await channel.PublishAsync(text);
+        channel.Channel.Leave(peers[0].Peer);
+        await LetGoAsync(channel, peers[1].Sink);
+        Assert.That(peers.Skip(1).Select(peer => peer.Sink.Text), Is.All.EqualTo("a;" + large + large + "z;"));
+        Assert.That(peers.Skip(1).Select(peer => peer.Sink.Completed), Is.All.EqualTo(DisconnectReason.ChannelClosed));
+    }
+
+    [Test]
     public async Task A_direct_message_during_a_pass_comes_after_all_that_was_published_and_before_what_comes_next()
     {
         var channel = new TestChannel();

@@ -191,11 +191,11 @@ public class WriteTests
         await post.ReadRequestAsync();
         await post.SendAsync(answer);
         await first.Soon();
-        await post.WaitForEndAsync();
         Task second = peer.Write("2");
         using RawConnection again = await _server.AcceptAsync();
         await again.TakePostAsync();
         await second.Soon();
+        await post.WaitForEndAsync();
     }
 
     [TestCase("")]
@@ -278,6 +278,51 @@ public class WriteTests
         Assert.That(request, Does.StartWith($"POST /other/{Id}?x=y HTTP/1.1\r\n").And.EndWith("\"data\":1}"));
         await post.SendAsync(Ok);
         await write.Soon();
+    }
+
+    [Test]
+    public async Task A_redirect_to_another_server_is_followed_there_over_a_connection_of_its_own_and_without_the_headers_for_the_first()
+    {
+        using var other = new RawServer();
+        await using MoshpitPeer peer = Open(new MoshpitClientOptions { Headers = { ["Authorization"] = "secret" } });
+        using RawConnection stream = await _server.AcceptStreamAsync();
+        using RawConnection post = await KeepAsync(peer);
+        Task write = peer.Write("1");
+        Assert.That(await post.ReadRequestAsync(), Does.Contain("secret"));
+        await post.SendAsync($"HTTP/1.1 307 Moved\r\nLocation: {other.Url}/{Id}\r\nContent-Length: 0\r\n\r\n");
+        using RawConnection there = await other.AcceptAsync();
+        Assert.That(await there.ReadRequestAsync(), Does.EndWith("\"data\":1}").And.Not.Contain("secret"));
+        await there.SendAsync(Ok);
+        await write.Soon();
+    }
+
+    [Test]
+    public async Task Of_a_long_reply_only_the_beginning_is_read()
+    {
+        await using MoshpitPeer peer = Open();
+        using RawConnection stream = await _server.AcceptStreamAsync();
+        Task write = peer.Write("1");
+        using RawConnection post = await _server.AcceptAsync();
+        await post.ReadRequestAsync();
+        await post.SendAsync("HTTP/1.1 404 Not Found\r\nContent-Length: 100000\r\n\r\n" + new string('x', 5000));
+        MoshpitException failure = (await Assert.ThrowsAsync<MoshpitException>(() => write.Soon()))!;
+        Assert.That((failure.Status, failure.Reply), Is.EqualTo((404, new string('x', 4096))));
+        await post.WaitForEndAsync();
+    }
+
+    [Test]
+    public async Task A_connection_that_is_kept_is_closed_when_the_stream_ends()
+    {
+        await using MoshpitPeer peer = Open();
+        using RawConnection stream = await _server.AcceptStreamAsync();
+        Task write = peer.Write("1");
+        using RawConnection post = await _server.AcceptAsync();
+        await post.ReadRequestAsync();
+        stream.Finish();
+        await peer.ToListAsync();
+        await post.SendAsync(Ok);
+        await write.Soon();
+        await post.WaitForEndAsync();
     }
 
     [TestCase("http://xn--\u00fc/")]
@@ -398,4 +443,14 @@ public class WriteTests
     }
 
     private MoshpitPeer Open(MoshpitClientOptions? options = null) => new MoshpitClient(_server.Url, options).Open();
+
+    /// <summary>Has a message sent and answered, over a connection that is then kept.</summary>
+    private async Task<RawConnection> KeepAsync(MoshpitPeer peer)
+    {
+        Task write = peer.Write("0");
+        RawConnection post = await _server.AcceptAsync();
+        await post.TakePostAsync();
+        await write.Soon();
+        return post;
+    }
 }

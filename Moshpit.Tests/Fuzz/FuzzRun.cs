@@ -41,6 +41,8 @@ internal sealed class FuzzRun(FuzzTarget target, int seed)
         }
 
         _arrays.Dispose();
+        if (executions == 0 || _corpus.Count == 0 || !_branches.Any(bits => bits != 0))
+            throw new FuzzException($"{target.Name}: {executions} executions took no branch; nothing was fuzzed.");
         return $"{target.Name}: seed {seed}, {executions / clock.Elapsed.TotalSeconds:N0} executions/s, " +
             $"corpus {known} + {_corpus.Count - known}, " +
             $"{_observations.Count} observations, {_branches.Count(bits => bits != 0)} branches, " +

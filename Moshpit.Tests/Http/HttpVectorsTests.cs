@@ -44,7 +44,8 @@ internal sealed class HttpVectorsTests
                 }
             }
         });
-        Assert.That((refused, accepted), Is.GreaterThan((100, 20)), "There were cases of both kinds.");
+        Assert.That(refused, Is.GreaterThan(100));
+        Assert.That(accepted, Is.GreaterThan(20));
     }
 
     /// <summary>Reads one request with its body; routed is what could reach a resource: a method of ours on the root.</summary>

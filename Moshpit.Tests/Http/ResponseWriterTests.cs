@@ -98,6 +98,23 @@ internal sealed partial class ResponseWriterTests
 
         """);
 
+    [TestCase(401, "Unauthorized", "WWW-Authenticate: Moshpit")]
+    [TestCase(415, "Unsupported Media Type", "Accept-Encoding: identity")]
+    public void What_would_be_accepted_is_said_in_a_field_too(int status, string reason, string field) =>
+        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(status, "x", "No."), close: false), $"""
+        HTTP/1.1 {status} {reason}
+        Content-Type: text/plain; charset=utf-8
+        Content-Length: 4
+        {field}
+        Date: now
+        Access-Control-Allow-Origin: *
+        Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS
+        Vary: Origin
+
+        No.
+
+        """);
+
     [TestCase(429, "Too Many Requests")]
     [TestCase(503, "Service Unavailable")]
     public void A_client_that_may_come_back_is_told_when(int status, string reason) =>
@@ -106,6 +123,7 @@ internal sealed partial class ResponseWriterTests
         Content-Type: text/plain; charset=utf-8
         Content-Length: 4
         Retry-After: 5
+        Access-Control-Expose-Headers: Retry-After
         Date: now
         Access-Control-Allow-Origin: *
         Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS

@@ -24,7 +24,7 @@ internal static class Any
     private static readonly Gen<string> Scalar = Gen.OneOf(Gen.OneOf("null", "true", "false"), Number, JsonString);
 
     /// <summary>Blanks between tokens, mostly none.</summary>
-    public static readonly Gen<string> Blank = Gen.OneOf("", "", "", " ", "\n", "\r\n", "\t ");
+    public static readonly Gen<string> Blank = Gen.OneOf("", "", "", "", " ", "\n", "\r", "\r\n", "\t ");
 
     /// <summary>Any JSON value, spelled in any way.</summary>
     public static readonly Gen<string> Json = JsonOfDepth(4);

@@ -43,7 +43,7 @@ public sealed class BoundsTests
     public async Task Of_very_many_connections_too_many_only_some_are_told_why_and_the_rest_are_closed()
     {
         const int Refused = 100;
-        await using TestServer server = await TestServer.StartAsync(options => options.MaxConnections = 1);
+        await using TestServer server = await TestServer.StartAsync(options => (options.MaxConnections, options.HeaderTimeout) = (1, TimeSpan.FromHours(1)));
         using RawPeer owner = await server.CreateAsync();
         RawConnection[] silent = [.. Enumerable.Range(0, Refused).Select(_ => server.Connect())];
         await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == Refused);
@@ -55,11 +55,16 @@ public sealed class BoundsTests
 
         silent[0].Send(Asking.Text("GET", "/"));
         Asking.IsRefusal(await silent[0].ReadResponseAsync(), 503, "as many connections as it takes");
-        foreach (RawConnection connection in silent)
-            connection.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
-        await owner.Stream.Socket.SendAsync(Array.Empty<byte>());
-        Assert.That(server.Server.State.Streams.Streams.Count, Is.EqualTo(1), "who is in stays");
+        using (RawPeer stays = owner)
+        {
+            foreach (RawConnection connection in silent)
+                connection.Dispose();
+            await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+            Assert.That(stays.Stream.Socket.Poll(0, SelectMode.SelectRead), Is.False, "who is in stays");
+        }
+
+        await server.WhenIdleAsync();
+        (await server.CreateAsync()).Dispose();
     }
 
     [Test]

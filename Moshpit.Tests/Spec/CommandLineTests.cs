@@ -46,6 +46,9 @@ internal sealed class CommandLineTests
 
     [TestCase("10.0.0.0/33")]
     [TestCase("10/8/8")]
+    [TestCase("10.1")]
+    [TestCase("10.1/8")]
+    [TestCase("167772161")]
     [TestCase("proxy.example")]
     [TestCase("")]
     public void A_proxy_that_is_neither_an_address_nor_a_network_is_named(string proxy)

@@ -34,6 +34,32 @@ public sealed class KeepAliveTests
     }
 
     [Test]
+    public async Task Pipelined_messages_to_several_channels_all_arrive()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer here = await server.CreateAsync();
+        using RawPeer there = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        connection.Send(here.Post("1") + there.Post("2"));
+        for (int n = 0; n < 2; n++)
+            Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(200));
+        Assert.That((await here.ReadSignalAsync(), await there.ReadSignalAsync()), Is.EqualTo(("1", "2")));
+    }
+
+    [Test]
+    public async Task A_message_does_not_wait_for_the_rest_of_the_next_one()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        string next = owner.Post("2");
+        connection.Send(owner.Post("1") + next[..^1]);
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
+        connection.Send(next[^1..]);
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("2"));
+    }
+
+    [Test]
     public async Task What_follows_a_request_that_ends_the_connection_is_not_served()
     {
         await using TestServer server = await TestServer.StartAsync();

@@ -108,6 +108,61 @@ public sealed class ListenTests
         (await OpenAsync(path)).Dispose();
     }
 
+    [Test]
+    [Platform(Exclude = "Win")]
+    public void A_server_that_does_not_accept_is_a_server_all_the_same_and_does_not_hold_up_the_start()
+    {
+        using var folder = new TempFolder();
+        string path = folder["socket"];
+        using var frozen = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        frozen.Bind(new UnixDomainSocketEndPoint(path));
+        frozen.Listen(1);
+        List<Socket> waiting = [];
+        try
+        {
+            // Until nobody more may wait.
+            while (waiting.Count < 10)
+            {
+                waiting.Add(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false });
+                waiting[^1].Connect(new UnixDomainSocketEndPoint(path));
+            }
+        }
+        catch (SocketException)
+        {
+        }
+
+        Assert.That(
+            async () => await Task.Run(() => TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path)))
+                .WaitAsync(RawConnection.Patience),
+            Throws.InstanceOf<IOException>().With.Message.Contains("Another server listens"));
+        Assert.That(waiting, Has.Count.LessThan(10), "there was room for one more; this test says nothing");
+        waiting.ForEach(socket => socket.Dispose());
+    }
+
+    [Test]
+    public async Task At_the_end_a_file_that_somebody_has_put_in_its_place_is_left_alone()
+    {
+        using var folder = new TempFolder();
+        string path = folder["socket"];
+        await using (TestServer server = await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path)))
+        {
+            File.Delete(path);
+            await File.WriteAllTextAsync(path, "precious");
+        }
+
+        Assert.That(await File.ReadAllTextAsync(path), Is.EqualTo("precious"));
+        File.Delete(path);
+        await using TestServer first = await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path));
+        File.Delete(path);
+        await using TestServer second = await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, path));
+        await first.Server.StopAsync();
+        (await OpenAsync(path)).Dispose();
+    }
+
+    [Test]
+    public void A_host_that_is_empty_is_an_oversight_and_not_a_wish() => Assert.That(
+        async () => await TestServer.StartAsync(options => options.Host = ""), Throws.ArgumentException.With.Message.Contains("host is empty"));
+
     [TestCase("precious")]
     [TestCase("")]
     public void An_ordinary_file_is_never_replaced(string content)
@@ -140,9 +195,9 @@ public sealed class ListenTests
         await using TestServer server = await TestServer.StartAsync(options =>
         {
             options.RequestLineLimit = options.HeaderSectionLimit = options.HeaderFieldLimit = int.MaxValue;
-            options.BodyLimit = 512 * 1024 * 1024;
+            options.BodyLimit = 256 * 1024 * 1024;
             options.BacklogLimit = options.LingerLimit = long.MaxValue;
-            options.PendingLimit = 1024 * 1024 * 1024;
+            options.PendingLimit = 256 * 1024 * 1024;
             options.MaxConnections = options.MaxChannels = options.MaxPeersPerChannel = int.MaxValue;
             options.ThreadsPerChannel = options.StreamInputLimit = int.MaxValue;
         });
@@ -183,7 +238,7 @@ public sealed class ListenTests
                 $"Cannot listen on port {server.Port}: it is in use. Stop who uses it, or choose another."));
         Assert.That(
             async () => await TestServer.StartAsync(options => options.SocketPath = folder["no/such/folder"]),
-            Throws.InstanceOf<IOException>().With.Message.StartsWith("Cannot listen on " + folder["no/such/folder"]));
+            Throws.InstanceOf<IOException>().With.Message.StartsWith("There is no folder for the socket " + folder["no/such/folder"]));
         Assert.That(Directory.EnumerateFileSystemEntries(folder[""]), Is.Empty);
     }
 

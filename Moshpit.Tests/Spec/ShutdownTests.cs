@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using Moshpit.Server;
 using Moshpit.Server.Api;
 using Moshpit.Server.Transport;
@@ -37,6 +36,7 @@ public sealed class ShutdownTests
         }
 
         await stopping.WaitAsync(RawConnection.Patience);
+        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.ServerStopped), Is.EqualTo(all.Length));
     }
 
     [Test]
@@ -97,6 +97,25 @@ public sealed class ShutdownTests
         guest.Dispose();
         await stopping!.WaitAsync(RawConnection.Patience);
         Assert.That(log.Lines, Is.Empty);
+    }
+
+    [Test]
+    public async Task A_message_whose_body_takes_too_long_then_is_refused_and_its_sender_told_why()
+    {
+        await using TestServer server = await StartAsync();
+        RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        connection.Send(PostText.Head("/" + owner.Id, $"{PostText.Json}Expect: 100-continue\r\nContent-Length: 100\r\n"));
+        await connection.ReadUntilAsync("\r\n\r\n");
+        Task stopping = server.Server.StopAsync();
+        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        Asking.IsRefusal(await _clock.PassUntilAsync(3, connection.ReadResponseAsync()), 503, "shutting down");
+        connection.Send("{");
+        Assert.That(await connection.ReadToEndAsync(), Is.Empty, "no reset, which could have lost the answer");
+        connection.Dispose();
+        Assert.That(await owner.Stream.ReadToEndAsync(), Is.Empty);
+        owner.Dispose();
+        await stopping.WaitAsync(RawConnection.Patience);
     }
 
     [Test]
@@ -207,6 +226,24 @@ public sealed class ShutdownTests
     }
 
     [Test]
+    public async Task A_log_that_fails_harms_nobody_and_does_not_hold_up_the_end()
+    {
+        var log = new ErrorLog { Heard = _ => throw new IOException("The disk is full.") };
+        await using TestServer server = await StartAsync(options => options.LoggerFactory = log);
+        using (RawPeer owner = await server.CreateAsync())
+        using (RawPeer guest = await server.JoinAsync(owner.Id))
+        {
+            Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(guest)));
+            guest.Dispose();
+            Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
+            Assert.That((await server.AskAsync("GET", "/nowhere")).Status, Is.EqualTo(404));
+        }
+
+        await server.WhenIdleAsync();
+        await server.Server.StopAsync().WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
     public async Task Clients_that_never_close_are_cut_after_a_while()
     {
         await using TestServer server = await StartAsync();
@@ -220,6 +257,8 @@ public sealed class ShutdownTests
 
         // First whoever is in the middle of a request has its time, then whoever has to close its stream.
         Assert.That(await _clock.PassUntilAsync(3, owner.Stream.ReadToEndAsync()), Is.Empty);
+        RawResponse refused = await middle.ReadResponseAsync();
+        Assert.That((refused.Status, refused["Connection"]), Is.EqualTo((503, "close")), "told why its request is not answered");
         Assert.That(await guest.Stream.ReadToEndAsync(), Is.Empty);
         Assert.That(stopping.IsCompleted, Is.False);
         await _clock.PassUntilAsync(3, () => stopping.IsCompleted);
@@ -233,6 +272,7 @@ public sealed class ShutdownTests
         await using TestServer server = await StartAsync(options => options.DrainTime = TimeSpan.FromSeconds(1));
         RawPeer[] owners = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => server.CreateAsync()));
         Task<string>[] ends = [.. owners.Select(owner => owner.Stream.ReadToEndAsync())];
+        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
         int waits = _clock.Waits;
         Task stopping = server.Server.StopAsync();
         await Eventually.AsyncTrue(() => ends.Count(end => end.IsCompleted) == 10 && _clock.Waits == waits + 1);
@@ -280,7 +320,7 @@ public sealed class ShutdownTests
         connection.Send(string.Concat(Enumerable.Repeat("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n", Requests)));
         HttpConnection serving = null!;
         await Eventually.AsyncTrue(() => server.Server.State.Connections.Snapshot() is [{ } first] && (serving = first) is not null);
-        await Eventually.AsyncTrue(() => IsSending(ConnectionOf(serving)));
+        await Eventually.AsyncTrue(() => PipeliningTests.IsSending(serving));
         Task stopping = server.Server.StopAsync();
         await Eventually.AsyncTrue(() => server.Server.State.Stopping);
         string answers = await connection.ReadToEndAsync();
@@ -347,12 +387,6 @@ public sealed class ShutdownTests
         Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
         owner.Dispose();
     }
-
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_connection")]
-    private static extern ref BufferedConnection ConnectionOf(HttpConnection connection);
-
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_sending")]
-    private static extern ref bool IsSending(BufferedConnection connection);
 
     /// <summary>Publishes until it is no longer let; how many messages were answered with 200.</summary>
     private static async Task<int> PublishAsync(int port, RawPeer peer, int sender)

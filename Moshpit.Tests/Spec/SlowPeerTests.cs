@@ -55,7 +55,7 @@ public sealed class SlowPeerTests
         using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
         using var publisher = new Publisher(server.Connect(), owner);
         int few = 0, many = 0;
-        for (; server.Server.State.Frames.Outstanding < 10; few++)
+        for (; few < Flood && server.Server.State.Frames.Outstanding < 10; few++)
             await publisher.SendAsync(Message(few), behind.Cid);
         for (; server.Server.State.Streams.Streams.Count == 3 && many < Flood; many++)
         {
@@ -92,6 +92,7 @@ public sealed class SlowPeerTests
         clock.Pass(9);
         await publisher.SendAsync("\"still there\"", slow.Cid);
         Assert.That(await clock.PassUntilAsync(1, owner.ReadEventAsync()), Is.EqualTo(owner.LeaveOf(slow)));
+        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.Stalled), Is.EqualTo(1));
     }
 
     [Test]

@@ -1,3 +1,4 @@
+using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
@@ -60,6 +61,7 @@ public sealed class StreamTests
         await owner.ReadEventAsync();
         guest.Stream.Reset();
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
+        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.Reset), Is.EqualTo(1));
     }
 
     [Test]
@@ -189,5 +191,6 @@ public sealed class StreamTests
         await owner.ReadEventAsync();
         guest.Stream.Send(new string('x', 1001));
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
+        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.TooMuchInput), Is.EqualTo(1));
     }
 }

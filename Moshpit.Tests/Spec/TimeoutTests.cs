@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Time.Testing;
 using Moshpit.Server;
+using Moshpit.Server.Api;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
@@ -98,9 +99,13 @@ public sealed class TimeoutTests
     [Test]
     public async Task Who_asks_on_and_on_without_reading_the_answers_is_cut()
     {
-        await using TestServer server = await StartAsync(options => options.LingerTimeout = TimeSpan.FromSeconds(5));
+        await using TestServer server = await StartAsync(options =>
+        {
+            options.LingerTimeout = TimeSpan.FromSeconds(5);
+            options.UnacknowledgedTimeout = TimeSpan.FromHours(1); // the kernel's real time must not do it
+        });
         using RawConnection connection = server.ConnectNarrow();
-        Task<bool> asking = Task.Run(() =>
+        Task<bool> cut = Task.Run(() =>
         {
             string many = string.Concat(Enumerable.Repeat(Ask, 500));
             try
@@ -113,13 +118,11 @@ public sealed class TimeoutTests
                 return true;
             }
         });
-        while (!asking.IsCompleted)
-        {
-            _clock.Advance(FakeTime.Tick);
-            await Task.WhenAny(asking, Task.Delay(20));
-        }
-
-        Assert.That(await asking, Is.True);
+        HttpConnection? serving = null;
+        await Eventually.AsyncTrue(() => (serving = server.Server.State.Connections.Snapshot().ToArray().FirstOrDefault()) is not null);
+        await Eventually.AsyncTrue(() => PipeliningTests.IsSending(serving!));
+        Assert.That(cut.IsCompleted, Is.False, "it has its time to read");
+        Assert.That(await _clock.PassUntilAsync(5, cut), Is.True);
         await server.WhenIdleAsync();
     }
 

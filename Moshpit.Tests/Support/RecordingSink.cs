@@ -26,6 +26,9 @@ internal sealed class RecordingSink : FrameSink
     /// <summary>Somebody is held up in a write.</summary>
     public bool IsHolding { get; private set; }
 
+    /// <summary>The thread of the last write.</summary>
+    public int WrittenBy { get; private set; }
+
     /// <summary>It forgets what it is given, for when a crowd is all that counts.</summary>
     public bool IsDeaf { get; init; }
 
@@ -43,6 +46,7 @@ internal sealed class RecordingSink : FrameSink
     public override void Write(SharedFrame frame, Range bytes)
     {
         Check();
+        WrittenBy = Environment.CurrentManagedThreadId;
         IsHolding = !_open.IsSet;
         _open.Wait(RawConnection.Patience);
         IsHolding = false;

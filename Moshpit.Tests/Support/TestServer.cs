@@ -20,7 +20,13 @@ internal sealed class TestServer : IAsyncDisposable
 
     public static async Task<TestServer> StartAsync(Action<MoshpitServerOptions>? configure = null)
     {
-        var options = new MoshpitServerOptions { Port = 0, Host = "127.0.0.1", ShutdownTimeout = TimeSpan.FromSeconds(1), ThreadsPerChannel = 3 };
+        var options = new MoshpitServerOptions
+        {
+            Port = 0, Host = "127.0.0.1", ShutdownTimeout = TimeSpan.FromSeconds(1), ThreadsPerChannel = 3,
+
+            // On a loaded machine a test may well be that slow.
+            StallTimeout = TimeSpan.FromHours(1),
+        };
         var errors = new ErrorLog();
         options.LoggerFactory = errors;
         configure?.Invoke(options);

@@ -102,6 +102,11 @@ internal sealed class AddressLimitsTests
         Assert.That(Channels(usage, 70_000), Is.EqualTo(6));
     }
 
+    [TestCase("127.0.0.1")]
+    [TestCase("::1")]
+    [TestCase("::ffff:127.0.0.1")]
+    public void Loopback_is_not_one_client_whoever_speaks_for_it(string forwardedFor) => Assert.That(Forwarded(forwardedFor), Is.Null);
+
     [Test]
     public void Streams_are_counted_until_they_are_removed()
     {

@@ -86,6 +86,35 @@ internal sealed class ListenerTests
     }
 
     [Test]
+    [Platform(Exclude = "Win")]
+    public async Task Its_file_goes_before_anybody_can_take_it_for_one_that_was_left_behind()
+    {
+        using var folder = new TempFolder();
+        string path = folder["socket"];
+        using var letGo = new ManualResetEventSlim();
+        using var held = new SemaphoreSlim(0);
+        Listener listener = Listener.Bind(
+            new UnixDomainSocketEndPoint(path),
+            new SocketSettings(0, TimeSpan.FromSeconds(20)),
+            socket =>
+            {
+                socket.Dispose();
+                held.Release();
+                letGo.Wait(RawConnection.Patience);
+            },
+            TimeProvider.System,
+            new ErrorLog());
+        listener.Start();
+        using RawConnection client = RawConnection.Connect(new UnixDomainSocketEndPoint(path));
+        Assert.That(await held.WaitAsync(RawConnection.Patience), Is.True);
+        Task ending = Task.Run(async () => await listener.DisposeAsync());
+        await Eventually.AsyncTrue(() => !File.Exists(path));
+        Assert.That(ending.IsCompleted, Is.False, "it waits for who is just taking a connection");
+        letGo.Set();
+        await ending.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
     [Platform("Linux")]
     public async Task One_that_can_not_accept_still_ends()
     {

@@ -30,6 +30,15 @@ internal sealed class TokenBucketTests
     }
 
     [Test]
+    public void Who_looked_at_the_clock_earlier_and_comes_later_takes_nothing_from_others()
+    {
+        Assert.That(_bucket.TryTake(2000, Capacity, Second), Is.True);
+        Assert.That(_bucket.TryTake(1000, Capacity, Second), Is.True);
+        Assert.That(TakeAll(now: 2000), Is.EqualTo(Capacity - 2));
+        Assert.That(TakeAll(now: 2100), Is.EqualTo(1));
+    }
+
+    [Test]
     public void What_is_refused_costs_nothing()
     {
         TakeAll(now: 0);
