@@ -24,9 +24,6 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private const double LatencyRate = 100;
 
     private static readonly TimeSpan Warmup = TimeSpan.FromSeconds(1.5);
-
-    /// <summary>On a core that is busy, a just-in-time compiled server takes that long to become as fast as it will be.</summary>
-    private static readonly TimeSpan CountedWarmup = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan Measured = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LatencyMeasured = TimeSpan.FromSeconds(5);
 
@@ -98,15 +95,8 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
 
     private static (RunResult Result, ServerUsage Usage) WarmUpAndMeasure(ServerRig rig, RunPlan plan)
     {
-        WarmUp(rig, plan);
+        rig.WarmUp(plan);
         return rig.Measure(plan with { Duration = Measured });
-    }
-
-    private static void WarmUp(ServerRig rig, RunPlan plan)
-    {
-        // Under the check first, which needs time to be compiled well too, then as it is measured.
-        rig.Run(plan with { Duration = Warmup });
-        rig.Run(plan with { Duration = CountedWarmup, CountOnly = true });
     }
 
     private void Broadcast(ServerKind kind, int window, Row? rate, Row cpu, Row allocation)
@@ -158,7 +148,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     {
         log.WriteLine($"  latency: {kind}");
         using var rig = ServerRig.StartBroadcast(kind, BroadcastPeers);
-        WarmUp(rig, new RunPlan { Window = NarrowWindow });
+        rig.WarmUp(new RunPlan { Window = NarrowWindow });
         var plan = new RunPlan { Rate = LatencyRate, RecordLatency = true };
         rig.Run(plan with { Duration = Warmup });
         (RunResult result, _) = rig.Run(plan with { Duration = LatencyMeasured });

@@ -70,6 +70,7 @@ public class BroadcastBenchmarks
         _method = method;
         _rig = ServerRig.StartBroadcast(kind, Peers);
         _plan = new RunPlan { Messages = Messages, Window = Window, CountOnly = true };
+        _rig.WarmUp(_plan);
         _rig.Swarm.Check(_plan);
     }
 

@@ -68,6 +68,7 @@ public class DirectMessageBenchmarks
         _method = method;
         _rig = ServerRig.StartDirect(kind, Channels);
         _plan = ServerRig.AdaptDirect(kind, new RunPlan { Messages = Messages, Window = Window, CountOnly = true });
+        _rig.WarmUp(_plan);
         _rig.Swarm.Check(_plan);
     }
 

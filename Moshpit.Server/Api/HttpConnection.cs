@@ -96,7 +96,9 @@ internal sealed class HttpConnection : ISlotted
     private void OnWaiting()
     {
         Interlocked.MemoryBarrier();
-        if (_server.Stopping)
+        if (_server.EndingStreams)
+            OnDrainTimeout();
+        else if (_server.Stopping)
             OnStopping();
     }
 

@@ -117,7 +117,10 @@ internal sealed class ServerState : IDisposable
     /// <summary>The server takes no new work; what is under way is finished.</summary>
     public bool Stopping => _stopping;
 
-    /// <summary>The streams are being ended: one that starts only now may have been missed. Set before anybody looks which there are.</summary>
+    /// <summary>
+    /// The time for requests is over and the streams are being ended: a stream that starts only now may have been missed. Set before anybody looks
+    /// which there are.
+    /// </summary>
     public bool EndingStreams => _endingStreams;
 
     /// <summary>
@@ -135,6 +138,7 @@ internal sealed class ServerState : IDisposable
         try
         {
             await WhenAsync(_requestsDrained, cancellationToken).ConfigureAwait(false);
+            _endingStreams = true;
             foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
                 connection?.OnDrainTimeout();
             Channels.CloseAll();
@@ -218,7 +222,6 @@ internal sealed class ServerState : IDisposable
 
     private async Task EndStreamsAsync(CancellationToken cancellationToken)
     {
-        _endingStreams = true;
         StreamConnection?[] streams = Streams.Streams.Snapshot().ToArray();
         int steps = Math.Max(1, (int)(Options.DrainTime / DrainStep));
 
