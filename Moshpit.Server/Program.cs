@@ -61,6 +61,7 @@ static async Task<int> RunAsync(CommandLine.Arguments arguments)
         if (identity is not null)
             Privileges.Drop(identity);
         server.Accept();
+        using HeapTrimmer trimmer = HeapTrimmer.Start();
         foreach (string where in server.EndPoints.Select(endPoint => endPoint is IPEndPoint ip ? $"{ip.Port}" : $"{endPoint}").Distinct())
             Console.WriteLine($"listening on {where}");
         await Task.Delay(Timeout.Infinite, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -25,25 +25,27 @@ internal static class CompareCommand
             Description = "Cores of each server; the load has the others (as many as there are: both share all)",
             DefaultValueFactory = _ => Cores.OfServer,
         }.MustBeWithin(1, Environment.ProcessorCount);
+        var only = new Option<string[]>("--only") { Description = "A part of it; may be repeated", HelpName = string.Join('|', Comparison.Parts) };
+        only.AcceptOnlyFromAmong([.. Comparison.Parts]);
         var command = new Command("compare", "Measure moshpit beside Kestrel, a bare send loop and a floor in C, and tell the ratios")
         {
-            rounds, binary, cores,
+            rounds, binary, cores, only,
         };
         command.SetAction(parsed =>
         {
             Cores.OfServer = parsed.GetValue(cores);
-            return Run(parsed.GetValue(rounds), parsed.GetValue(binary));
+            return Run(parsed.GetValue(rounds), parsed.GetValue(binary), parsed.GetValue(only) is { Length: > 0 } parts ? parts : Comparison.Parts);
         });
         return command;
     }
 
-    private static int Run(int rounds, FileInfo? binary)
+    private static int Run(int rounds, FileInfo? binary, IReadOnlyCollection<string> parts)
     {
         var comparison = new Comparison(binary, Console.Error);
         for (int round = 1; round <= rounds; round++)
         {
             Console.Error.WriteLine($"round {round} of {rounds}");
-            comparison.RunRound();
+            comparison.RunRound(parts);
         }
 
         Console.WriteLine(Row.MarkdownHead);

@@ -25,6 +25,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
 
     private static readonly TimeSpan Warmup = TimeSpan.FromSeconds(1.5);
     private static readonly TimeSpan Measured = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(4);
     private static readonly TimeSpan LatencyMeasured = TimeSpan.FromSeconds(5);
 
     private readonly Row _narrowCpu = new("broadcast, window 1, server CPU per delivery", "μs", "0.000", "≤ 1.15 × bare loop");
@@ -55,25 +56,48 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
             _directAllocation, _size, _start, _latency, _join, _joinTail, _direct, _directTail,
         }.Where(row => row.HasSamples);
 
-    /// <summary>Measures everything once.</summary>
-    public void RunRound()
+    /// <summary>What can be measured by itself. The start comes first, so that a binary that does not start is noticed at once.</summary>
+    public static IReadOnlyList<string> Parts { get; } = ["start", "broadcast", "direct", "latency", "joins", "memory"];
+
+    /// <summary>Measures all <paramref name="parts"/> once.</summary>
+    public void RunRound(IReadOnlyCollection<string> parts)
     {
-        // First, so that a binary that does not start is noticed at once.
-        if (binary is not null)
-            Start(binary);
-        foreach (ServerKind kind in Kinds)
-            Broadcast(kind, NarrowWindow, null, _narrowCpu, _narrowAllocation);
-        foreach (ServerKind kind in Kinds)
-            Broadcast(kind, WideWindow, _wideRate, _wideCpu, _wideAllocation);
-        foreach (ServerKind kind in Kinds)
-            DirectMessages(kind);
-        if (binary is not null)
-            DirectMessages(binary);
-        foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Bare])
-            Latency(kind);
-        foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Kestrel, ServerKind.Bare])
-            Visits(kind);
-        Memory();
+        foreach (string part in Parts.Where(parts.Contains))
+            Run(part);
+    }
+
+    private void Run(string part)
+    {
+        switch (part)
+        {
+            case "start":
+                if (binary is not null)
+                    Start(binary);
+                break;
+            case "broadcast":
+                foreach (ServerKind kind in Kinds)
+                    Broadcast(kind, NarrowWindow, null, _narrowCpu, _narrowAllocation);
+                foreach (ServerKind kind in Kinds)
+                    Broadcast(kind, WideWindow, _wideRate, _wideCpu, _wideAllocation);
+                break;
+            case "direct":
+                foreach (ServerKind kind in Kinds)
+                    DirectMessages(kind);
+                if (binary is not null)
+                    DirectMessages(binary);
+                break;
+            case "latency":
+                foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Bare])
+                    Latency(kind);
+                break;
+            case "joins":
+                foreach (ServerKind kind in (ReadOnlySpan<ServerKind>)[ServerKind.Moshpit, ServerKind.Kestrel, ServerKind.Bare])
+                    Visits(kind);
+                break;
+            default:
+                Memory();
+                break;
+        }
     }
 
     /// <summary>What was run how: without it the figures say little.</summary>
@@ -183,6 +207,9 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         long before = server.ReadResidentBytes();
         rig.Swarm.Join(ManyPeers - 1);
         server.WaitUntilQuiet();
+
+        // The program collects what joining left behind once it is calm.
+        Thread.Sleep(Settled);
         _memory.Add(ServerKind.Moshpit, (double)(server.ReadResidentBytes() - before) / (ManyPeers - 1));
 
         // The streams must be alive, or their memory means nothing.

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
 
@@ -192,5 +193,25 @@ public sealed class StreamTests
         guest.Stream.Send(new string('x', 1001));
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
         Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.TooMuchInput), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task No_log_tells_a_token_a_payload_or_a_whole_id()
+    {
+        var log = new ErrorLog(LogLevel.Trace);
+        await using (TestServer server = await TestServer.StartAsync(options => options.LoggerFactory = log))
+        {
+            using RawPeer owner = await server.CreateAsync();
+            using (RawPeer guest = await server.JoinAsync(owner.Id))
+                Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(guest)));
+            await owner.SendAsync(server, "\"precious\"");
+            using RawConnection refused = server.Connect();
+            refused.Send(PostText.WithLength("/" + owner.Id, PostText.Body(owner.Token, "\"precious\"") + "x", PostText.Json));
+            Assert.That((await refused.ReadResponseAsync()).Status, Is.EqualTo(400));
+            Assert.That(log.Lines, Has.Some.Contain($"joined channel {owner.Id[..8]}."));
+        }
+
+        Assert.That(log.Lines, Has.Some.Contain("left channel").And.Some.Contain("refused"));
+        Assert.That(log.Lines, Has.None.Contain("precious").And.None.Match("[0-9a-f]{9}"));
     }
 }
