@@ -6,10 +6,16 @@ internal sealed class Publisher(RawConnection connection, RawPeer peer) : IDispo
     /// <summary>Posts <paramref name="data"/>, JSON text, and requires a 200.</summary>
     public async Task SendAsync(string data, string? cid = null)
     {
-        connection.Send(peer.Post(data, cid));
-        RawResponse response = await connection.ReadResponseAsync();
+        RawResponse response = await PostAsync(data, cid);
         if (response.Status != 200)
             Assert.Fail($"{response.Status} {response.Body}");
+    }
+
+    /// <summary>Posts <paramref name="data"/> to who may have been cut meanwhile.</summary>
+    public async Task<RawResponse> PostAsync(string data, string? cid)
+    {
+        connection.Send(peer.Post(data, cid));
+        return await connection.ReadResponseAsync();
     }
 
     public void Dispose() => connection.Dispose();
