@@ -44,6 +44,7 @@ public sealed class PipeliningTests
         const int Requests = 35;
         await using TestServer server = await StartAsync(options => options.SendBuffer = 1);
         using RawPeer owner = await server.CreateAsync();
+        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
         foreach (string last in new[] { "Connection: close\r\n", "Content-Length: x\r\n" })
         {
             using RawConnection connection = server.ConnectNarrow();
