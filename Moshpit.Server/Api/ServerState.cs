@@ -259,9 +259,11 @@ internal sealed class ServerState : IDisposable
     {
         var peer = (Peer)stream.Owner!;
         ApiLog.StreamEnded(Logger, new(peer.Channel.Id), new(peer.Cid), reason);
+
+        // Its room first: the owner, who is told then, may count on it.
         stream.Usage?.RemoveStream();
-        peer.Channel.Leave(peer);
         Admission.Leave(stream.Usage, refusal: null);
+        peer.Channel.Leave(peer);
         OnConnectionEnded();
     }
 }

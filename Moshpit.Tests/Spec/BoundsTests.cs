@@ -32,10 +32,11 @@ public sealed class BoundsTests
         await using TestServer server = await TestServer.StartAsync(options => options.MaxConnections = 2);
         using RawPeer owner = await server.CreateAsync();
         RawPeer guest = await server.JoinAsync(owner.Id);
+        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
         using RawConnection silent = server.Connect();
         await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 1);
         guest.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Streams.Streams.Count == 1);
+        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 1);
         (await server.JoinAsync(owner.Id)).Dispose();
     }
 
@@ -45,6 +46,7 @@ public sealed class BoundsTests
         const int Refused = 100;
         await using TestServer server = await TestServer.StartAsync(options => (options.MaxConnections, options.HeaderTimeout) = (1, TimeSpan.FromHours(1)));
         using RawPeer owner = await server.CreateAsync();
+        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
         RawConnection[] silent = [.. Enumerable.Range(0, Refused).Select(_ => server.Connect())];
         await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == Refused);
         for (int n = 0; n < 20; n++)
@@ -63,7 +65,7 @@ public sealed class BoundsTests
             Assert.That(stays.Stream.Socket.Poll(0, SelectMode.SelectRead), Is.False, "who is in stays");
         }
 
-        await server.WhenIdleAsync();
+        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 0);
         (await server.CreateAsync()).Dispose();
     }
 
