@@ -78,13 +78,13 @@ public sealed class ShutdownTests
             },
         };
         await using TestServer server = stopped = await StartAsync(options => options.LoggerFactory = log);
-        RawPeer owner = await server.CreateAsync();
+        using RawPeer owner = await server.CreateAsync();
         using RawConnection publisher = server.Connect();
         string body = PostText.Body(owner.Token, "1");
         publisher.Send(PostText.Head("/" + owner.Id, $"{PostText.Json}Expect: 100-continue\r\nContent-Length: {body.Length}\r\n"));
         await publisher.ReadUntilAsync("\r\n\r\n");
-        RawPeer guest = await server.JoinAsync(owner.Id);
-        Assert.That(server.Server.State.Stopping, Is.True);
+        using RawPeer guest = await server.JoinAsync(owner.Id);
+        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
         publisher.Send(body);
         Assert.That((await publisher.ReadResponseAsync()).Status, Is.EqualTo(200));
         publisher.Dispose();
