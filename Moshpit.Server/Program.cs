@@ -34,10 +34,10 @@ catch (Exception e) when (e is IOException or InvalidOperationException or Unaut
 
 static async Task<int> RunAsync(CommandLine.Arguments arguments)
 {
-    const string Timestamps = "yyyy-MM-dd'T'HH:mm:ss.fff'Z '";
+    const string Timestamps = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
     using ILoggerFactory loggers = LoggerFactory.Create(logging => _ = (arguments.Json
             ? logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, Timestamps))
-            : logging.AddSimpleConsole(console => (console.SingleLine, console.UseUtcTimestamp, console.TimestampFormat) = (true, true, Timestamps)))
+            : logging.AddSimpleConsole(console => (console.SingleLine, console.UseUtcTimestamp, console.TimestampFormat) = (true, true, Timestamps + " ")))
         .SetMinimumLevel(arguments.LogLevel)
         .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
     arguments.Options.LoggerFactory = loggers;
