@@ -13,7 +13,7 @@ internal sealed class HeapTrimmer : IDisposable
     /// <summary>Bytes allocated within <see cref="Calm"/> that are hardly anything: some hundred joins or none, and any number of messages.</summary>
     private const long HardlyAnything = 512 * 1024;
 
-    /// <summary>Bytes allocated since the last collection that are worth one; on a large heap, which takes longer, it is half of that.</summary>
+    /// <summary>Bytes allocated since the last collection that are worth one, unless half of the heap is more: a large one takes longer.</summary>
     private const long Worthwhile = 4 * 1024 * 1024;
 
     private readonly Func<long> _allocated;

@@ -152,7 +152,10 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public TimeSpan DrainTime { get; set; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long <see cref="MoshpitServer.StopAsync"/> waits for requests to finish, and again for streams to be read to their end. Default 2 s.</summary>
+    /// <summary>
+    /// How long <see cref="MoshpitServer.StopAsync"/> waits for requests to finish, which are answered 503 then, and again for streams to be read
+    /// to their end, which are cut then. Default 2 s.
+    /// </summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Where logs go. Default: nowhere. Tokens and payloads are never logged.</summary>

@@ -34,7 +34,8 @@ internal static class CompareCommand
         command.SetAction(parsed =>
         {
             Cores.OfServer = parsed.GetValue(cores);
-            return Run(parsed.GetValue(rounds), parsed.GetValue(binary), parsed.GetValue(only) is { Length: > 0 } parts ? parts : Comparison.Parts);
+            IReadOnlyCollection<string> parts = parsed.GetValue(only) is { Length: > 0 } named ? named : Comparison.Parts;
+            return Run(parsed.GetValue(rounds), parsed.GetValue(binary), parts);
         });
         return command;
     }

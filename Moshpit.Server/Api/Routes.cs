@@ -19,7 +19,8 @@ internal static class Routes
 
     /// <summary>
     /// Answers a request other than POST, counted against <paramref name="usage"/>. True: the connection has become an event stream, and is no
-    /// longer the caller's, nor is the hold on <paramref name="usage"/>. Otherwise <paramref name="rejection"/>, where it is not null, is the answer, which is the caller's to write.
+    /// longer the caller's, nor is the hold on <paramref name="usage"/>. Otherwise <paramref name="rejection"/>, where it is not null, is the
+    /// answer, which is the caller's to write.
     /// </summary>
     public static bool TryAnswer(
         ServerState server, BufferedConnection connection, HttpRequest request, AddressUsage? usage, out Rejection? rejection)
@@ -180,8 +181,10 @@ internal static class Routes
             opening.Release();
         }
 
-        if (outcome != JoinOutcome.Joined)
-            return outcome == JoinOutcome.Full ? Rejections.ChannelFull : server.Stopping ? Rejections.ShuttingDown : Rejections.UnknownChannel;
+        if (outcome == JoinOutcome.Full)
+            return Rejections.ChannelFull;
+        if (outcome == JoinOutcome.Closed)
+            return server.Stopping ? Rejections.ShuttingDown : Rejections.UnknownChannel;
 
         connection.Output.ResetWrittenCount();
         ApiLog.StreamOpened(server.Logger, new(channel.Id), new(peer.Cid));
