@@ -6,6 +6,12 @@ internal abstract class Dialect
     /// <summary>Nobody has joined before the server's first event arrived; otherwise the response's head is enough.</summary>
     public abstract bool JoinsByEvent { get; }
 
+    /// <summary>
+    /// The streams are asked for with HTTP/1.1 and must be chunked, each event in a chunk of its own. Otherwise with HTTP/1.0, where no server sends
+    /// chunks: a chunk for each write, as most servers have it, could not be told from the events by counting bytes.
+    /// </summary>
+    public abstract bool IsChunked { get; }
+
     /// <summary>What <paramref name="peer"/> asks for to listen.</summary>
     public abstract string SubscribePath(StreamPeer peer);
 

@@ -7,6 +7,8 @@ internal sealed class MoshpitDialect : Dialect
 {
     public override bool JoinsByEvent => true;
 
+    public override bool IsChunked => true;
+
     public override string SubscribePath(StreamPeer peer) => "/" + peer.Channel.Id;
 
     public override void OnJoined(StreamPeer peer, ReadOnlySpan<byte> firstEvent)

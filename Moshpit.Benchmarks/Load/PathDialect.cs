@@ -17,6 +17,8 @@ internal sealed class PathDialect(string subscribePath, string publishPath) : Di
 
     public override bool JoinsByEvent => false;
 
+    public override bool IsChunked => false;
+
     public override string SubscribePath(StreamPeer peer) => Expand(subscribePath, peer.Channel, peer);
 
     public override PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length) =>

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -130,25 +131,37 @@ internal sealed class StreamPeer : PolledSocket
             throw new BenchmarkException("The server does not speak HTTP.");
         if (status is not (200 or 201))
             throw new BenchmarkException($"The server answered {status} where a stream was asked for.");
-        if (head.Contains("\ntransfer-encoding:", StringComparison.OrdinalIgnoreCase))
-            throw new BenchmarkException("The server sends a stream in chunks to a client of HTTP/1.0, which can't be measured.");
+        bool isChunked = head.Contains("\ntransfer-encoding:", StringComparison.OrdinalIgnoreCase);
+        if (isChunked != _swarm.Dialect.IsChunked)
+            throw new BenchmarkException($"The server sends a stream {(isChunked ? "in" : "without")} chunks, which can't be measured here.");
         Advance(_swarm.Dialect.JoinsByEvent ? State.FirstEvent : State.Joined);
         return bytes[(length + end.Length)..];
     }
 
     private ReadOnlySpan<byte> ReadEvents(ReadOnlySpan<byte> bytes)
     {
-        ReadOnlySpan<byte> end = "\n\n"u8;
+        ReadOnlySpan<byte> end = _swarm.Dialect.IsChunked ? "\n\n\r\n"u8 : "\n\n"u8;
         long now = Stopwatch.GetTimestamp();
         int length;
         while ((length = bytes.IndexOf(end)) >= 0)
         {
             int whole = length + end.Length;
-            ReadEvent(bytes[..length], whole, now);
+            ReadEvent(_swarm.Dialect.IsChunked ? TakeChunkOff(bytes[..whole])[..^2] : bytes[..length], whole, now);
             bytes = bytes[whole..];
         }
 
         return bytes;
+    }
+
+    /// <summary>The event in <paramref name="chunk"/>, with the empty line that ends it.</summary>
+    private static ReadOnlySpan<byte> TakeChunkOff(ReadOnlySpan<byte> chunk)
+    {
+        ReadOnlySpan<byte> end = "\r\n"u8;
+        int digits = chunk.IndexOf(end);
+        ReadOnlySpan<byte> data = digits < 0 ? default : chunk[(digits + end.Length)..^end.Length];
+        if (digits < 0 || !Utf8Parser.TryParse(chunk[..digits], out int size, out int read, 'x') || read != digits || size != data.Length)
+            throw new BenchmarkException("The server sent a chunk that is not just one event.");
+        return data;
     }
 
     private void ReadEvent(ReadOnlySpan<byte> text, int length, long now)

@@ -195,11 +195,9 @@ internal sealed class Swarm : IDisposable
         channel.Peers.Add(peer);
         _joining++;
         Epoll.Add(peer);
-
-        // HTTP/1.0: no server then sends the stream in chunks, which nobody needs here.
         string request = string.Create(
             CultureInfo.InvariantCulture,
-            $"GET {Dialect.SubscribePath(peer)} HTTP/1.0\r\nHost: {Host}\r\nAccept: text/event-stream\r\n\r\n");
+            $"GET {Dialect.SubscribePath(peer)} HTTP/1.{(Dialect.IsChunked ? 1 : 0)}\r\nHost: {Host}\r\nAccept: text/event-stream\r\n\r\n");
         peer.Socket.Send(Encoding.ASCII.GetBytes(request));
     }
 

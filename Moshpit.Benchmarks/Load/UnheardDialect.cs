@@ -7,6 +7,8 @@ internal sealed class UnheardDialect : Dialect
 
     public override bool JoinsByEvent => false;
 
+    public override bool IsChunked => false;
+
     public override string SubscribePath(StreamPeer peer) => throw new NotSupportedException("Nobody listens here.");
 
     public override PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length) =>

@@ -72,7 +72,7 @@ internal sealed class Visitor
     {
         long began = Stopwatch.GetTimestamp();
         using Socket stream = Connect();
-        stream.Send(Encoding.ASCII.GetBytes($"GET {_path} HTTP/1.0\r\nHost: {_server}\r\nAccept: text/event-stream\r\n\r\n"));
+        stream.Send(Encoding.ASCII.GetBytes($"GET {_path} HTTP/1.{(_speaks ? 1 : 0)}\r\nHost: {_server}\r\nAccept: text/event-stream\r\n\r\n"));
         var received = new StringBuilder();
         ReadUntil(stream, received, "event: connect\n", then: "\n\n");
         Record(Joins, began);

@@ -20,10 +20,10 @@ public class EventWriterBenchmarks
     public void Validate()
     {
         SharedFrame signal = WriteSignal();
-        Check.Equal("event: signal\ndata: {\"boom\":\"boom\"}\n\n", signal.Span);
+        Check.Equal("25\r\nevent: signal\ndata: {\"boom\":\"boom\"}\n\n\r\n", signal.Span);
         signal.Release();
         SharedFrame join = WriteJoin();
-        Check.Equal($"event: join\ndata: {{\"id\":\"{Id:x32}\",\"cid\":\"{Id:x32}\"}}\n\n", join.Span);
+        Check.Equal($"66\r\nevent: join\ndata: {{\"id\":\"{Id:x32}\",\"cid\":\"{Id:x32}\"}}\n\n\r\n", join.Span);
         join.Release();
         Check.That(_frames.Outstanding == 0, "A frame was not given back.");
     }

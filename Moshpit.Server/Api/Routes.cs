@@ -163,7 +163,7 @@ internal static class Routes
                 return Rejections.TooManyChannels;
         }
 
-        var stream = new StreamConnection(connection.Socket, server.Streams) { Usage = usage };
+        var stream = new StreamConnection(connection.Socket, server.Streams, isChunked: !request.IsHttp10) { Usage = usage };
         var peer = new Peer(channel, random[0], random[1], stream);
         stream.Owner = peer;
 
@@ -173,7 +173,7 @@ internal static class Routes
         {
             opening.Append(connection.Output.WrittenSpan);
             ResponseWriter.WriteStreamHead(opening, request, StreamStatus(request));
-            EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token);
+            EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token, stream.IsChunked);
             outcome = channel.TryJoin(peer, opening);
         }
         finally

@@ -23,6 +23,7 @@ internal sealed class ServerState : IDisposable
     private readonly TaskCompletionSource _requestsDrained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
+    private readonly SharedFrame _lastChunk;
     private volatile bool _stopping;
     private volatile bool _endingStreams;
     private int _serving;
@@ -70,14 +71,16 @@ internal sealed class ServerState : IDisposable
         _tooManyFields = Rejections.TooManyFields.With($"There are too many header fields; send at most {options.HeaderFieldLimit}.");
         RequestStates = new DefaultObjectPool<RequestState>(new RequestState.Policy(Limits), MostPooled);
         Buffers = new DefaultObjectPool<TransportBuffers>(new TransportBuffers.Policy(), MostPooled);
-        _heartbeat = Frames.Rent(EventWriter.Heartbeat.Length);
-        _heartbeat.Append(EventWriter.Heartbeat);
+        _heartbeat = FrameOf(EventWriter.Heartbeat);
+        _lastChunk = FrameOf(ChunkFraming.LastChunk);
         Streams = new StreamTransport
         {
             Clock = Clock,
             Logger = Logger,
             Frames = Frames,
             Heartbeat = _heartbeat,
+            PlainHeartbeat = ChunkFraming.EventIn(EventWriter.Heartbeat),
+            LastChunk = _lastChunk,
             HeartbeatInterval = options.Heartbeat == TimeSpan.Zero ? long.MaxValue : (long)options.Heartbeat.TotalMilliseconds,
             BacklogLimit = Math.Max(options.BacklogLimit, LeastBacklogBodies * (long)options.BodyLimit),
             TotalBacklogLimit = options.TotalBacklogLimit,
@@ -205,6 +208,14 @@ internal sealed class ServerState : IDisposable
     {
         Clock.Dispose();
         _heartbeat.Release();
+        _lastChunk.Release();
+    }
+
+    private SharedFrame FrameOf(ReadOnlySpan<byte> bytes)
+    {
+        SharedFrame frame = Frames.Rent(bytes.Length);
+        frame.Append(bytes);
+        return frame;
     }
 
     private async Task WhenAsync(TaskCompletionSource drained, CancellationToken cancellationToken)

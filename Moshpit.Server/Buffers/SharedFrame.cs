@@ -12,24 +12,26 @@ internal sealed class SharedFrame : IBufferWriter<byte>
 {
     private readonly FramePool _pool;
     private byte[] _buffer = [];
+    private int _start;
+    private int _end;
     private int _references;
 
     internal SharedFrame(FramePool pool) => _pool = pool;
 
     /// <summary>Bytes written.</summary>
-    public int Length { get; private set; }
+    public int Length => _end - _start;
 
     /// <summary>Bytes that it keeps alive.</summary>
     public int Capacity => _buffer.Length;
 
     /// <summary>Bytes that can be appended without moving those that are there.</summary>
-    public int Room => _buffer.Length - Length;
+    public int Room => _buffer.Length - _end;
 
     /// <summary>The bytes written, to be read while a reference is held.</summary>
-    public ReadOnlySpan<byte> Span => _buffer.AsSpan(0, Length);
+    public ReadOnlySpan<byte> Span => _buffer.AsSpan(_start, Length);
 
     /// <inheritdoc cref="Span"/>
-    public ReadOnlyMemory<byte> Memory => _buffer.AsMemory(0, Length);
+    public ReadOnlyMemory<byte> Memory => _buffer.AsMemory(_start, Length);
 
     /// <summary>Adds a reference for somebody else. The caller holds one.</summary>
     public void AddReference()
@@ -53,35 +55,51 @@ internal sealed class SharedFrame : IBufferWriter<byte>
     public void Advance(int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _buffer.Length - Length);
-        Length += count;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Room);
+        _end += count;
     }
 
     /// <inheritdoc/>
     public Memory<byte> GetMemory(int sizeHint = 0)
     {
         EnsureRoom(sizeHint);
-        return _buffer.AsMemory(Length);
+        return _buffer.AsMemory(_end);
     }
 
     /// <inheritdoc/>
     public Span<byte> GetSpan(int sizeHint = 0)
     {
         EnsureRoom(sizeHint);
-        return _buffer.AsSpan(Length);
+        return _buffer.AsSpan(_end);
     }
 
     /// <summary>Appends a copy of <paramref name="bytes"/>.</summary>
     public void Append(ReadOnlySpan<byte> bytes)
     {
         bytes.CopyTo(GetSpan(bytes.Length));
-        Length += bytes.Length;
+        _end += bytes.Length;
+    }
+
+    /// <summary>Keeps <paramref name="count"/> bytes free before the first byte, for <see cref="Prepend"/>. Nothing was written yet.</summary>
+    public void ReserveHeadroom(int count)
+    {
+        Debug.Assert(_end == 0, "Headroom can only be reserved in an empty frame.");
+        EnsureRoom(count);
+        _start = _end = count;
+    }
+
+    /// <summary>Puts <paramref name="count"/> bytes of the headroom before those written. The caller fills them, before the frame is shared.</summary>
+    public Span<byte> Prepend(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _start);
+        _start -= count;
+        return _buffer.AsSpan(_start, count);
     }
 
     internal void Rented(int capacity)
     {
         _buffer = ArrayPool<byte>.Shared.Rent(capacity);
-        Length = 0;
+        _start = _end = 0;
         Volatile.Write(ref _references, 1);
     }
 
@@ -89,22 +107,22 @@ internal sealed class SharedFrame : IBufferWriter<byte>
     {
         byte[] buffer = _buffer;
         _buffer = [];
-        Length = 0;
+        _start = _end = 0;
         ArrayPool<byte>.Shared.Return(buffer);
     }
 
     private void EnsureRoom(int sizeHint)
     {
         int room = Math.Max(sizeHint, 1);
-        if (_buffer.Length - Length < room)
+        if (Room < room)
             Grow(room);
     }
 
     private void Grow(int room)
     {
         byte[] old = _buffer;
-        byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(Length + room, old.Length * 2));
-        old.AsSpan(0, Length).CopyTo(larger);
+        byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(_end + room, old.Length * 2));
+        old.AsSpan(0, _end).CopyTo(larger);
         _buffer = larger;
         _pool.Resized(larger.Length - old.Length);
         ArrayPool<byte>.Shared.Return(old);

@@ -25,10 +25,13 @@ internal sealed class BroadcastLog(FramePool frames)
     /// <summary>The position after the last byte. May be read at any time.</summary>
     public long End => Volatile.Read(ref _end);
 
-    /// <summary>Appends <paramref name="frame"/>, which stays the caller's: the log holds a reference of its own, or a copy.</summary>
-    public void Append(SharedFrame frame)
+    /// <summary>
+    /// Appends <paramref name="bytes"/> of <paramref name="frame"/>, which stays the caller's: the log holds a reference of its own, or a copy.
+    /// </summary>
+    public void Append(SharedFrame frame, Range bytes)
     {
-        if (frame.Length > LongestCopied)
+        ReadOnlySpan<byte> span = frame.Span[bytes];
+        if (span.Length > LongestCopied && span.Length == frame.Length)
         {
             frame.AddReference();
             _segments.Enqueue(frame);
@@ -36,12 +39,12 @@ internal sealed class BroadcastLog(FramePool frames)
         }
         else
         {
-            if (_open is null || _open.Room < frame.Length)
-                _segments.Enqueue(_open = frames.Rent(SegmentLength));
-            _open.Append(frame.Span);
+            if (_open is null || _open.Room < span.Length)
+                _segments.Enqueue(_open = frames.Rent(Math.Max(SegmentLength, span.Length)));
+            _open.Append(span);
         }
 
-        Volatile.Write(ref _end, _end + frame.Length);
+        Volatile.Write(ref _end, _end + span.Length);
     }
 
     /// <summary>

@@ -27,7 +27,7 @@ internal sealed class Channel
     private readonly Dictionary<IdKey, Peer> _byCid = [];
     private readonly Dictionary<IdKey, Peer> _byToken = [];
     private Peer? _owner;
-    private FanOut[] _fanOuts;
+    private FanOut[] _fanOuts = [];
     private bool _closed;
     private volatile TaskCompletionSource? _room;
 
@@ -35,7 +35,6 @@ internal sealed class Channel
     {
         Id = id;
         _registry = registry;
-        _fanOuts = [new FanOut(this, registry)];
     }
 
     public UInt128 Id { get; }
@@ -73,7 +72,7 @@ internal sealed class Channel
                 _owner ??= peer;
                 _byCid.Add(new IdKey(peer.Cid), peer);
                 _byToken.Add(new IdKey(peer.Token), peer);
-                ChooseFanOut().Add(peer);
+                ChooseFanOut(peer.Sink.IsChunked).Add(peer);
             }
 
             if (peer != _owner)
@@ -234,19 +233,23 @@ internal sealed class Channel
 
     private bool HasRoom() => PendingBytes < _registry.PendingLimit;
 
-    /// <summary>The fan-out with the fewest peers, or one more when all have enough.</summary>
-    private FanOut ChooseFanOut()
+    /// <summary>Of the fan-outs with or without chunks the one with the fewest peers, or one more when all have enough.</summary>
+    private FanOut ChooseFanOut(bool isChunked)
     {
-        FanOut fewest = _fanOuts[0];
+        FanOut? fewest = null;
+        int count = 0;
         foreach (FanOut fanOut in _fanOuts)
         {
-            if (fanOut.Count < fewest.Count)
+            if (fanOut.IsChunked != isChunked)
+                continue;
+            count++;
+            if (fewest is null || fanOut.Count < fewest.Count)
                 fewest = fanOut;
         }
 
-        if (fewest.Count < PeersPerFanOut || _fanOuts.Length == _registry.MaxFanOuts)
+        if (fewest is not null && (fewest.Count < PeersPerFanOut || count == _registry.MaxFanOuts))
             return fewest;
-        var added = new FanOut(this, _registry);
+        var added = new FanOut(this, _registry, isChunked);
         _fanOuts = [.. _fanOuts, added];
         return added;
     }

@@ -1,4 +1,5 @@
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Sse;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Channels;
@@ -47,12 +48,19 @@ internal sealed class FanOut : IThreadPoolWorkItem
     private ReadOnlyMemory<Peer?> _pass;
     private int _next;
 
-    public FanOut(Channel channel, ChannelRegistry registry)
+    public FanOut(Channel channel, ChannelRegistry registry, bool isChunked)
     {
+        IsChunked = isChunked;
         _channel = channel;
         _registry = registry;
         _log = new BroadcastLog(registry.Frames);
     }
+
+    /// <summary>
+    /// Its peers get chunks as they are encoded. Otherwise the chunks are taken off on the way into its log, once for all its peers: those speak
+    /// HTTP/1.0, and are few.
+    /// </summary>
+    public bool IsChunked { get; }
 
     /// <summary>Peers now.</summary>
     public int Count => _peers.Count;
@@ -83,7 +91,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     public void Append(SharedFrame frame)
     {
         lock (_gate)
-            _log.Append(frame);
+            _log.Append(frame, BytesOf(frame));
     }
 
     /// <summary>Has every peer ended, after what was appended, by the next run. Nothing is appended any more.</summary>
@@ -112,10 +120,11 @@ internal sealed class FanOut : IThreadPoolWorkItem
         {
             if (peer.FanOut != this || peer.Sink.HasEnded)
                 return false;
+            Range bytes = BytesOf(frame);
             if (peer.Position == _log.End)
-                peer.Sink.Write(frame, 0..frame.Length);
+                peer.Sink.Write(frame, bytes);
             else
-                CatchUp(peer, frame.Span);
+                CatchUp(peer, frame.Span[bytes]);
             return true;
         }
     }
@@ -168,6 +177,9 @@ internal sealed class FanOut : IThreadPoolWorkItem
             EndPass();
         }
     }
+
+    /// <summary>What its peers get of <paramref name="frame"/>, which is one event.</summary>
+    private Range BytesOf(SharedFrame frame) => IsChunked ? 0..frame.Length : ChunkFraming.EventIn(frame.Span);
 
     private bool HasWork() => _served < _log.End || (_ending != DisconnectReason.None && !_ended);
 

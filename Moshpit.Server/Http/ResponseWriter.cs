@@ -55,14 +55,17 @@ internal static class ResponseWriter
     }
 
     /// <summary>
-    /// The head of an event stream, which ends with the connection: no length and no chunks, so that the frames after it are the same bytes
-    /// for every peer. nginx neither buffers nor, by no-transform, compresses it.
+    /// The head of an event stream: chunks follow, or, for HTTP/1.0, which has none, bytes up to the end of the connection. A stream begins with a
+    /// secret, so no cache may store it (no-store) and no browser guess at its type (nosniff). nginx does not buffer it, thanks to X-Accel-Buffering.
+    /// no-transform asks other intermediaries to leave it as it is; nginx does not look at that.
     /// </summary>
     public static void WriteStreamHead(IBufferWriter<byte> output, HttpRequest request, int status)
     {
         output.Write(StatusLine.Of(status));
-        output.Write("Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-transform\r\n"u8);
-        output.Write("X-Accel-Buffering: no\r\n"u8);
+        output.Write("Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-store, no-transform\r\n"u8);
+        output.Write("X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\n"u8);
+        if (!request.IsHttp10)
+            output.Write("Transfer-Encoding: chunked\r\n"u8);
         WriteCommon(output, request);
         output.Write("Connection: close\r\n\r\n"u8);
     }

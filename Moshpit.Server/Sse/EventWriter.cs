@@ -5,13 +5,13 @@ using Moshpit.Server.Buffers;
 namespace Moshpit.Server.Sse;
 
 /// <summary>
-/// Writes events in the wire form of PROTOCOL.md: <c>event</c>, then <c>data</c>, then an empty line.
+/// Writes events in the wire form of PROTOCOL.md: <c>event</c>, then <c>data</c>, then an empty line; each as one chunk (<see cref="ChunkFraming"/>).
 /// The original client wants this order, <c>": "</c> after each name, and JSON in every field but the first.
 /// </summary>
 internal static class EventWriter
 {
     /// <summary>A comment, which every client skips: proof that the stream is alive.</summary>
-    public static ReadOnlySpan<byte> Heartbeat => ":\n\n"u8;
+    public static ReadOnlySpan<byte> Heartbeat => "3\r\n:\n\n\r\n"u8;
 
     private static ReadOnlySpan<byte> Connect => "event: connect\ndata: {\"id\":\""u8;
 
@@ -30,11 +30,14 @@ internal static class EventWriter
     // Ends the data line and the event. Any field to follow data belongs between these two line feeds.
     private static ReadOnlySpan<byte> End => "\n\n"u8;
 
-    /// <summary>A peer's first event: the channel, and who the peer is there.</summary>
-    public static void WriteConnect(IBufferWriter<byte> output, UInt128 id, UInt128 cid, UInt128 token)
+    /// <summary>A peer's first event: the channel, and who the peer is there. Without its chunk where <paramref name="chunked"/> is false.</summary>
+    public static void WriteConnect(IBufferWriter<byte> output, UInt128 id, UInt128 cid, UInt128 token, bool chunked = true)
     {
         int length = Connect.Length + Cid.Length + Token.Length + 3 * HexId.Length + Close.Length + End.Length;
-        Span<byte> rest = output.GetSpan(length);
+        int framing = chunked ? ChunkFraming.HeadLength(length) + ChunkFraming.ChunkEnd.Length : 0;
+        Span<byte> rest = output.GetSpan(length + framing);
+        if (chunked)
+            rest = ChunkFraming.WriteHead(rest, length);
         rest = Put(rest, Connect);
         rest = Put(rest, id);
         rest = Put(rest, Cid);
@@ -42,8 +45,10 @@ internal static class EventWriter
         rest = Put(rest, Token);
         rest = Put(rest, token);
         rest = Put(rest, Close);
-        Put(rest, End);
-        output.Advance(length);
+        rest = Put(rest, End);
+        if (chunked)
+            Put(rest, ChunkFraming.ChunkEnd);
+        output.Advance(length + framing);
     }
 
     /// <summary>Tells the owner of channel <paramref name="id"/> that peer <paramref name="cid"/> came.</summary>
@@ -52,23 +57,35 @@ internal static class EventWriter
     /// <summary>Tells the owner of channel <paramref name="id"/> that peer <paramref name="cid"/> went.</summary>
     public static void WriteLeave(IBufferWriter<byte> output, UInt128 id, UInt128 cid) => WritePresence(output, Leave, id, cid);
 
-    /// <summary>What stands before a message's data, which the caller writes next: compact JSON, without CR or LF.</summary>
-    public static void BeginSignal(IBufferWriter<byte> output) => output.Write(Signal);
+    /// <summary>Begins a message's event in the empty <paramref name="frame"/>. The caller writes the data next: compact JSON, without CR or LF.</summary>
+    public static void BeginSignal(SharedFrame frame)
+    {
+        frame.ReserveHeadroom(ChunkFraming.MaxHeadLength);
+        frame.Append(Signal);
+    }
 
-    /// <summary>What stands after a message's data.</summary>
-    public static void EndSignal(IBufferWriter<byte> output) => output.Write(End);
+    /// <summary>Ends a message's event, and the chunk, whose size is known only now.</summary>
+    public static void EndSignal(SharedFrame frame)
+    {
+        frame.Append(End);
+        int size = frame.Length;
+        ChunkFraming.WriteHead(frame.Prepend(ChunkFraming.HeadLength(size)), size);
+        frame.Append(ChunkFraming.ChunkEnd);
+    }
 
     private static void WritePresence(IBufferWriter<byte> output, ReadOnlySpan<byte> head, UInt128 id, UInt128 cid)
     {
         int length = head.Length + Cid.Length + 2 * HexId.Length + Close.Length + End.Length;
-        Span<byte> rest = output.GetSpan(length);
+        int framing = ChunkFraming.HeadLength(length) + ChunkFraming.ChunkEnd.Length;
+        Span<byte> rest = ChunkFraming.WriteHead(output.GetSpan(length + framing), length);
         rest = Put(rest, head);
         rest = Put(rest, id);
         rest = Put(rest, Cid);
         rest = Put(rest, cid);
         rest = Put(rest, Close);
-        Put(rest, End);
-        output.Advance(length);
+        rest = Put(rest, End);
+        Put(rest, ChunkFraming.ChunkEnd);
+        output.Advance(length + framing);
     }
 
     private static Span<byte> Put(Span<byte> rest, ReadOnlySpan<byte> text)

@@ -8,6 +8,9 @@ namespace Moshpit.Server.Transport;
 /// </summary>
 internal abstract class FrameSink
 {
+    /// <summary>Events reach it as the chunks that they are encoded as; otherwise (HTTP/1.0) without their chunks.</summary>
+    public abstract bool IsChunked { get; }
+
     /// <summary>
     /// Takes <paramref name="bytes"/> of <paramref name="frame"/>: they are sent, or kept for later with a reference of the sink's own. A sink
     /// that has ended drops them.
@@ -17,9 +20,9 @@ internal abstract class FrameSink
     /// <summary>It was told to end, or has: what is written to it now never arrives.</summary>
     public abstract bool HasEnded { get; }
 
-    /// <summary>Ends the sink after everything that it has taken.</summary>
+    /// <summary>Ends the sink in good order after everything that it has taken: its peer can tell that nothing is missing.</summary>
     public abstract void Complete(DisconnectReason reason);
 
-    /// <summary>Ends the sink at once: what it has taken may not arrive.</summary>
+    /// <summary>Ends the sink at once: what it has taken may not arrive, and its peer can tell that it was cut.</summary>
     public abstract void Abort(DisconnectReason reason);
 }

@@ -30,8 +30,10 @@ internal sealed class StreamConnection : FrameSink, ISlotted
 
     /// <param name="socket">Owned from here on; must not be blocking.</param>
     /// <param name="transport">The limits and counters shared by all streams.</param>
-    public StreamConnection(Socket socket, StreamTransport transport)
+    /// <param name="isChunked">The client speaks HTTP/1.1.</param>
+    public StreamConnection(Socket socket, StreamTransport transport, bool isChunked)
     {
+        IsChunked = isChunked;
         _socket = socket;
         _transport = transport;
         _watch = new EndWatch(this);
@@ -64,6 +66,9 @@ internal sealed class StreamConnection : FrameSink, ISlotted
 
     /// <inheritdoc/>
     public override bool HasEnded => _state != State.Open;
+
+    /// <inheritdoc/>
+    public override bool IsChunked { get; }
 
     /// <summary>Begins to listen for the peer's end. Call once, after the first write.</summary>
     public void Start()
@@ -118,6 +123,8 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// <inheritdoc/>
     public override void Complete(DisconnectReason reason)
     {
+        if (_state == State.Open && IsChunked)
+            Write(_transport.LastChunk, 0.._transport.LastChunk.Length);
         if (_state != State.Open)
             return;
         _reason = reason;
@@ -152,7 +159,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
             }
             else if (_state == State.Open && silent >= _transport.HeartbeatInterval)
             {
-                Write(_transport.Heartbeat, 0.._transport.Heartbeat.Length);
+                Write(_transport.Heartbeat, IsChunked ? 0.._transport.Heartbeat.Length : _transport.PlainHeartbeat);
             }
         }
     }

@@ -15,8 +15,14 @@ internal sealed class StreamTransport
     /// <summary>Where all that is sent comes from, and a backlog's copies.</summary>
     public required FramePool Frames { get; init; }
 
-    /// <summary>Sent to who heard nothing for <see cref="HeartbeatInterval"/>; held by the server as long as it runs.</summary>
+    /// <summary>A chunk, sent after <see cref="HeartbeatInterval"/> of silence; held by the server as long as it runs.</summary>
     public required SharedFrame Heartbeat { get; init; }
+
+    /// <summary>Where in <see cref="Heartbeat"/> the part for streams without chunks stands.</summary>
+    public required Range PlainHeartbeat { get; init; }
+
+    /// <summary>Ends a stream of chunks in good order; held by the server as long as it runs.</summary>
+    public required SharedFrame LastChunk { get; init; }
 
     /// <summary>Milliseconds of silence before a heartbeat; <see cref="long.MaxValue"/> for none.</summary>
     public required long HeartbeatInterval { get; init; }

@@ -143,7 +143,7 @@ internal sealed class BroadcastLogTests
     {
         SharedFrame frame = _frames.Rent(text.Length);
         frame.Append(Encoding.Latin1.GetBytes(text));
-        log.Append(frame);
+        log.Append(frame, 0..frame.Length);
         frame.Release();
     }
 

@@ -162,14 +162,16 @@ internal sealed partial class ResponseWriterTests
 
     [TestCase(200, "OK", false)]
     [TestCase(201, "Created", true)]
-    public void A_stream_ends_with_its_connection_in_every_version(int status, string reason, bool isHttp10)
+    public void A_stream_is_chunked_unless_the_client_speaks_HTTP_1_0_and_ends_with_its_connection(int status, string reason, bool isHttp10)
     {
         _request.IsHttp10 = isHttp10;
+        string coding = isHttp10 ? "" : "\nTransfer-Encoding: chunked";
         AssertWritten(output => ResponseWriter.WriteStreamHead(output, _request, status), $"""
             HTTP/1.1 {status} {reason}
             Content-Type: text/event-stream; charset=utf-8
-            Cache-Control: no-cache, no-transform
+            Cache-Control: no-cache, no-store, no-transform
             X-Accel-Buffering: no
+            X-Content-Type-Options: nosniff{coding}
             Date: now
             Access-Control-Allow-Origin: *
             Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using CsCheck;
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
 using Moshpit.Server.Sse;
 using Moshpit.Tests.Fuzz;
@@ -14,17 +15,17 @@ namespace Moshpit.Tests.Properties;
 public sealed class ClientProperties
 {
     [Test]
-    public void Events_that_the_server_writes_are_those_that_the_client_reads()
+    public void Events_that_the_server_writes_are_those_that_the_client_reads_and_a_cut_is_told_from_an_end()
     {
-        Gen.Select(Gen.Select(Gen.Int[0, 4], Gen.ULong, Any.Json).Array[1, 6], Any.Cuts).Sample((sent, cuts) =>
+        Gen.Select(Gen.Select(Gen.Int[0, 4], Gen.ULong, Any.Json).Array[1, 6], Any.Cuts, Gen.Bool).Sample((sent, cuts, ends) =>
         {
             var stream = new ArrayBufferWriter<byte>();
+            ResponseWriter.WriteStreamHead(stream, new HttpRequest(), 200);
             string expected = string.Concat(sent.Select(e => Write(stream, e.Item1, new UInt128(e.Item2, ~e.Item2), e.Item3)));
-            var read = new List<MoshpitEvent>();
-            var parser = new SseParser(1 << 20);
-            foreach (byte[] piece in Any.Cut(stream.WrittenSpan.ToArray(), cuts))
-                parser.Push(piece, read);
-            Any.RequireSame(string.Concat(read.Select(Describe)), expected);
+            if (ends)
+                stream.Write(ChunkFraming.LastChunk);
+            (string read, bool ended) = Read(Any.Cut(stream.WrittenSpan.ToArray(), cuts));
+            Any.RequireSame((read, ended), (expected, ends));
         });
     }
 
@@ -84,6 +85,28 @@ public sealed class ClientProperties
             threads: 1);
     }
 
+    /// <summary>All events of a response that comes in <paramref name="pieces"/>, and whether it ended in good order.</summary>
+    private static (string Events, bool Ended) Read(byte[][] pieces)
+    {
+        var reader = new HttpReader(new PieceStream(pieces));
+        reader.ReadHeadAsync().GetAwaiter().GetResult();
+        var read = new List<MoshpitEvent>();
+        var parser = new SseParser(1 << 20);
+        bool ended = false;
+        try
+        {
+            for (ReadOnlyMemory<byte> bytes; !(bytes = reader.ReadBodyAsync().AsTask().GetAwaiter().GetResult()).IsEmpty;)
+                parser.Push(bytes.Span, read);
+            ended = true;
+        }
+        catch (MoshpitException)
+        {
+            // The last chunk is missing.
+        }
+
+        return (string.Concat(read.Select(Describe)), ended);
+    }
+
     private static string Write(ArrayBufferWriter<byte> stream, int kind, UInt128 id, string json)
     {
         string hex = $"{id:x32}";
@@ -104,9 +127,12 @@ public sealed class ClientProperties
                 return "";
             default:
                 string delivered = Api.ParsedBody.Json($"{{\"data\":{json}}}").Data;
-                EventWriter.BeginSignal(stream);
-                stream.Write(Any.Utf8(delivered));
-                EventWriter.EndSignal(stream);
+                SharedFrame frame = new FramePool().Rent(delivered.Length);
+                EventWriter.BeginSignal(frame);
+                frame.Append(Any.Utf8(delivered));
+                EventWriter.EndSignal(frame);
+                stream.Write(frame.Span);
+                frame.Release();
                 return $"signal {delivered}   \n";
         }
     }

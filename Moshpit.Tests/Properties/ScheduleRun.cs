@@ -137,8 +137,7 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
     {
         RawConnection connection = server.Connect();
         connection.Send($"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        string header = await connection.ReadUntilAsync("\r\n\r\n");
-        int status = new RawResponse(header).Status;
+        int status = (await connection.ReadHeadAsync()).Status;
         if (status == 404)
         {
             connection.Dispose();

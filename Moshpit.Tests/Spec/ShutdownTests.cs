@@ -416,7 +416,7 @@ public sealed class ShutdownTests
             {
                 using RawConnection connection = RawConnection.Connect(port);
                 connection.Send($"GET /{id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-                if (await connection.TryReadUntilAsync("\r\n\r\n") is not { } head || new RawResponse(head).Status != 200)
+                if (await connection.TryReadHeadAsync() is not { Status: 200 })
                     return;
                 connection.SendEnd();
                 string events = await connection.ReadToEndAsync();

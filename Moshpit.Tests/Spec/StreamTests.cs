@@ -16,12 +16,13 @@ public sealed class StreamTests
         {
             Assert.That(owner.Response.Header, Does.StartWith("HTTP/1.1 201 Created\r\n"));
             Assert.That(owner.Response["Content-Type"], Is.EqualTo("text/event-stream; charset=utf-8"));
-            Assert.That(owner.Response["Cache-Control"], Is.EqualTo("no-cache, no-transform"));
+            Assert.That(owner.Response["Cache-Control"], Is.EqualTo("no-cache, no-store, no-transform"));
             Assert.That(owner.Response["X-Accel-Buffering"], Is.EqualTo("no"));
             Assert.That(owner.Response["Connection"], Is.EqualTo("close"));
             Assert.That(owner.Response["Access-Control-Allow-Origin"], Is.EqualTo("*"));
             Assert.That(owner.Response["Date"], Does.EndWith(" GMT"));
-            Assert.That(owner.Response["Transfer-Encoding"], Is.Null);
+            Assert.That(owner.Response["X-Content-Type-Options"], Is.EqualTo("nosniff"));
+            Assert.That(owner.Response["Transfer-Encoding"], Is.EqualTo("chunked"));
             Assert.That(owner.Response.Length, Is.Null);
             Assert.That(new[] { owner.Id, owner.Cid, owner.Token }, Is.All.Match("^[0-9a-f]{32}$"));
             Assert.That(new[] { owner.Id, owner.Cid, owner.Token }, Is.Unique);

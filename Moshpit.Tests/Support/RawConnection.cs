@@ -13,10 +13,14 @@ internal sealed class RawConnection : IDisposable
     private byte[] _buffer = new byte[4096];
     private int _start;
     private int _end;
+    private ChunkedEvents? _chunks;
 
     private RawConnection(Socket socket) => Socket = socket;
 
     public Socket Socket { get; }
+
+    /// <summary>The event stream ended in good order: its last chunk came, and the end after it.</summary>
+    public bool SawLastChunk => _chunks?.HasEnded == true;
 
     public static RawConnection Connect(int port) => Connect(new IPEndPoint(IPAddress.Loopback, port));
 
@@ -103,6 +107,27 @@ internal sealed class RawConnection : IDisposable
         }
     }
 
+    /// <summary>Reads a response's head. Where a chunked event stream follows, everything read from now on is its events, without the chunks.</summary>
+    public async Task<RawResponse> ReadHeadAsync() =>
+        await TryReadHeadAsync() ?? throw Failure("The connection ended before a response came");
+
+    /// <summary>As <see cref="ReadHeadAsync"/>, but null when the server closed with nothing left to read.</summary>
+    public async Task<RawResponse?> TryReadHeadAsync()
+    {
+        if (await TryReadUntilAsync("\r\n\r\n") is not { } head)
+            return null;
+        var response = new RawResponse(head);
+        if (response["Transfer-Encoding"] == "chunked")
+        {
+            byte[] begun = Received.ToArray();
+            (_start, _end) = (0, 0);
+            _chunks = new ChunkedEvents();
+            Decode(begun);
+        }
+
+        return response;
+    }
+
     /// <summary>Reads one response with a Content-Length, or one whose status has no body.</summary>
     public async Task<RawResponse> ReadResponseAsync(bool head = false)
     {
@@ -133,14 +158,29 @@ internal sealed class RawConnection : IDisposable
         using var patience = new CancellationTokenSource(Patience);
         try
         {
-            int count = await Socket.ReceiveAsync(_buffer.AsMemory(_end), patience.Token);
-            _end += count;
-            return count > 0;
+            if (_chunks is null)
+            {
+                int count = await Socket.ReceiveAsync(_buffer.AsMemory(_end), patience.Token);
+                _end += count;
+                return count > 0;
+            }
+
+            byte[] piece = new byte[_buffer.Length - _end];
+            int received = await Socket.ReceiveAsync(piece, patience.Token);
+            Decode(piece.AsSpan(0, received));
+            return received > 0;
         }
         catch (OperationCanceledException)
         {
             throw Failure($"Nothing came for {Patience}");
         }
+    }
+
+    private void Decode(ReadOnlySpan<byte> bytes)
+    {
+        if (_buffer.Length < _end + bytes.Length)
+            Array.Resize(ref _buffer, _end + bytes.Length);
+        _chunks!.Decode(bytes, next => _buffer[_end++] = next);
     }
 
     private void MakeRoom()

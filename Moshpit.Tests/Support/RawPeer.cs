@@ -28,7 +28,7 @@ internal sealed class RawPeer : IDisposable
     public static async Task<RawPeer> OpenAsync(RawConnection connection, string target, string fields = "")
     {
         connection.Send($"GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
-        var response = new RawResponse(await connection.ReadUntilAsync("\r\n\r\n"));
+        RawResponse response = await connection.ReadHeadAsync();
         Assert.That(response.Status, Is.AnyOf(200, 201), response.Header);
         string connect = await connection.ReadUntilAsync("\n\n");
         Assert.That(connect, Does.StartWith("event: connect\ndata: "));

@@ -41,6 +41,11 @@ internal sealed class RecordingSink : FrameSink
 
     public void LetGo() => _open.Set();
 
+    public override bool IsChunked => !IsPlain;
+
+    /// <summary>It stands for a peer that does not know chunks.</summary>
+    public bool IsPlain { get; init; }
+
     public override bool HasEnded => Completed != DisconnectReason.None;
 
     public override void Write(SharedFrame frame, Range bytes)
@@ -52,8 +57,10 @@ internal sealed class RecordingSink : FrameSink
         IsHolding = false;
         if (IsBroken)
             throw new InvalidOperationException("This sink is broken.");
+        if (IsDeaf)
+            return;
         string text = Encoding.Latin1.GetString(frame.Span[bytes]);
-        if (text.Length > 0 && !IsDeaf)
+        if (text.Length > 0)
             _writes.Add(text);
     }
 

@@ -34,17 +34,17 @@ internal sealed class TestChannel
     public Channel Channel => _channel;
 
     /// <summary>Lets a peer in whose first bytes are <paramref name="opening"/>.</summary>
-    public (Peer Peer, RecordingSink Sink) Join(string opening = "", bool deaf = false)
+    public (Peer Peer, RecordingSink Sink) Join(string opening = "", bool deaf = false, bool plain = false)
     {
-        (Peer Peer, RecordingSink Sink) peer = Prepare(deaf);
+        (Peer Peer, RecordingSink Sink) peer = Prepare(deaf, plain);
         Assert.That(TryJoin(peer, opening), Is.EqualTo(JoinOutcome.Joined));
         return peer;
     }
 
     /// <summary>A peer that has not joined yet.</summary>
-    public (Peer Peer, RecordingSink Sink) Prepare(bool deaf = false)
+    public (Peer Peer, RecordingSink Sink) Prepare(bool deaf = false, bool plain = false)
     {
-        var sink = new RecordingSink { IsDeaf = deaf };
+        var sink = new RecordingSink { IsDeaf = deaf, IsPlain = plain };
         return (new Peer(_channel, _next++, _next++, sink), sink);
     }
 

@@ -21,6 +21,8 @@ internal sealed class StreamConnectionTests
             Logger = NullLogger.Instance,
             Frames = frames,
             Heartbeat = frame,
+            PlainHeartbeat = default,
+            LastChunk = frame,
             HeartbeatInterval = long.MaxValue,
             BacklogLimit = 1000,
             TotalBacklogLimit = 1000,
@@ -31,7 +33,7 @@ internal sealed class StreamConnectionTests
         };
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Dispose();
-        var stream = new StreamConnection(socket, transport);
+        var stream = new StreamConnection(socket, transport, isChunked: true);
         lock (stream)
             stream.Write(frame, 0..frame.Length);
         stream.Start();
