@@ -5,7 +5,7 @@ using System.Text.Json;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>A raw request of the shared vectors, and what may be answered to it.</summary>
+/// <summary>A raw request of the vectors, and what may be answered to it.</summary>
 internal sealed class HttpCase(JsonElement vector)
 {
     private const string PlaceholderId = "0123456789abcdef0123456789abcdef";
@@ -146,7 +146,8 @@ internal sealed class HttpCase(JsonElement vector)
 
     private JsonElement[] List(string name) => vector.TryGetProperty(name, out JsonElement list) ? [.. list.EnumerateArray()] : [];
 
-    private bool? Close() => vector.GetProperty("close").ValueKind switch
+    /// <summary>Whether the server must close, or must not; null where either is right.</summary>
+    private bool? Close() => !vector.TryGetProperty("close", out JsonElement close) ? null : close.ValueKind switch
     {
         JsonValueKind.True => true,
         JsonValueKind.False => false,
