@@ -4,8 +4,8 @@ using System.Text;
 namespace Moshpit.Server.Http;
 
 /// <summary>
-/// uri-host [ ":" port ], the value of Host and the middle of an absolute-form target (RFC 9110 section 7.2, RFC 3986 section 3.2.2).
-/// A host must not be empty, as in every http URI (RFC 9110 section 4.2.1), and userinfo has no place in it.
+/// uri-host [ ":" port ], the middle of an absolute-form target and all of an authority-form one (RFC 9112 sections 3.2.2 and 3.2.3,
+/// RFC 3986 section 3.2.2). A host must not be empty, as in every http URI (RFC 9110 section 4.2.1), and userinfo has no place in it.
 /// </summary>
 internal static class Authority
 {

@@ -63,7 +63,7 @@ internal static class Rejections
         "repeated-host", "There is more than one Host header; send exactly one.");
 
     public static readonly Rejection MalformedHost = Broken(
-        "malformed-host", "The Host header is malformed; it must be a host name or an IP address, and may end in a colon and a port.");
+        "malformed-host", "The Host header is malformed; send the server's name or address, without blanks, quotes, backslashes, ? or #.");
 
     public static readonly Rejection RepeatedOrigin = Broken(
         "repeated-origin", "There is more than one Origin header; send at most one.");

@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace Moshpit.Server.Http;
 
 /// <summary>
@@ -5,6 +7,11 @@ namespace Moshpit.Server.Http;
 /// </summary>
 internal struct RequestFields
 {
+    // What can stand in an authority or a path (RFC 3986 sections 3.2 and 3.3): pchar / "/" / "[" / "]". "%" may stand without hex digits
+    // after it. "?" and "#" may not: they end an authority and a path.
+    private static readonly SearchValues<byte> HostBytes = SearchValues.Create(
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-._~!$&'()*+,;=:@/[]%"u8);
+
     private AcceptField _accept;
     private bool _hasHost;
     private bool _hasContentType;
@@ -78,8 +85,9 @@ internal struct RequestFields
             return Rejections.RepeatedHost;
         _hasHost = true;
 
-        // Empty where the target has no authority (RFC 9112 section 3.2), as over a Unix socket.
-        return value.IsEmpty || Authority.IsValid(value) ? null : Rejections.MalformedHost;
+        // Nothing uses the value, so its grammar is not checked, only its characters. Clients that work elsewhere send the path of a Unix
+        // socket ("//tmp/x.sock"), an IPv6 address without brackets ("::1:5000") or with its zone ("[fe80::1%lo]:5000"), or nothing.
+        return value.ContainsAnyExcept(HostBytes) ? Rejections.MalformedHost : null;
     }
 
     private static Rejection? AddExpect(ReadOnlySpan<byte> value, HttpRequest request)

@@ -53,6 +53,32 @@ internal sealed class FieldTests
     public void Host_is_required_of_1_1_and_checked_in_both(string version, string fields, string? refusal) =>
         Assert.That(ParsedHead.Of($"GET / {version}\r\n{fields}\r\n").Refusal, Is.EqualTo(refusal));
 
+    [TestCase("localhost:5000")]
+    [TestCase("//tmp/x.sock", Description = "The original JavaScript client, over a Unix socket.")]
+    [TestCase("/tmp/x.sock")]
+    [TestCase("::1:5000")]
+    [TestCase("[fe80::1%lo]:5000")]
+    [TestCase("[::1")]
+    [TestCase("u@a:b:c")]
+    [TestCase("a-._~!$&'()*+,;=%zz")]
+    public void Host_may_hold_what_can_stand_in_an_authority_or_a_path(string value) =>
+        Assert.That(ParsedHead.Of($"GET / HTTP/1.1\r\nHost: {value}\r\n\r\n").Outcome, Is.EqualTo(ParseOutcome.Done));
+
+    [TestCase("a b")]
+    [TestCase("a\tb")]
+    [TestCase("a?b")]
+    [TestCase("a#b")]
+    [TestCase("\"a\"")]
+    [TestCase("a\\b")]
+    [TestCase("<a>")]
+    [TestCase("a^b")]
+    [TestCase("a`b")]
+    [TestCase("{a}")]
+    [TestCase("a|b")]
+    [TestCase("a\u00e9")]
+    public void Host_may_hold_no_other_character(string value) =>
+        Assert.That(ParsedHead.Of($"GET / HTTP/1.1\r\nHost: {value}\r\n\r\n").Refusal, Is.EqualTo("malformed-host"));
+
     [TestCase("HTTP/1.1", "", true)]
     [TestCase("HTTP/1.1", "Connection: close\r\n", false)]
     [TestCase("HTTP/1.1", "connection: CLOSE\r\n", false)]
