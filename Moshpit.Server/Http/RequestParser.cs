@@ -8,7 +8,11 @@ namespace Moshpit.Server.Http;
 /// </summary>
 internal sealed class RequestParser(RequestLimits limits)
 {
+    /// <summary>Empty lines that may stand before a request.</summary>
+    private const int MaxEmptyLines = 8;
+
     private State _state;
+    private int _emptyLines;
     private LineScanner _lines;
     private RequestFields _fields;
     private int _fieldCount;
@@ -27,7 +31,7 @@ internal sealed class RequestParser(RequestLimits limits)
     public Rejection? Rejection { get; private set; }
 
     /// <summary>
-    /// A byte of a request-line was seen; until then the connection is merely idle. An empty line ahead of it doesn't count.
+    /// A byte of a request-line was seen; until then the connection is merely idle. Empty lines ahead of it don't count.
     /// </summary>
     public bool HasStarted { get; private set; }
 
@@ -53,6 +57,7 @@ internal sealed class RequestParser(RequestLimits limits)
     public void Reset()
     {
         _state = default;
+        _emptyLines = 0;
         _lines = default;
         _fields = default;
         _fieldCount = 0;
@@ -62,21 +67,25 @@ internal sealed class RequestParser(RequestLimits limits)
     }
 
     // RFC 9112 section 2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at least one empty line (CRLF)
-    // received prior to the request-line". One it is; a second one is a malformed request-line.
+    // received prior to the request-line". Some clients end a body with more than one. Past the limit, an empty line is a malformed
+    // request-line.
     private ParseOutcome SkipEmptyLine(ref SequenceReader<byte> reader)
     {
         if (!reader.TryPeek(out byte first))
             return ParseOutcome.NeedMore;
-        if (first == '\r')
+        if (first != '\r')
         {
-            if (!reader.TryPeek(1, out byte second))
-                return ParseOutcome.NeedMore;
-            if (second != '\n')
-                return Reject(Rejections.BareCarriageReturn);
-            reader.Advance(2);
+            _state = State.RequestLine;
+            return ParseOutcome.Done;
         }
 
-        _state = State.RequestLine;
+        if (!reader.TryPeek(1, out byte second))
+            return ParseOutcome.NeedMore;
+        if (second != '\n')
+            return Reject(Rejections.BareCarriageReturn);
+        reader.Advance(2);
+        if (++_emptyLines == MaxEmptyLines)
+            _state = State.RequestLine;
         return ParseOutcome.Done;
     }
 

@@ -26,13 +26,28 @@ internal sealed class RequestLineTests
     [Test]
     public void Every_beginning_of_a_request_needs_more()
     {
-        const string Whole = "\r\nGET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
+        const string Whole = "\r\n\r\nGET / HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
         for (int length = 1; length < Whole.Length; length++)
         {
             ParsedHead head = ParsedHead.Of(Whole[..length]);
             Assert.That(head.Outcome, Is.EqualTo(ParseOutcome.NeedMore), Whole[..length]);
-            Assert.That(head.HasStarted, Is.EqualTo(length > 2), "An empty line ahead of it is no request yet.");
+            Assert.That(head.HasStarted, Is.EqualTo(length > 4), "Empty lines ahead of it are no request yet.");
         }
+    }
+
+    [TestCase(1)]
+    [TestCase(8)]
+    public void Empty_lines_before_a_request_are_ignored(int count)
+    {
+        ParsedHead head = ParsedHead.Of($"{string.Concat(Enumerable.Repeat("\r\n", count))}GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
+        Assert.That((head.Outcome, head.Target, head.Rest), Is.EqualTo((ParseOutcome.Done, TargetKind.Root, "\r\n")));
+    }
+
+    [Test]
+    public void A_ninth_empty_line_is_a_malformed_request_line()
+    {
+        ParsedHead head = ParsedHead.Of($"{string.Concat(Enumerable.Repeat("\r\n", 9))}GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        Assert.That((head.Refusal, head.Rejection?.Close), Is.EqualTo(("malformed-request-line", true)));
     }
 
     [TestCase("GET", HttpMethod.Get)]
@@ -53,7 +68,6 @@ internal sealed class RequestLineTests
     [TestCase("G\u00c9T / HTTP/1.1", "malformed-method")]
     [TestCase("/ HTTP/1.1", "malformed-method")]
     [TestCase(" GET / HTTP/1.1", "malformed-request-line")]
-    [TestCase("", "malformed-request-line", Description = "A second empty line.")]
     [TestCase("GET", "malformed-request-line")]
     [TestCase("GET ", "malformed-request-line")]
     [TestCase("GET /", "malformed-request-line")]

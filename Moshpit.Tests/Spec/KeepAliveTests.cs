@@ -177,6 +177,21 @@ public sealed class KeepAliveTests
         Assert.That(await joining.ReadUntilAsync("\n\n"), Is.EqualTo("event: signal\ndata: 1\n\n"));
     }
 
+    [TestCase(2)]
+    [TestCase(8)]
+    public async Task Empty_lines_between_requests_are_ignored(int count)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        string empty = string.Concat(Enumerable.Repeat("\r\n", count));
+        connection.Send(empty + owner.Post("1") + empty + owner.Post("2") + empty);
+        for (int n = 0; n < 2; n++)
+            Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(200));
+        connection.SendEnd();
+        Assert.That(await connection.ReadToEndAsync(), Is.Empty, "what follows the last one is no request");
+    }
+
     [Test]
     public async Task Answers_to_what_was_pipelined_before_a_stream_come_before_it()
     {
