@@ -40,6 +40,7 @@ internal sealed class HttpConnection : ISlotted
     {
         _server = server;
         _state = server.RequestStates.Get();
+        _state.Request.IdleSeconds = (int)server.Options.IdleTimeout.TotalSeconds;
         _connection = new BufferedConnection(socket, server.Clock, server.Buffers)
         {
             SendTimeout = server.Options.LingerTimeout, Waiting = OnWaiting,
@@ -224,8 +225,8 @@ internal sealed class HttpConnection : ISlotted
     /// <summary>Answers one request, whose head is complete. Null: the connection may go on.</summary>
     private ValueTask<Ending?> ServeRequestAsync(HttpRequest request, AddressUsage? usage)
     {
-        // A body that nobody asked for is not read: what follows can't be trusted to be a request.
-        request.KeepAlive &= !_server.Stopping && (request.Body == BodyKind.None || request.Method == HttpMethod.Post);
+        // Only the body of a POST is read. Behind an unread body, what follows can't be trusted to be a request.
+        request.KeepAlive &= !_server.Stopping && (!request.HasBody || request.Method == HttpMethod.Post);
         Rejection? rejection = usage is null || usage.TryRequest(_server.Clock.Now) ? null : Rejections.TooManyRequests;
         if (request.Method == HttpMethod.Post)
         {

@@ -1,7 +1,7 @@
 namespace Moshpit.Server.Http;
 
 /// <summary>
-/// The head of one request, reduced to what the server acts upon. Pooled: <see cref="Reset"/> makes it as new.
+/// The head of one request, reduced to what the server acts upon. Pooled: <see cref="Reset"/> makes it ready for the next request.
 /// While a head is being parsed, and after it was rejected, it holds what was understood so far, which is enough to answer.
 /// </summary>
 internal sealed class HttpRequest
@@ -26,10 +26,19 @@ internal sealed class HttpRequest
     /// <summary>Announced length; <see cref="long.MaxValue"/> also stands for every number beyond it.</summary>
     public long ContentLength { get; set; }
 
+    /// <summary>A body follows the head. One that is announced with a length of 0 does not.</summary>
+    public bool HasBody => Body == BodyKind.Chunked || ContentLength > 0;
+
     /// <summary>
     /// Whether the connection goes on after the answer, from the version and Connection. False until the head is complete.
     /// </summary>
     public bool KeepAlive { get; set; }
+
+    /// <summary>
+    /// Seconds for which a connection that goes on may be idle, as the answer says in Keep-Alive; 0: it does not say. This belongs to the
+    /// connection, so <see cref="Reset"/> leaves it.
+    /// </summary>
+    public int IdleSeconds { get; set; }
 
     /// <summary>The client holds back a body until it reads <c>100 Continue</c>. Never true without a body to come.</summary>
     public bool ExpectsContinue { get; set; }

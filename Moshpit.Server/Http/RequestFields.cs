@@ -74,8 +74,7 @@ internal struct RequestFields
         request.NamesEventStream = _accept.NamesEventStream;
 
         // RFC 9110 section 10.1.1: an HTTP/1.0 request's expectation must be ignored; without a body there is nothing to wait for.
-        bool hasBody = request.Body == BodyKind.Chunked || request.ContentLength > 0;
-        request.ExpectsContinue &= hasBody && !request.IsHttp10;
+        request.ExpectsContinue &= request.HasBody && !request.IsHttp10;
         return null;
     }
 

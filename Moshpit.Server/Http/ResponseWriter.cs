@@ -95,12 +95,24 @@ internal static class ResponseWriter
     }
 
     // RFC 9112 section 9.3: HTTP/1.1 connections persist unless it is said that they don't, HTTP/1.0 ones the other way round.
+    // Keep-Alive (RFC 2068 section 19.7.1.1) says for how long: a pool that reads it sends no request just as the server closes. RFC 9110
+    // section 7.6.1: "the sender MUST list the corresponding field name within the Connection header field".
     private static void WriteConnection(IBufferWriter<byte> output, HttpRequest request, bool close)
     {
         if (close)
+        {
             output.Write("Connection: close\r\n"u8);
+        }
+        else if (request.IdleSeconds > 0)
+        {
+            output.Write("Connection: keep-alive\r\nKeep-Alive: timeout="u8);
+            WriteNumber(output, request.IdleSeconds);
+            output.Write("\r\n"u8);
+        }
         else if (request.IsHttp10)
+        {
             output.Write("Connection: keep-alive\r\n"u8);
+        }
     }
 
     private static void WriteNumber(IBufferWriter<byte> output, int number)

@@ -6,7 +6,7 @@ namespace Moshpit.Tests.Http;
 internal sealed class AllocationTests
 {
     private readonly RequestParser _parser = new(new RequestLimits());
-    private readonly HttpRequest _request = new();
+    private readonly HttpRequest _request = new() { IdleSeconds = 75 };
     private readonly ArrayBufferWriter<byte> _output = new(4096);
     private readonly byte[] _body = new byte[64];
 

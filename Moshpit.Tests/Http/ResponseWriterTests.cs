@@ -48,6 +48,35 @@ internal sealed partial class ResponseWriterTests
             """);
     }
 
+    [TestCase(false)]
+    [TestCase(true)]
+    public void A_kept_connection_is_told_for_how_long_whatever_is_answered(bool isHttp10)
+    {
+        const string Said = "\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\n";
+        _request.IdleSeconds = 75;
+        _request.IsHttp10 = isHttp10;
+        Assert.That(Written(output => ResponseWriter.WriteOk(output, _request)), Does.Contain(Said));
+        Assert.That(Written(output => ResponseWriter.WriteOptions(output, _request)), Does.Contain(Said));
+        string rejected = Written(output => ResponseWriter.WriteRejection(output, _request, Rejections.InvalidToken, close: false));
+        Assert.That(rejected, Does.Contain(Said));
+    }
+
+    [Test]
+    public void A_connection_that_closes_is_not_told_for_how_long_it_is_kept()
+    {
+        _request.IdleSeconds = 75;
+        string rejected = Written(output => ResponseWriter.WriteRejection(output, _request, Rejections.InvalidToken, close: true));
+        _request.KeepAlive = false;
+        string[] all =
+        [
+            rejected,
+            Written(output => ResponseWriter.WriteOk(output, _request)),
+            Written(output => ResponseWriter.WriteOptions(output, _request)),
+            Written(output => ResponseWriter.WriteRejection(output, _request, Rejections.InvalidToken, close: false)),
+        ];
+        Assert.That(all, Has.All.Contain("\r\nConnection: close\r\n").And.All.Not.Contain("keep-alive").IgnoreCase);
+    }
+
     [Test]
     public void Ok_to_a_connection_that_closes_says_so()
     {

@@ -192,6 +192,53 @@ public sealed class KeepAliveTests
         Assert.That(await connection.ReadToEndAsync(), Is.Empty, "what follows the last one is no request");
     }
 
+    [TestCase("OPTIONS / HTTP/1.1", 204)]
+    [TestCase("GET /nobody HTTP/1.1", 404)]
+    [TestCase("DELETE / HTTP/1.1", 405)]
+    public async Task A_body_that_is_announced_as_empty_keeps_the_connection(string requestLine, int status)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawConnection connection = server.Connect();
+        for (int n = 0; n < 2; n++)
+        {
+            connection.Send($"{requestLine}\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+            RawResponse response = await connection.ReadResponseAsync();
+            Assert.That((response.Status, response["Connection"]), Is.EqualTo((status, "keep-alive")));
+        }
+    }
+
+    [TestCase(75_000, "timeout=75")]
+    [TestCase(1_999, "timeout=1")]
+    [TestCase(999, null)]
+    public async Task Answers_say_for_how_many_whole_seconds_an_idle_connection_is_kept(int milliseconds, string? said)
+    {
+        // A clock that does not move: nothing is closed for being idle.
+        await using TestServer server = await TestServer.StartAsync(options =>
+        {
+            options.TimeProvider = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+            options.IdleTimeout = TimeSpan.FromMilliseconds(milliseconds);
+        });
+        using RawPeer owner = await server.CreateAsync();
+        Assert.That((owner.Response["Connection"], owner.Response["Keep-Alive"]), Is.EqualTo(("close", (string?)null)));
+        using RawConnection connection = server.Connect();
+        foreach (string version in new[] { "HTTP/1.1", "HTTP/1.0" })
+        {
+            string options = $"OPTIONS / {version}\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n";
+            string fields = PostText.Json + "Connection: keep-alive\r\n";
+            connection.Send(options + PostText.WithLength("/" + owner.Id, PostText.Body(owner.Token, "1"), fields, version) +
+                PostText.WithLength("/nobody", "{}", fields, version));
+            foreach (int status in new[] { 204, 200, 404 })
+            {
+                RawResponse response = await connection.ReadResponseAsync();
+                Assert.That((response.Status, response["Keep-Alive"]), Is.EqualTo((status, said)));
+            }
+        }
+
+        connection.Send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        RawResponse last = await connection.ReadResponseAsync();
+        Assert.That((last["Connection"], last["Keep-Alive"]), Is.EqualTo(("close", (string?)null)));
+    }
+
     [Test]
     public async Task Answers_to_what_was_pipelined_before_a_stream_come_before_it()
     {

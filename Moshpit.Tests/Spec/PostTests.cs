@@ -61,7 +61,8 @@ public sealed class PostTests
         string dated = Regex.Replace(response.Header + response.Body, "Date: [A-Z][a-z]{2}, [^\r]* GMT\r\n", "Date: now\r\n");
         Assert.That(dated, Is.EqualTo(
             "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\nDate: now\r\n" +
-            "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\nVary: Origin\r\n\r\nOK"));
+            "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\nVary: Origin\r\n" +
+            "Connection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\nOK"));
     }
 
     [TestCase("null")]
