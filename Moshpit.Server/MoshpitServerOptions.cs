@@ -10,10 +10,13 @@ public sealed class MoshpitServerOptions
     /// <summary>Stands for the Unix socket in <see cref="Proxies"/>.</summary>
     internal const string UnixProxy = "unix";
 
-    /// <summary>The longest body. Text that is repaired may get three times as long, and one array must hold two such and what is pending.</summary>
-    internal const int MostBodyLimit = 256 * 1024 * 1024;
+    /// <summary>
+    /// The longest body. Its data may get six times as long (<see cref="Api.JsonText.MostGrowth"/>). One array must hold two such messages
+    /// and what is pending.
+    /// </summary>
+    internal const int MostBodyLimit = 128 * 1024 * 1024;
 
-    private const long MostPendingLimit = 256 * 1024 * 1024;
+    internal const long MostPendingLimit = 256 * 1024 * 1024;
 
     /// <summary>The clock and the kernel count in it.</summary>
     private static readonly TimeSpan ShortestTimeout = TimeSpan.FromMilliseconds(1);
@@ -39,7 +42,9 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public string? SocketPath { get; set; }
 
-    /// <summary>Longest body of a POST, in bytes, at most 256 MiB; a longer one is answered 413. Default 10 KiB, as in the original program.</summary>
+    /// <summary>
+    /// Longest body of a POST, in bytes, at most 128 MiB; a longer one is answered 413. Default 10 KiB, as in the original program.
+    /// </summary>
     public int BodyLimit { get; set; } = 10 * 1024;
 
     /// <summary>Longest request line, in bytes; a longer one is answered 414. Default 8 KiB (RFC 9112 section 3 asks for 8000).</summary>

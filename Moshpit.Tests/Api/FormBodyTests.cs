@@ -107,6 +107,10 @@ internal sealed class FormBodyTests
     [TestCase("data=a\r\n\r\ndata: x", "\"a\\r\\n\\r\\ndata:\\u0020x\"")]
     [TestCase("data[a:+b]=c:+d:e:", "{\"a:\\u0020b\":\"c:\\u0020d:e:\"}")]
     [TestCase("data=/<>'", "\"/<>'\"")]
+    [TestCase("data=\u000b\u000c\u001c\u001d\u001e", "\"\\u000b\\f\\u001c\\u001d\\u001e\"")]
+    [TestCase("data=a%E2%80%A8b\u2029%c2%85", "\"a\\u2028b\\u2029\\u0085\"")]
+    [TestCase("data[%e2%80%a8\u0085]=\u2029:+", "{\"\\u2028\\u0085\":\"\\u2029:\\u0020\"}")]
+    [TestCase("data=\u0084\u0086\u00a0\u2027\u202a\u2014", "\"\u0084\u0086\u00a0\u2027\u202a\u2014\"")]
     public void A_string_is_escaped_no_more_than_it_must(string body, string delivered) =>
         Assert.That(ParsedBody.FormData(body), Is.EqualTo(delivered));
 

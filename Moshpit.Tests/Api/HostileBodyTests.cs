@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 
+using Moshpit.Server;
 using Moshpit.Server.Api;
 
 namespace Moshpit.Tests.Api;
@@ -41,6 +42,8 @@ internal sealed class HostileBodyTests
             "an array filled from behind",
             Repeat(21, i => $"data[{20 - i}]={20 - i}&"),
             $"[{Repeat(21, i => $"\"{i}\",").TrimEnd(',')}]");
+        string escaped = Repeat("\\u2028", Megabyte / 3);
+        yield return Case("a megabyte of line separators", "data=" + new string('\u2028', Megabyte / 3), $"\"{escaped}\"");
         yield return Case("a megabyte of line feeds", "data=" + new string('\n', Megabyte), $"\"{Repeat("\\n", Megabyte)}\"");
     }
 
@@ -61,6 +64,36 @@ internal sealed class HostileBodyTests
 
         Assert.That(Encoding.UTF8.GetString(output.WrittenSpan) == (delivered ?? ""), Is.True, "the outcome");
         Assert.That(allocated, Is.LessThan(4 * Megabyte));
+    }
+
+    [Test]
+    public void No_character_gets_longer_than_the_limits_allow_for()
+    {
+        var output = new FixedWriter(16);
+        Span<byte> text = stackalloc byte[4];
+        int most = 0;
+        for (int code = 0; code <= char.MaxValue; code++)
+        {
+            if (!Rune.TryCreate(code, out Rune rune))
+                continue;
+            output.Clear();
+            int length = rune.EncodeToUtf8(text);
+            JsonText.WriteString(text[..length], output);
+            int written = output.Written - 2;
+            Assert.That(written, Is.LessThanOrEqualTo(JsonText.MostGrowth * length), $"U+{code:X4}");
+            most = Math.Max(most, written / length);
+        }
+
+        Assert.That(most, Is.EqualTo(JsonText.MostGrowth));
+    }
+
+    [Test]
+    public void Two_of_the_longest_messages_and_what_is_pending_fit_into_one_array()
+    {
+        // Besides what grows with the text: the framing, and the holes in the arrays of a form.
+        const long More = 512 * 1024;
+        long message = (long)JsonText.MostGrowth * MoshpitServerOptions.MostBodyLimit + More;
+        Assert.That(2 * message + MoshpitServerOptions.MostPendingLimit, Is.LessThan(Array.MaxLength));
     }
 
     [Test]
@@ -100,8 +133,10 @@ internal sealed class HostileBodyTests
         var random = new Random(20250101);
         string[] seeds =
         [
-            "{\"token\":\"3b970f792805fd3081b058a5655a534d\", \"data\" : {\"a: b\" : [1, \"x\\u0020: \\\" y\", null], \"c\":\"é🤘\\ud800\"}}",
-            "data[a][b]=c: d&data[]=1&data[0][x]=%0D%0A&data[k]=%C3%A9+%22&data[a]=é&token=3b970f792805fd3081b058a5655a534d",
+            "{\"token\":\"3b970f792805fd3081b058a5655a534d\", " +
+                "\"data\" : {\"a: b\" : [1, \"x\\u0020: \\\" y\", null], \"c\":\"é\u2028🤘\u2029\\ud800\u0085\"}}",
+            "data[a][b]=c: d&data[]=1&data[0][x]=%0D%0A&data[k]=%C3%A9+%22&" +
+                "data[a]=é%E2%80%A8\u2029%C2%85&token=3b970f792805fd3081b058a5655a534d",
         ];
         byte[] favourites = [.. "\r\n: \"\\%[]{}=&+,\t\0"u8, 0x80, 0xC3, 0xFF];
         int withData = 0;
@@ -119,7 +154,8 @@ internal sealed class HostileBodyTests
 
             withData++;
             using JsonDocument valid = JsonDocument.Parse(parsed.Data);
-            if (parsed.Data.Any(character => character < ' ') || parsed.Data.Contains(": ", StringComparison.Ordinal))
+            bool breaksLine = parsed.Data.Any(character => character is < ' ' or '\u0085' or '\u2028' or '\u2029');
+            if (breaksLine || parsed.Data.Contains(": ", StringComparison.Ordinal))
                 Assert.Fail($"{Convert.ToHexString(body)} gave {parsed.Data}");
         }
 

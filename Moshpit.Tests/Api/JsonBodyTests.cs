@@ -53,6 +53,17 @@ internal sealed class JsonBodyTests
         Assert.That(ParsedBody.Json($"{{\"data\": {sent}}}").Data, Is.EqualTo(delivered));
     }
 
+    [TestCase("\"a\u2028b\"", @"""a\u2028b""")]
+    [TestCase("\"\u2029\"", @"""\u2029""")]
+    [TestCase("\"\u0085\u0085: \u2028\"", @"""\u0085\u0085:\u0020\u2028""")]
+    [TestCase("{\"k\u2028\":{\"\u0085\": [\"\u2029\"]}}", @"{""k\u2028"":{""\u0085"":[""\u2029""]}}")]
+    [TestCase("\"\\\\\u2028\\\"\u0085\"", @"""\\\u2028\""\u0085""")]
+    [TestCase("\"\\u2028\\u2029\\u0085\"", @"""\u2028\u2029\u0085""")]
+    [TestCase("\"\u0084\u0086\u00a0\u00bb\u2027\u202a\u2014\u20ac\"", "\"\u0084\u0086\u00a0\u00bb\u2027\u202a\u2014\u20ac\"")]
+    [TestCase("[\"\u2014\", \"\u00a0:\u00a0\"]", "[\"\u2014\",\"\u00a0:\u00a0\"]")]
+    public void A_line_separator_within_a_string_is_escaped_and_its_neighbours_are_not(string sent, string delivered) =>
+        Assert.That(ParsedBody.Json($"{{\"data\":{sent}}}").Data, Is.EqualTo(delivered));
+
     [Test]
     public void The_last_of_a_repeated_field_counts()
     {

@@ -11,6 +11,8 @@ internal static class EventData
     {
         if (data.IndexOfAnyInRange((byte)0, (byte)31) >= 0)
             throw new FuzzException("Event data holds a control character.");
+        if (data.IndexOf("\u0085"u8) >= 0 || data.IndexOf("\u2028"u8) >= 0 || data.IndexOf("\u2029"u8) >= 0)
+            throw new FuzzException("Event data holds a character at which some readers end a line.");
         if (data.IndexOf(": "u8) >= 0)
             throw new FuzzException("Event data holds a colon and a space, which the original client takes for the end of a name.");
         try
@@ -32,7 +34,10 @@ internal static class EventData
         var tokens = new StringBuilder();
         var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = 64 });
         while (reader.Read())
-            tokens.Append((int)reader.TokenType).Append(Encoding.UTF8.GetString(reader.ValueSpan).Replace(@":\u0020", ": ")).Append('\n');
+            tokens.Append((int)reader.TokenType).Append(Unrepaired(Encoding.UTF8.GetString(reader.ValueSpan))).Append('\n');
         return tokens.ToString();
     }
+
+    private static string Unrepaired(string text) =>
+        text.Replace(@":\u0020", ": ").Replace(@"\u0085", "\u0085").Replace(@"\u2028", "\u2028").Replace(@"\u2029", "\u2029");
 }

@@ -31,7 +31,9 @@ internal static class Any
 
     /// <summary>Text that a browser or a program could hold: no half surrogates.</summary>
     public static readonly Gen<string> Text = Gen.OneOf(
-        Gen.OneOf("a", "b c", "é", "\U0001F600", "&=+%", "%zz", "a: b", "\"\\\n", "\0\u001f", "%5B", "1", "__proto__", "length"),
+        Gen.OneOf(
+            "a", "b c", "é", "\U0001F600", "&=+%", "%zz", "a: b", "\"\\\n", "\0\u001f", "\u0085\u2028\u2029", "%5B", "1", "__proto__",
+            "length"),
         Gen.String[Gen.Char[' ', '~'], 0, 8]);
 
     public static readonly Gen<byte[]> Bytes = Gen.Byte.Array[0, 200];

@@ -195,7 +195,7 @@ public sealed class ListenTests
         await using TestServer server = await TestServer.StartAsync(options =>
         {
             options.RequestLineLimit = options.HeaderSectionLimit = options.HeaderFieldLimit = int.MaxValue;
-            options.BodyLimit = 256 * 1024 * 1024;
+            options.BodyLimit = 128 * 1024 * 1024;
             options.BacklogLimit = options.LingerLimit = long.MaxValue;
             options.PendingLimit = 256 * 1024 * 1024;
             options.MaxConnections = options.MaxChannels = options.MaxPeersPerChannel = int.MaxValue;
