@@ -63,6 +63,8 @@ internal static class FormBody
             FormNodeKind? cid = tree.Field("cid"u8, out ReadOnlySpan<byte> cidText);
             if (cid == FormNodeKind.Text)
                 message.SetCid(cidText);
+            else if (tree.IsListOfOne("cid"u8, out cidText))
+                message.SetListedCid(cidText);
             else if (cid is not null)
                 message.SetMalformedCid();
             message.HasData = tree.TryWriteField("data"u8, data);

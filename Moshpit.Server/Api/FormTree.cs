@@ -73,13 +73,23 @@ internal ref struct FormTree
         return node < 0 ? null : _nodes[node].Kind;
     }
 
+    /// <summary>Whether the member <paramref name="name"/> is an array of a single string, which is <paramref name="text"/>.</summary>
+    public readonly bool IsListOfOne(ReadOnlySpan<byte> name, out ReadOnlySpan<byte> text)
+    {
+        int list = FindField(name);
+        int only = list >= 0 && _nodes[list].Kind == FormNodeKind.Array ? _nodes[list].FirstChild : -1;
+        bool found = only >= 0 && _nodes[only].NextSibling < 0 && _nodes[only].Kind == FormNodeKind.Text;
+        text = found ? _nodes[only].Text.Of(_text) : default;
+        return found;
+    }
+
     /// <summary>Writes the member <paramref name="name"/> as JSON.</summary>
     public readonly bool TryWriteField(ReadOnlySpan<byte> name, IBufferWriter<byte> output)
     {
         int node = FindField(name);
         if (node < 0)
             return false;
-        Write(node, output);
+        Write(node, output, inArray: false);
         return true;
     }
 
@@ -205,34 +215,57 @@ internal ref struct FormTree
     }
 
     // Recursive, but no deeper than a key has segments and twice two: a list at its end, and an array around a single value.
-    private readonly void Write(int node, IBufferWriter<byte> output)
+    private readonly void Write(int node, IBufferWriter<byte> output, bool inArray)
     {
-        FormNodeKind kind = _nodes[node].Kind;
-        switch (kind)
+        switch (_nodes[node].Kind)
         {
             case FormNodeKind.Text:
                 JsonText.WriteString(_nodes[node].Text.Of(_text), output);
-                return;
+                break;
             case FormNodeKind.True:
                 output.Write("true"u8);
-                return;
+                break;
+            case FormNodeKind.Array:
+                WriteArray(node, output, inArray);
+                break;
+            case FormNodeKind.Object:
+                WriteObject(node, output, inArray);
+                break;
         }
+    }
 
-        output.Write(kind == FormNodeKind.Array ? "["u8 : "{"u8);
+    // qs closes up the arrays that it reaches through objects alone. It looks at nothing within an array, and JSON.stringify writes holes
+    // as null.
+    private readonly void WriteArray(int node, IBufferWriter<byte> output, bool inArray)
+    {
+        output.Write("["u8);
+        int next = 0;
         for (int child = _nodes[node].FirstChild; child >= 0; child = _nodes[child].NextSibling)
         {
-            if (kind == FormNodeKind.Object)
-            {
-                WriteName(_nodes[child].Name, output);
-                output.Write(":"u8);
-            }
+            for (; inArray && next < _nodes[child].Name.Number; next++)
+                output.Write("null,"u8);
+            Write(child, output, inArray: true);
+            if (_nodes[child].NextSibling >= 0)
+                output.Write(","u8);
+            next++;
+        }
 
-            Write(child, output);
+        output.Write("]"u8);
+    }
+
+    private readonly void WriteObject(int node, IBufferWriter<byte> output, bool inArray)
+    {
+        output.Write("{"u8);
+        for (int child = _nodes[node].FirstChild; child >= 0; child = _nodes[child].NextSibling)
+        {
+            WriteName(_nodes[child].Name, output);
+            output.Write(":"u8);
+            Write(child, output, inArray);
             if (_nodes[child].NextSibling >= 0)
                 output.Write(","u8);
         }
 
-        output.Write(kind == FormNodeKind.Array ? "]"u8 : "}"u8);
+        output.Write("}"u8);
     }
 
     private readonly void WriteName(FormName name, IBufferWriter<byte> output)

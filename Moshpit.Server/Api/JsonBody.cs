@@ -110,6 +110,9 @@ internal static class JsonBody
             case Field.Cid when reader.TokenType == JsonTokenType.Null:
                 message.SetCid(default);
                 break;
+            case Field.Cid when IsListOfOne(reader, out ReadOnlySpan<byte> only) && TryUnescape(only, id, out int length):
+                message.SetListedCid(id[..length]);
+                break;
             case Field.Cid:
                 message.SetMalformedCid();
                 break;
@@ -121,6 +124,16 @@ internal static class JsonBody
             message.HasData = true;
             data = start..(int)reader.BytesConsumed;
         }
+    }
+
+    /// <summary>Looks ahead, on a copy of <paramref name="reader"/>, whether an array of a single string follows.</summary>
+    private static bool IsListOfOne(Utf8JsonReader reader, out ReadOnlySpan<byte> escaped)
+    {
+        escaped = default;
+        if (reader.TokenType != JsonTokenType.StartArray || !reader.Read() || reader.TokenType != JsonTokenType.String)
+            return false;
+        escaped = reader.ValueSpan;
+        return reader.Read() && reader.TokenType == JsonTokenType.EndArray;
     }
 
     private static Field FieldNamed(ReadOnlySpan<byte> escaped)

@@ -21,7 +21,13 @@ internal struct Message
         CidField = parsed ? IdField.Present : text.IsEmpty ? IdField.Absent : IdField.Malformed;
     }
 
-    /// <summary>A <c>cid</c> that was sent as something else than a string.</summary>
+    /// <summary>
+    /// A <c>cid</c> that was sent as an array with the string <paramref name="text"/> alone. An empty one names no peer there: taken for
+    /// none, it would send to everyone what was meant for one.
+    /// </summary>
+    public void SetListedCid(ReadOnlySpan<byte> text) => CidField = HexId.TryParse(text, out Cid) ? IdField.Present : IdField.Malformed;
+
+    /// <summary>A <c>cid</c> that was sent as something else than a string or an array of one.</summary>
     public void SetMalformedCid()
     {
         CidField = IdField.Malformed;

@@ -49,9 +49,21 @@ internal sealed class FormBodyTests
         Assert.That(ParsedBody.FormData(body), Is.EqualTo(delivered));
 
     [TestCase("data[5]=b&data[2]=a&data[20]=c", "[\"a\",\"b\",\"c\"]")]
-    [TestCase("data[0][5]=x", "[[\"x\"]]")]
-    [TestCase("data[k][7][9]=x&data[k][3]=y", "{\"k\":[\"y\",[\"x\"]]}")]
+    [TestCase("data[k][7]=x&data[k][3]=y", "{\"k\":[\"y\",\"x\"]}")]
     public void Sparse_arrays_close_up(string body, string delivered) => Assert.That(ParsedBody.FormData(body), Is.EqualTo(delivered));
+
+    [TestCase("data[1][1]=x", "[[null,\"x\"]]")]
+    [TestCase("data[0][3]=x&data[0][1]=y", "[[null,\"y\",null,\"x\"]]")]
+    [TestCase("data[k][7][2]=x&data[k][3]=y", "{\"k\":[\"y\",[null,null,\"x\"]]}")]
+    [TestCase("data[0][b][1]=x", "[{\"b\":[null,\"x\"]}]")]
+    [TestCase("data[2][b][c][1][d]=x", "[{\"b\":{\"c\":[null,{\"d\":\"x\"}]}}]")]
+    [TestCase("data[0][][2]=x", "[[null,null,\"x\"]]")]
+    [TestCase("data[0][1]=x&data[0][1]=y", "[[null,[\"x\",\"y\"]]]")]
+    [TestCase("data[0][a]=x&data[0][a][1]=y", "[{\"a\":[\"x\",null,\"y\"]}]")]
+    [TestCase("data[0][2]=x&data[0]=y", "[[null,null,\"x\",\"y\"]]")]
+    [TestCase("data[0][2]=x&data[0][a]=y", "[{\"2\":\"x\",\"a\":\"y\"}]")]
+    public void Sparse_arrays_within_an_array_keep_their_holes(string body, string delivered) =>
+        Assert.That(ParsedBody.FormData(body), Is.EqualTo(delivered));
 
     [TestCase("data[a][b][c][d][e]=x", "{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":\"x\"}}}}}")]
     [TestCase("data[a][b][c][d][e][f]=x", "{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":{\"[f]\":\"x\"}}}}}}")]
@@ -169,9 +181,16 @@ internal sealed class FormBodyTests
     [TestCase("cid", (int)IdField.Absent)]
     [TestCase("x=1", (int)IdField.Absent)]
     [TestCase("cid=__proto__", (int)IdField.Malformed)]
-    [TestCase("cid[]=" + Hex, (int)IdField.Malformed)]
+    [TestCase("cid[]=" + Hex, (int)IdField.Present)]
+    [TestCase("cid[7]=" + Hex, (int)IdField.Present)]
+    [TestCase("cid[]=", (int)IdField.Malformed)]
+    [TestCase("cid[]=nope", (int)IdField.Malformed)]
+    [TestCase("cid[]=" + Hex + "&cid[]=" + Hex, (int)IdField.Malformed)]
+    [TestCase("cid=" + Hex + "&cid=" + Hex, (int)IdField.Malformed)]
+    [TestCase("cid[0][0]=" + Hex, (int)IdField.Malformed)]
+    [TestCase("cid[a]=" + Hex, (int)IdField.Malformed)]
     [TestCase("cid[a]=", (int)IdField.Malformed)]
-    public void A_cid_is_one_string_and_none_where_it_is_empty(string body, int expected)
+    public void A_cid_is_one_string_or_an_array_of_one_and_none_where_it_is_empty(string body, int expected)
     {
         Message message = ParsedBody.Form(body).Message;
         Assert.That((int)message.CidField, Is.EqualTo(expected));

@@ -23,7 +23,10 @@ internal sealed class HostileBodyTests
             "data" + Repeat("[a]", Megabyte / 3) + "=x",
             $"{{\"a\":{{\"a\":{{\"a\":{{\"a\":{{\"a\":{{\"{Repeat("[a]", Megabyte / 3 - 5)}\":\"x\"}}}}}}}}}}}}");
         yield return Case("a huge index", "data[999999999]=x", "{\"999999999\":\"x\"}");
-        yield return Case("huge indices in depth", "data[999999999][999999998][20][20]=x", "{\"999999999\":{\"999999998\":[[\"x\"]]}}");
+        yield return Case(
+            "huge indices in depth",
+            "data[999999999][999999998][20][20]=x",
+            $"{{\"999999999\":{{\"999999998\":[[{Repeat("null,", 20)}\"x\"]]}}}}");
         yield return Case("a hundred thousand fields", Repeat(100_000, i => $"k{i}=v&"), null);
         yield return Case(
             "a hundred thousand members",
@@ -42,6 +45,10 @@ internal sealed class HostileBodyTests
             "an array filled from behind",
             Repeat(21, i => $"data[{20 - i}]={20 - i}&"),
             $"[{Repeat(21, i => $"\"{i}\",").TrimEnd(',')}]");
+        yield return Case(
+            "a thousand arrays of holes",
+            Repeat(1000, i => $"data[0][{i / 420}][{i / 20 % 21}][{i % 20}][20]=&"),
+            $"[[{string.Join(',', Enumerable.Range(0, 3).Select(a => $"[{HolesOf(a)}]"))}]]");
         string escaped = Repeat("\\u2028", Megabyte / 3);
         yield return Case("a megabyte of line separators", "data=" + new string('\u2028', Megabyte / 3), $"\"{escaped}\"");
         yield return Case("a megabyte of line feeds", "data=" + new string('\n', Megabyte), $"\"{Repeat("\\n", Megabyte)}\"");
@@ -177,6 +184,11 @@ internal sealed class HostileBodyTests
 
     private static TestCaseData Case(string name, string body, string? delivered) =>
         new TestCaseData(body, delivered).SetArgDisplayNames(name);
+
+    /// <summary>The arrays of "a thousand arrays of holes" that begin with <paramref name="first"/>.</summary>
+    private static string HolesOf(int first) => string.Join(',', Enumerable.Range(first * 420, Math.Min(420, 1000 - first * 420))
+        .GroupBy(i => i / 20 % 21)
+        .Select(group => $"[{string.Join(',', group.Select(_ => $"[{Repeat("null,", 20)}\"\"]"))}]"));
 
     private static string Repeat(string text, int times) => Repeat(times, _ => text);
 

@@ -140,11 +140,20 @@ internal sealed class JsonBodyTests
     [TestCase("0", (int)IdField.Malformed)]
     [TestCase("false", (int)IdField.Malformed)]
     [TestCase("[]", (int)IdField.Malformed)]
+    [TestCase("[\"\"]", (int)IdField.Malformed)]
+    [TestCase("[null]", (int)IdField.Malformed)]
+    [TestCase("[\"3b970f792805fd3081b058a5655a534\"]", (int)IdField.Malformed)]
+    [TestCase("[\"3b970f792805fd3081b058a5655a534d\",\"3b970f792805fd3081b058a5655a534d\"]", (int)IdField.Malformed)]
+    [TestCase("[[\"3b970f792805fd3081b058a5655a534d\"]]", (int)IdField.Malformed)]
+    [TestCase("[ \"3b970f792805fd3081b058a5655a534d\" ]", (int)IdField.Present)]
+    [TestCase("[\"\\u0033b970f792805fd3081b058a5655a534d\"]", (int)IdField.Present)]
     [TestCase("\"__proto__\"", (int)IdField.Malformed)]
     [TestCase("\"3b970f792805fd3081b058a5655a534d\"", (int)IdField.Present)]
-    public void A_cid_is_absent_where_it_is_empty_or_null(string cid, int expected)
+    public void A_cid_is_a_string_or_an_array_of_one_and_absent_where_it_is_empty_or_null(string cid, int expected)
     {
-        Assert.That((int)ParsedBody.Json($"{{\"cid\":{cid}}}").Message.CidField, Is.EqualTo(expected));
+        Message message = ParsedBody.Json($"{{\"cid\":{cid}}}").Message;
+        Assert.That((int)message.CidField, Is.EqualTo(expected));
+        Assert.That(message.Cid, Is.EqualTo(message.CidField == IdField.Present ? Id : UInt128.Zero));
     }
 
     [TestCase("")]
@@ -168,6 +177,8 @@ internal sealed class JsonBodyTests
     [TestCase("{\"data\":\"\\x\"}")]
     [TestCase("{\"data\":\"\\u12\"}")]
     [TestCase("{\"data\":1")]
+    [TestCase("{\"cid\":[\"3b970f792805fd3081b058a5655a534d\"")]
+    [TestCase("{\"cid\":[\"3b970f792805fd3081b058a5655a534d\",]}")]
     [TestCase("{\"data\"")]
     [TestCase("[1")]
     [TestCase("{\"data\":1}\f")]
@@ -230,7 +241,8 @@ internal sealed class JsonBodyTests
         byte[][] bodies =
         [
             Encoding.UTF8.GetBytes($"{{\"token\":\"{Hex}\",\"data\":{{\"boom\":\"boom\"}}}}"),
-            Encoding.UTF8.GetBytes($"{{ \"tok\\u0065n\": \"{Hex}\", \"cid\": \"{Hex}\", \"data\": [ \"a: b\", {{ \"x\" : 1 }} ] }}"),
+            Encoding.UTF8.GetBytes($"{{ \"tok\\u0065n\": \"{Hex}\", \"cid\": [ \"{Hex}\" ], " +
+                $"\"data\": [ \"a: b\u2028\", {{ \"x\" : 1 }} ] }}"),
         ];
 
         AllocationAssert.None(() =>
@@ -242,6 +254,6 @@ internal sealed class JsonBodyTests
                     throw new InvalidOperationException("The body is good.");
             }
         });
-        Assert.That(Encoding.UTF8.GetString(output.WrittenSpan), Is.EqualTo(@"[""a:\u0020b"",{""x"":1}]"));
+        Assert.That(Encoding.UTF8.GetString(output.WrittenSpan), Is.EqualTo(@"[""a:\u0020b\u2028"",{""x"":1}]"));
     }
 }

@@ -29,6 +29,7 @@ internal sealed class WireCasesTests
         string body = wire.GetProperty("body").GetString()!;
         body = isForm
             ? body.Replace("token=T", $"token={Token}", StringComparison.Ordinal)
+                .Replace("cid[]=C", $"cid[]={Cid}", StringComparison.Ordinal)
             : body.Replace("\"T\"", $"\"{Token}\"", StringComparison.Ordinal).Replace("\"C\"", $"\"{Cid}\"", StringComparison.Ordinal);
         JsonElement expected = wire.TryGetProperty("moshpit", out JsonElement ours) ? ours : wire;
 

@@ -27,6 +27,7 @@ internal sealed class JsonBodyTarget : FuzzTarget
         ": ", ":  ", "\": \"", ":\\u0020", "[[[[[[[[[[[[[[[[", "]]]]]]]]]]]]]]]]", "{\"data\":{\"data\":", "\u00ef\u00bb\u00bf",
         "\u00c3\u00a9", "\u00ed\u00a0\u0080",
         "{\"token\":\"0123456789abcdef0123456789abcdef\",\"data\":{\"a\": \"b: c\"}}", "//", "/*", "\u007f", "\u0000", "\u00e2\u0080\u00a8",
+        "\u00c2\u0085", "\"cid\":[\"0123456789abcdef0123456789abcdef\"]",
     ];
 
     public override string Check(byte[] input)
@@ -85,7 +86,7 @@ internal sealed class JsonBodyTarget : FuzzTarget
         RequireSame(message.TokenField, token is null ? IdField.Absent : IsId(token.Value) ? IdField.Present : IdField.Malformed, "token");
         JsonElement? cid = Last(root, "cid");
         bool none = cid is null || cid.Value.ValueKind == JsonValueKind.Null || cid.Value.GetRawText() == "\"\"";
-        RequireSame(message.CidField, none ? IdField.Absent : IsId(cid!.Value) ? IdField.Present : IdField.Malformed, "cid");
+        RequireSame(message.CidField, none ? IdField.Absent : IsId(Unlisted(cid!.Value)) ? IdField.Present : IdField.Malformed, "cid");
     }
 
     private static JsonElement? Last(JsonElement root, string name)
@@ -102,6 +103,9 @@ internal sealed class JsonBodyTarget : FuzzTarget
 
         return last;
     }
+
+    private static JsonElement Unlisted(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 1 ? value[0] : value;
 
     private static bool IsId(JsonElement value) =>
         value.ValueKind == JsonValueKind.String && TextOf(() => value.GetString()) is { Length: 32 } text

@@ -17,7 +17,10 @@ internal abstract record FormValue
     public static readonly Gen<FormValue> Any = OfDepth(4);
 
     /// <summary>What comes out of the form; null where nothing of the value went into it.</summary>
-    public abstract string? Json { get; }
+    public string? Json => Write(inArray: false);
+
+    /// <summary>As <see cref="Json"/>. Within an array, at any depth, arrays keep their holes.</summary>
+    public abstract string? Write(bool inArray);
 
     /// <summary>The parameters, each with an ampersand before it.</summary>
     public abstract string Stringify(string path, bool brackets, bool plus);
@@ -44,15 +47,12 @@ internal abstract record FormValue
 
     private sealed record Scalar(string Text) : FormValue
     {
-        public override string Json
+        public override string Write(bool inArray)
         {
-            get
-            {
-                var json = new StringBuilder("\"");
-                foreach (char c in Text)
-                    json.Append(c switch { '"' => "\\\"", '\\' => "\\\\", '\n' => "\\n", < ' ' => $"\\u{(int)c:x4}", _ => c.ToString() });
-                return json.Append('"').ToString();
-            }
+            var json = new StringBuilder("\"");
+            foreach (char c in Text)
+                json.Append(c switch { '"' => "\\\"", '\\' => "\\\\", '\n' => "\\n", < ' ' => $"\\u{(int)c:x4}", _ => c.ToString() });
+            return json.Append('"').ToString();
         }
 
         public override string Stringify(string path, bool brackets, bool plus) =>
@@ -61,13 +61,12 @@ internal abstract record FormValue
 
     private sealed record List(FormValue[] Elements) : FormValue
     {
-        public override string? Json
+        public override string? Write(bool inArray)
         {
-            get
-            {
-                string?[] elements = [.. Elements.Select(element => element.Json).Where(json => json is not null)];
-                return elements.Length == 0 ? null : $"[{string.Join(',', elements)}]";
-            }
+            string?[] elements = [.. Elements.Select(element => element.Write(inArray: true))];
+            int length = Array.FindLastIndex(elements, json => json is not null) + 1;
+            IEnumerable<string> written = inArray ? elements[..length].Select(json => json ?? "null") : elements.OfType<string>();
+            return length == 0 ? null : $"[{string.Join(',', written)}]";
         }
 
         public override string Stringify(string path, bool brackets, bool plus) =>
@@ -76,14 +75,14 @@ internal abstract record FormValue
 
     private sealed record Members((string Name, FormValue Value)[] Named) : FormValue
     {
-        public override string? Json
+        public override string? Write(bool inArray)
         {
-            get
-            {
-                string[] members =
-                    [.. Named.Where(item => item.Value.Json is not null).Select(item => $"{new Scalar(item.Name).Json}:{item.Value.Json}")];
-                return members.Length == 0 ? null : $"{{{string.Join(',', members)}}}";
-            }
+            string[] members =
+            [
+                .. Named.Select(item => (item.Name, Json: item.Value.Write(inArray))).Where(item => item.Json is not null)
+                    .Select(item => $"{new Scalar(item.Name).Json}:{item.Json}"),
+            ];
+            return members.Length == 0 ? null : $"{{{string.Join(',', members)}}}";
         }
 
         public override string Stringify(string path, bool brackets, bool plus) =>
