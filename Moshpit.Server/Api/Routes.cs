@@ -14,8 +14,14 @@ internal static class Routes
     /// <summary>Room for a response's head and a <c>connect</c> event.</summary>
     private const int OpeningLength = 768;
 
-    /// <summary>Room for a signal's framing, and for some of the repairs that make its data longer than it was sent.</summary>
+    /// <summary>
+    /// Room for a signal's framing, and for a few repairs that make its data longer than it was sent. For more the frame grows.
+    /// </summary>
     private const int SignalOverhead = 64;
+
+    /// <summary>What curl sends for <c>-d '{"token":…}'</c> without a header: JSON, announced as a form.</summary>
+    private static readonly Rejection JsonSentAsForm = Rejections.MissingToken.With(
+        "The form has no field token, but the body looks like JSON; send it with the header Content-Type: application/json.");
 
     /// <summary>
     /// Answers a request other than POST, counted against <paramref name="usage"/>. True: the connection has become an event stream, and is no
@@ -69,7 +75,8 @@ internal static class Routes
             return Rejections.UnknownChannel;
         SharedFrame frame = server.Frames.Rent(body.Length + SignalOverhead);
         EventWriter.BeginSignal(frame);
-        Rejection? rejection = ParseBody(request, body, frame, out Message message) ?? Authorize(channel, message, frame, out post);
+        Rejection? rejection = ParseBody(request, body, frame, out Message message)
+            ?? Authorize(request, body, channel, message, frame, out post);
         if (rejection is null)
             EventWriter.EndSignal(frame);
         else
@@ -85,10 +92,13 @@ internal static class Routes
         return FormBody.TryParse(body, frame, out message, out error) ? null : Rejections.MalformedForm.With(error);
     }
 
-    private static Rejection? Authorize(Channel channel, in Message message, SharedFrame frame, out Post post)
+    private static Rejection? Authorize(
+        HttpRequest request, ReadOnlySpan<byte> body, Channel channel, in Message message, SharedFrame frame, out Post post)
     {
         Peer? addressee = null;
         post = default;
+        if (message.TokenField == IdField.Absent)
+            return request.ContentType == ContentType.Form && LooksLikeJson(body) ? JsonSentAsForm : Rejections.MissingToken;
         if (message.TokenField != IdField.Present || channel.FindByToken(message.Token) is null)
             return Rejections.InvalidToken;
         if (!message.HasData)
@@ -103,6 +113,8 @@ internal static class Routes
         post = new Post(channel, addressee, frame);
         return null;
     }
+
+    private static bool LooksLikeJson(ReadOnlySpan<byte> body) => body.TrimStart(" \t\r\n"u8) is [(byte)'{' or (byte)'[', ..];
 
     private static Rejection? CheckStream(ServerState server, HttpRequest request, out Channel? channel)
     {

@@ -148,8 +148,11 @@ internal static class Rejections
     public static readonly Rejection MalformedForm = new(
         400, "malformed-form", "The body is no valid form; it must hold the fields token and data.");
 
+    public static readonly Rejection MissingToken = new(
+        401, "missing-token", "The field token is missing; send the token from your connect event in it.");
+
     public static readonly Rejection InvalidToken = new(
-        401, "invalid-token", "The token is missing, or of no peer in this channel; send the one from your connect event.");
+        401, "invalid-token", "The token belongs to no peer that is now in this channel; send the token from your own connect event.");
 
     public static readonly Rejection MissingData = new(
         400, "missing-data", "The field data is missing; send the value to deliver in it.");

@@ -7,6 +7,7 @@ public sealed class PostChecksTests
 {
     private const string Nobody = "00000000000000000000000000000000";
     private const string Text = "Content-Type: text/plain\r\n";
+    private const string Form = "Content-Type: application/x-www-form-urlencoded\r\n";
     private static readonly string Huge = "{[" + new string(' ', 20_000);
 
     [TestCaseSource(nameof(Wrong))]
@@ -53,6 +54,47 @@ public sealed class PostChecksTests
             Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(status));
     }
 
+    [TestCase(PostText.Json, "{\"data\":1}", "The field token is missing")]
+    [TestCase(PostText.Json, "[]", "The field token is missing")]
+    [TestCase(PostText.Json, "{\"token\":null,\"data\":1}", "The token belongs to no peer")]
+    [TestCase(PostText.Json, "{\"token\":[\"TOKEN\"],\"data\":1}", "The token belongs to no peer")]
+    [TestCase(PostText.Json, $"{{\"token\":\"{Nobody}\",\"data\":1}}", "The token belongs to no peer")]
+    [TestCase(Form, "data=1", "The field token is missing")]
+    [TestCase(Form, "", "The field token is missing")]
+    [TestCase(Form, "token=&data=1", "The token belongs to no peer")]
+    [TestCase(Form, "token=x&data=1", "The token belongs to no peer")]
+    [TestCase(Form, "{\"token\":\"TOKEN\",\"data\":1}", "looks like JSON")]
+    [TestCase(Form, " \r\n\t[{\"token\":\"TOKEN\"}]", "looks like JSON")]
+    [TestCase(Form, "{&token=x", "The token belongs to no peer")]
+    public async Task What_is_wrong_with_the_token_is_told_in_a_sentence(string fields, string body, string sentence)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        connection.Send(PostText.WithLength("/" + owner.Id, body.Replace("TOKEN", owner.Token), fields));
+        RawResponse response = await connection.ReadResponseAsync();
+        Assert.That((response.Status, response["WWW-Authenticate"]), Is.EqualTo((401, "Moshpit")));
+        Assert.That(response.Body, Does.Contain(sentence));
+        Assert.That(response.Body.Contains("Content-Type: application/json"), Is.EqualTo(sentence == "looks like JSON"));
+    }
+
+    [TestCase(PostText.Json, "{{\"token\":\"{0}\",\"cid\":[\"{1}\"],\"data\":\"1\"}}")]
+    [TestCase(Form, "token={0}&cid[]={1}&data=1")]
+    public async Task An_array_of_one_cid_is_that_cid(string fields, string body)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawPeer guest = await server.JoinAsync(owner.Id);
+        await owner.ReadEventAsync();
+        using RawConnection connection = server.Connect();
+        body = string.Format(System.Globalization.CultureInfo.InvariantCulture, body, owner.Token, guest.Cid);
+        connection.Send(PostText.WithLength("/" + owner.Id, body, fields));
+        Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(200));
+        await owner.SendAsync(server, "2");
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("2"), "the first was not for all");
+        Assert.That((await guest.ReadSignalAsync(), await guest.ReadSignalAsync()), Is.EqualTo(("\"1\"", "2")));
+    }
+
     private static IEnumerable<TestCaseData> Wrong()
     {
         string noData = $"{{\"token\":\"TOKEN\",\"cid\":\"{Nobody}\"}}";
@@ -73,6 +115,8 @@ public sealed class PostChecksTests
             (400, null, PostText.Json, noData, "Missing_data_before_cid"),
             (404, null, PostText.Json, PostText.Body("TOKEN", "1", Nobody), "An_unknown_cid"),
             (404, null, PostText.Json, "{\"token\":\"TOKEN\",\"data\":1,\"cid\":7}", "A_cid_that_is_no_string"),
+            (404, null, Form, "token=TOKEN&data=1&cid[]=", "An_empty_cid_in_an_array"),
+            (404, null, PostText.Json, $"{{\"token\":\"TOKEN\",\"data\":1,\"cid\":[\"{Nobody}\",\"{Nobody}\"]}}", "Several_cids"),
         ];
         foreach ((int status, string? target, string fields, string body, string name) in cases)
         {
