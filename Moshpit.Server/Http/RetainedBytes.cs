@@ -9,6 +9,8 @@ internal struct RetainedBytes
     /// <summary>Larger storage is for the rare request and is not worth keeping in a pool of thousands.</summary>
     private const int MaxKept = 1024;
 
+    private const int FirstLength = 64;
+
     private byte[]? _storage;
     private int _length;
 
@@ -31,11 +33,12 @@ internal struct RetainedBytes
             _storage = null;
     }
 
+    // Storage at least doubles. With room for no more than is needed, each of a hundred lines would copy all lines before it.
     private void Append(ReadOnlySpan<byte> bytes)
     {
         int needed = _length + bytes.Length;
         if (_storage is null || _storage.Length < needed)
-            Array.Resize(ref _storage, Math.Max(needed, 64));
+            Array.Resize(ref _storage, Math.Max(needed, _storage is null ? FirstLength : 2 * _storage.Length));
         bytes.CopyTo(_storage.AsSpan(_length));
         _length = needed;
     }
