@@ -6,14 +6,24 @@ namespace Moshpit.Server.Transport;
 /// A coarse clock that costs a memory read, and what must happen when time passes: <see cref="Tick"/> is raised once a
 /// <see cref="Period"/>, so nothing needs a timer of its own.
 /// </summary>
+/// <remarks>
+/// One tick moves the clock by <see cref="MostPeriods"/> periods at most. A process that was stopped (SIGSTOP, a frozen container) could
+/// not read its sockets meanwhile, and its first tick afterwards comes before it reads them. Without the bound, clients whose requests
+/// wait there would be refused for being slow. A tick that a busy machine delays by a period stays within the bound.
+/// </remarks>
 internal sealed class ServerClock : IDisposable
 {
+    /// <summary>Periods by which one tick moves the clock at most.</summary>
+    private const int MostPeriods = 2;
+
     private static readonly TimeSpan ShortestPeriod = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LongestPeriod = TimeSpan.FromSeconds(1);
 
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly long _start;
+    private readonly Lock _moving = new();
+    private long _moved;
+    private TimeSpan _elapsed;
     private ITimer? _timer;
     private long _now;
     private int _ticking;
@@ -25,7 +35,7 @@ internal sealed class ServerClock : IDisposable
     {
         _logger = logger;
         _time = time;
-        _start = time.GetTimestamp();
+        _moved = time.GetTimestamp();
         TimeSpan quarter = finest / 4;
         Period = quarter < ShortestPeriod ? ShortestPeriod : quarter > LongestPeriod ? LongestPeriod : quarter;
     }
@@ -36,7 +46,9 @@ internal sealed class ServerClock : IDisposable
     /// <summary>How often the clock moves.</summary>
     public TimeSpan Period { get; }
 
-    /// <summary>Milliseconds since the start, as of the last tick.</summary>
+    /// <summary>
+    /// Milliseconds since the start, as of the last tick. Of a time in which the process did not run, only a part counts.
+    /// </summary>
     public long Now => Volatile.Read(ref _now);
 
     /// <summary>The first <see cref="Now"/> at which <paramref name="timeout"/> has certainly passed.</summary>
@@ -49,7 +61,7 @@ internal sealed class ServerClock : IDisposable
 
     private void OnTimer()
     {
-        Volatile.Write(ref _now, (long)_time.GetElapsedTime(_start).TotalMilliseconds);
+        Move();
 
         // A tick that takes longer than a period (thousands of heartbeats) must not run beside the next one.
         if (Interlocked.Exchange(ref _ticking, 1) != 0)
@@ -65,6 +77,19 @@ internal sealed class ServerClock : IDisposable
         finally
         {
             Volatile.Write(ref _ticking, 0);
+        }
+    }
+    // Called before the guard, since the clock must go on while a tick takes long. So two callbacks may meet here.
+    private void Move()
+    {
+        lock (_moving)
+        {
+            long timestamp = _time.GetTimestamp();
+            TimeSpan passed = _time.GetElapsedTime(_moved, timestamp);
+            TimeSpan most = MostPeriods * Period;
+            _moved = timestamp;
+            _elapsed += passed < most ? passed : most;
+            Volatile.Write(ref _now, (long)_elapsed.TotalMilliseconds);
         }
     }
 }

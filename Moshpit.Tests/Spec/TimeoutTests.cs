@@ -86,6 +86,54 @@ public sealed class TimeoutTests
     }
 
     [Test]
+    public async Task A_head_whose_rest_came_while_the_process_was_stopped_is_served()
+    {
+        await using TestServer server = await StartAsync(options => options.HeaderTimeout = TimeSpan.FromSeconds(10));
+        using RawConnection connection = await BeginSecondRequestAsync(server);
+
+        // The first tick after a stop comes before any socket is read, so here it comes before the rest is sent.
+        _clock.Advance(TimeSpan.FromSeconds(13));
+        connection.Send("\r\nHost: localhost\r\n\r\n");
+        Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(204));
+    }
+
+    [Test]
+    public async Task A_body_whose_rest_came_while_the_process_was_stopped_is_delivered()
+    {
+        await using TestServer server = await StartAsync(options => options.BodyTimeout = TimeSpan.FromSeconds(10));
+        using RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = await BeginBodyAsync(server, owner);
+        _clock.Advance(TimeSpan.FromSeconds(13));
+        connection.Send(PostText.Body(owner.Token, "1").PadLeft(100));
+        Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(200));
+        Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
+    }
+
+    [Test]
+    public async Task A_kept_connection_outlives_a_stop_of_the_process_and_is_closed_in_its_time()
+    {
+        await using TestServer server = await StartAsync(options => options.IdleTimeout = TimeSpan.FromSeconds(10));
+        using RawConnection connection = server.Connect();
+        connection.Send(Ask);
+        Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(204));
+        _clock.Advance(TimeSpan.FromSeconds(13));
+        connection.Send(Ask);
+        Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(204));
+        Assert.That(await _clock.PassUntilAsync(10, connection.ReadToEndAsync()), Is.Empty);
+    }
+
+    [Test]
+    public async Task A_slow_sender_is_cut_at_its_deadline_after_a_stop_of_the_process_too()
+    {
+        await using TestServer server = await StartAsync(options => options.HeaderTimeout = TimeSpan.FromSeconds(10));
+        using RawConnection connection = await BeginSecondRequestAsync(server);
+        _clock.Advance(TimeSpan.FromSeconds(13));
+        await DripAsync(server, connection, "xxxxxxx");
+        string all = await _clock.PassUntilAsync(2, connection.ReadToEndAsync());
+        Assert.That(all, Does.StartWith("HTTP/1.1 408 Request Timeout\r\n"));
+    }
+
+    [Test]
     public async Task Who_was_refused_and_never_closes_is_let_go_after_a_while()
     {
         await using TestServer server = await StartAsync(options => options.LingerTimeout = TimeSpan.FromSeconds(5));

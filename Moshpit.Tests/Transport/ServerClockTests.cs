@@ -49,6 +49,65 @@ internal sealed class ServerClockTests
         }
     }
 
+    [TestCase(1)]
+    [TestCase(500)]
+    [TestCase(2000)]
+    public void A_tick_that_is_late_by_a_period_moves_it_by_all_the_time_that_passed(int passed)
+    {
+        var time = new ManualTimer();
+        using var clock = new ServerClock(time, TimeSpan.FromSeconds(10), NullLogger.Instance);
+        clock.Start();
+        for (int tick = 1; tick <= 100; tick++)
+        {
+            time.Pass(passed);
+            time.Fire();
+            Assert.That(clock.Now, Is.EqualTo((long)tick * passed));
+        }
+    }
+
+    [Test]
+    public void A_pause_of_the_process_counts_as_two_periods()
+    {
+        var time = new ManualTimer();
+        using var clock = new ServerClock(time, TimeSpan.FromSeconds(10), NullLogger.Instance);
+        clock.Start();
+        time.Pass(1000);
+        time.Fire();
+        time.Pass(13_000);
+        time.Fire();
+        Assert.That(clock.Now, Is.EqualTo(3000));
+
+        // A timer that fell behind fires once more at once.
+        time.Pass(1);
+        time.Fire();
+        Assert.That(clock.Now, Is.EqualTo(3001));
+        time.Pass(1000);
+        time.Fire();
+        Assert.That(clock.Now, Is.EqualTo(4001), "it does not run faster afterwards");
+    }
+
+    [Test]
+    public void It_moves_while_a_tick_takes_long()
+    {
+        var time = new ManualTimer();
+        using var clock = new ServerClock(time, TimeSpan.FromSeconds(10), NullLogger.Instance);
+        long moved = 0;
+        clock.Tick += () =>
+        {
+            for (int i = 0; i < 5; i++)
+            {
+                time.Pass(1000);
+                time.Fire();
+            }
+
+            moved = clock.Now;
+        };
+        clock.Start();
+        time.Pass(1000);
+        time.Fire();
+        Assert.That(moved, Is.EqualTo(6000));
+    }
+
     [Test]
     public void Without_a_timeout_there_is_no_deadline()
     {
@@ -89,8 +148,15 @@ internal sealed class ServerClockTests
     private sealed class ManualTimer : TimeProvider, ITimer
     {
         private Action? _fire;
+        private long _timestamp;
+
+        public override long TimestampFrequency => 1000;
 
         public void Fire() => _fire!();
+
+        public void Pass(int milliseconds) => _timestamp += milliseconds;
+
+        public override long GetTimestamp() => _timestamp;
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
         {
