@@ -129,6 +129,7 @@ public sealed class TimeoutTests
         using RawConnection connection = await BeginSecondRequestAsync(server);
         _clock.Advance(TimeSpan.FromSeconds(13));
         await DripAsync(server, connection, "xxxxxxx");
+        Assert.That(connection.Socket.Available, Is.Zero, "it is not cut before its deadline");
         string all = await _clock.PassUntilAsync(2, connection.ReadToEndAsync());
         Assert.That(all, Does.StartWith("HTTP/1.1 408 Request Timeout\r\n"));
     }
