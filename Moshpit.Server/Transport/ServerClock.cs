@@ -79,6 +79,7 @@ internal sealed class ServerClock : IDisposable
             Volatile.Write(ref _ticking, 0);
         }
     }
+
     // Called before the guard, since the clock must go on while a tick takes long. So two callbacks may meet here.
     private void Move()
     {
