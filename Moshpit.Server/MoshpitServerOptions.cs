@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Moshpit.Server.Limits;
 
 namespace Moshpit.Server;
 
@@ -78,16 +79,30 @@ public sealed class MoshpitServerOptions
     public TimeSpan Heartbeat { get; set; } = TimeSpan.FromSeconds(25);
 
     /// <summary>
-    /// Bytes that may wait for one slow peer; a peer that exceeds it is cut. Default 256 KiB. It is never less than four times
-    /// <see cref="BodyLimit"/>: a peer that reads must not be cut because a few large messages meet.
+    /// Bytes that may wait for any slow peer, as long as all together are within <see cref="TotalBacklogLimit"/>. Default 256 KiB. It is never less
+    /// than eight times <see cref="BodyLimit"/>: a peer that reads must not be cut because a few large messages meet.
     /// </summary>
     public long BacklogLimit { get; set; } = 256 * 1024;
 
     /// <summary>
-    /// Bytes of memory that messages under way may take, those for all slow peers together; what several peers share counts once. Past it a
-    /// peer is cut as soon as more than its even share of this waits for it. Default 512 MiB.
+    /// Bytes that may wait for one slow peer while there is memory: its even share of <see cref="TotalBacklogLimit"/> among all peers that are behind,
+    /// but no more than this and no less than <see cref="BacklogLimit"/>. A peer for which more waits is cut. Default 8 MiB.
     /// </summary>
-    public long TotalBacklogLimit { get; set; } = 512 * 1024 * 1024;
+    public long MaxBacklog { get; set; } = 8 * 1024 * 1024;
+
+    /// <summary>
+    /// Bytes of memory that messages under way may take, those for all slow peers together; what several peers share counts once, and what the
+    /// kernel may hold for slow peers counts too. Past it a peer is cut as soon as it has more than an even share, so those furthest behind are
+    /// cut first. Default: an eighth of the memory that the process may use (<see cref="GCMemoryInfo.TotalAvailableMemoryBytes"/>, which is
+    /// a container's limit where there is one), at least 16 MiB and at most 4 GiB.
+    /// </summary>
+    public long TotalBacklogLimit { get; set; } = MemoryBudget.DefaultLimit();
+
+    /// <summary>
+    /// Bytes of messages that one peer may POST a second on average; it may send twice as much at once. A faster sender waits for its answer, for at
+    /// most 2 s; beyond that it is answered 429. Default 1 MB. Clients without limits by address have none here either; see <see cref="Proxies"/>.
+    /// </summary>
+    public int BytesPerSecondPerPeer { get; set; } = 1_000_000;
 
     /// <summary>How long a slow peer may take nothing of what waits for it before it is cut. Default 10 s.</summary>
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(10);
@@ -195,7 +210,9 @@ public sealed class MoshpitServerOptions
         RequirePositive(HeaderFieldLimit, nameof(HeaderFieldLimit));
         RequirePositive(LingerLimit, nameof(LingerLimit));
         RequirePositive(BacklogLimit, nameof(BacklogLimit));
+        RequirePositive(MaxBacklog, nameof(MaxBacklog));
         RequirePositive(TotalBacklogLimit, nameof(TotalBacklogLimit));
+        RequirePositive(BytesPerSecondPerPeer, nameof(BytesPerSecondPerPeer));
         RequirePositive(PendingLimit, nameof(PendingLimit));
         if (BodyLimit > MostBodyLimit)
             throw new ArgumentException($"{nameof(BodyLimit)} is {BodyLimit}; it must be at most {MostBodyLimit}.");

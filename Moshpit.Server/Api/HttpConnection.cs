@@ -233,18 +233,34 @@ internal sealed class HttpConnection : ISlotted
             // What the head alone decides is refused before a body is invited.
             Channel? channel = null;
             rejection ??= Routes.CheckPost(_server, request, out channel);
-            return ServePostAsync(rejection, channel);
+            return ServePostAsync(rejection, channel, usage);
         }
 
-        if (rejection is null && Routes.TryAnswer(_server, _connection, request, usage, out rejection))
-            return new(Ending.Stream);
+        if (rejection is null && request.Method == HttpMethod.Get && Routes.FindChannel(_server, request)?.Owner is { Sink.IsBehind: true } owner)
+            return JoinWhenRoomAsync(owner, usage);
+        return new(Answer(rejection, usage));
+    }
+
+    /// <summary>The owner hears of each join: one that is behind gets the time to read.</summary>
+    private async ValueTask<Ending?> JoinWhenRoomAsync(Peer owner, AddressUsage? usage)
+    {
+        FlushPublished();
+        bool hasRoom = await Pace.WhenRoomAsync(owner, _server).ConfigureAwait(false);
+        return Answer(hasRoom ? null : Rejections.OwnerBehind, usage);
+    }
+
+    /// <summary>Answers a request other than POST, or refuses it. Null: the connection may go on.</summary>
+    private Ending? Answer(Rejection? rejection, AddressUsage? usage)
+    {
+        if (rejection is null && Routes.TryAnswer(_server, _connection, _state.Request, usage, out rejection))
+            return Ending.Stream;
         if (rejection is not null)
             WriteRejection(rejection, close: false);
-        return default;
+        return null;
     }
 
     /// <summary>Reads the body and has it delivered, or refused. Null: the connection goes on.</summary>
-    private async ValueTask<Ending?> ServePostAsync(Rejection? rejection, Channel? channel)
+    private async ValueTask<Ending?> ServePostAsync(Rejection? rejection, Channel? channel, AddressUsage? usage)
     {
         HttpRequest request = _state.Request;
         if (request.Body == BodyKind.Length && request.ContentLength > _server.Options.BodyLimit)
@@ -275,8 +291,7 @@ internal sealed class HttpConnection : ISlotted
 
         if (outcome == ParseOutcome.Rejected)
             return await RefuseAsync(rejection!).ConfigureAwait(false);
-        if (rejection is null && !await DeliverAsync(post).ConfigureAwait(false))
-            rejection = post.Failure;
+        rejection ??= await DeliverAsync(post, usage).ConfigureAwait(false);
         request.KeepAlive &= !_server.Stopping;
         if (rejection is null)
             ResponseWriter.WriteOk(_connection.Output, request);
@@ -285,12 +300,25 @@ internal sealed class HttpConnection : ISlotted
         return null;
     }
 
-    private ValueTask<bool> DeliverAsync(Post post)
+    /// <summary>Has <paramref name="post"/> delivered when its turn has come. Null: it was.</summary>
+    private async ValueTask<Rejection?> DeliverAsync(Post post, AddressUsage? usage)
     {
+        if (usage is not null || post.MustKeepUp is { Sink.IsBehind: true })
+        {
+            ValueTask<Rejection?> turn = Pace.WhenInTurnAsync(post, isLimited: usage is not null, _server);
+            if (!turn.IsCompleted)
+                FlushPublished();
+            if (await turn.ConfigureAwait(false) is { } rejection)
+            {
+                post.Frame.Release();
+                return rejection;
+            }
+        }
+
         if (_published != post.Channel)
             FlushPublished();
         _published = post.Channel;
-        return post.DeliverAsync();
+        return await post.DeliverAsync().ConfigureAwait(false) ? null : post.Failure;
     }
 
     /// <summary>Called when the client has nothing more to say for now: what it published goes out, all that came at once together.</summary>

@@ -6,10 +6,14 @@ namespace Moshpit.Server.Api;
 
 /// <summary>A message that was understood and is allowed: its event, encoded, and whom it is for.</summary>
 /// <param name="Channel">Where it was posted.</param>
+/// <param name="Sender">The peer whose token it came with.</param>
 /// <param name="Addressee">Who alone gets it; null for everybody.</param>
 /// <param name="Frame">Held by the post until it is delivered.</param>
-internal readonly record struct Post(Channel Channel, Peer? Addressee, SharedFrame Frame)
+internal readonly record struct Post(Channel Channel, Peer Sender, Peer? Addressee, SharedFrame Frame)
 {
+    /// <summary>The peer that must not be lost for it: the addressee, or the owner, with which the channel would end.</summary>
+    public Peer? MustKeepUp => Addressee ?? Channel.Owner;
+
     /// <summary>Why it could not be delivered, when it could not.</summary>
     public Rejection Failure => Addressee is null || Channel.IsClosed ? Rejections.UnknownChannel : Rejections.UnknownPeer;
 

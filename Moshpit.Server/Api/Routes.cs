@@ -99,7 +99,8 @@ internal static class Routes
         post = default;
         if (message.TokenField == IdField.Absent)
             return request.ContentType == ContentType.Form && LooksLikeJson(body) ? JsonSentAsForm : Rejections.MissingToken;
-        if (message.TokenField != IdField.Present || channel.FindByToken(message.Token) is null)
+        Peer? sender = message.TokenField == IdField.Present ? channel.FindByToken(message.Token) : null;
+        if (sender is null)
             return Rejections.InvalidToken;
         if (!message.HasData)
             return Rejections.MissingData;
@@ -110,7 +111,7 @@ internal static class Routes
                 return Rejections.UnknownPeer;
         }
 
-        post = new Post(channel, addressee, frame);
+        post = new Post(channel, sender, addressee, frame);
         return null;
     }
 
@@ -131,7 +132,8 @@ internal static class Routes
         return channel is null ? Rejections.UnknownChannel : null;
     }
 
-    private static Channel? FindChannel(ServerState server, HttpRequest request) =>
+    /// <summary>The channel that <paramref name="request"/> names, or null.</summary>
+    public static Channel? FindChannel(ServerState server, HttpRequest request) =>
         request.HasChannelId ? server.Channels.Find(request.ChannelId) : null;
 
     /// <summary>

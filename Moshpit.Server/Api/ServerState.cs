@@ -3,6 +3,7 @@ using Microsoft.Extensions.ObjectPool;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
 using Moshpit.Server.Http;
+using Moshpit.Server.Limits;
 using Moshpit.Server.Sse;
 using Moshpit.Server.Transport;
 
@@ -14,8 +15,11 @@ internal sealed class ServerState : IDisposable
     /// <summary>Connections that carry requests whose state is kept for the next ones. More are there at times; theirs is garbage then.</summary>
     private const int MostPooled = 256;
 
-    /// <summary>Bodies that a backlog has room for at least: with less, a peer that reads would be cut when a few large messages meet.</summary>
-    private const int LeastBacklogBodies = 4;
+    /// <summary>
+    /// Bodies that a backlog has room for at least: with less, a peer that reads would be cut when a few large messages meet, or by a single one that
+    /// is mostly escapes (<see cref="JsonText.MostGrowth"/>).
+    /// </summary>
+    private const int LeastBacklogBodies = 8;
 
     /// <summary>The shortest time between two groups of streams that end as the server stops.</summary>
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(10);
@@ -24,6 +28,7 @@ internal sealed class ServerState : IDisposable
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
     private readonly SharedFrame _lastChunk;
+    private readonly CancellationTokenSource _stop = new();
     private volatile bool _stopping;
     private volatile bool _endingStreams;
     private int _serving;
@@ -82,8 +87,8 @@ internal sealed class ServerState : IDisposable
             PlainHeartbeat = ChunkFraming.EventIn(EventWriter.Heartbeat),
             LastChunk = _lastChunk,
             HeartbeatInterval = options.Heartbeat == TimeSpan.Zero ? long.MaxValue : (long)options.Heartbeat.TotalMilliseconds,
-            BacklogLimit = Math.Max(options.BacklogLimit, LeastBacklogBodies * (long)options.BodyLimit),
-            TotalBacklogLimit = options.TotalBacklogLimit,
+            Budget = new MemoryBudget(
+                Frames, options.TotalBacklogLimit, Math.Max(options.BacklogLimit, LeastBacklogBodies * (long)options.BodyLimit), options.MaxBacklog),
             StallTimeout = (long)options.StallTimeout.TotalMilliseconds,
             LingerTimeout = (long)options.LingerTimeout.TotalMilliseconds,
             InputLimit = options.StreamInputLimit,
@@ -120,6 +125,9 @@ internal sealed class ServerState : IDisposable
     /// <summary>The server takes no new work; what is under way is finished.</summary>
     public bool Stopping => _stopping;
 
+    /// <summary>Cancelled when the server begins to stop: what may wait then does not.</summary>
+    public CancellationToken StopToken => _stop.Token;
+
     /// <summary>
     /// The time for requests is over and the streams are being ended: a stream that starts only now may have been missed. Set before anybody looks
     /// which there are.
@@ -135,6 +143,7 @@ internal sealed class ServerState : IDisposable
     {
         _stopping = true;
         Interlocked.MemoryBarrier();
+        await _stop.CancelAsync().ConfigureAwait(false);
         ApiLog.Stopping(Logger, Streams.Streams.Count, Channels.Count);
         foreach (HttpConnection? connection in Connections.Snapshot().ToArray())
             connection?.OnStopping();

@@ -24,8 +24,8 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     public SharedFrame Rent(int capacity)
     {
         SharedFrame frame = _pool.Get();
-        Interlocked.Increment(ref _outstanding);
         frame.Rented(capacity);
+        Interlocked.Increment(ref _outstanding);
         Resized(frame.Capacity);
         return frame;
     }

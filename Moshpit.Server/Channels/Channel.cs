@@ -39,6 +39,9 @@ internal sealed class Channel
 
     public UInt128 Id { get; }
 
+    /// <summary>The first peer; null before it has joined.</summary>
+    public Peer? Owner => Volatile.Read(ref _owner);
+
     /// <summary>Takes no more peers and messages.</summary>
     public bool IsClosed => Volatile.Read(ref _closed);
 

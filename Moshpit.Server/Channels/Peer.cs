@@ -1,4 +1,5 @@
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Limits;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Channels;
@@ -6,6 +7,8 @@ namespace Moshpit.Server.Channels;
 /// <summary>One participant of a channel: who it is, and the sink that takes its frames.</summary>
 internal sealed class Peer : ISlotted
 {
+    private SendRate? _rate;
+
     public Peer(Channel channel, UInt128 cid, UInt128 token, FrameSink sink)
     {
         Channel = channel;
@@ -24,6 +27,9 @@ internal sealed class Peer : ISlotted
 
     /// <summary>Takes its frames. Its lock guards <see cref="Position"/> too.</summary>
     public FrameSink Sink { get; }
+
+    /// <summary>How fast it may send, where it is limited: made when it first sends.</summary>
+    public SendRate Rate => _rate ?? Interlocked.CompareExchange(ref _rate, new SendRate(), null) ?? _rate;
 
     /// <summary>The fan-out that serves it, as long as it is in the channel.</summary>
     public FanOut? FanOut { get; set; }

@@ -180,6 +180,15 @@ internal static class Rejections
     public static readonly Rejection TooManyRequests = new(
         429, "too-many-requests", "There were too many requests from your address within a second; send fewer.");
 
+    public static readonly Rejection SenderTooFast = new(
+        429, "sender-too-fast", "This peer sends more bytes a second than a peer may; wait for some seconds, then send again.");
+
+    public static readonly Rejection ReceiverBehind = new(
+        429, "receiver-behind", "A peer that has to get this reads more slowly than you send; wait for some seconds, then send again.");
+
+    public static readonly Rejection OwnerBehind = new(
+        503, "owner-behind", "The owner of this channel is behind with what it has to hear; try again in a few seconds.");
+
     public static readonly Rejection TooManyNewChannels = new(
         429, "too-many-new-channels", "Your address created too many channels within a minute; create fewer, or join those that are there.");
 

@@ -22,6 +22,12 @@ internal sealed class Backlog(FramePool frames)
     /// <summary>What its peer had acknowledged when that was last looked at.</summary>
     public long Acknowledged { get; set; }
 
+    /// <summary>Bytes that the kernel may hold for its peer besides.</summary>
+    public int KernelBytes { get; init; }
+
+    /// <summary>Completed when there is room for more, or nothing waits any more; null: nothing asks for that.</summary>
+    public TaskCompletionSource? Room { get; set; }
+
     public bool IsEmpty => _entries.Count == 0 && _copies is null;
 
     /// <summary>The bytes to be sent next, all of one frame.</summary>

@@ -17,6 +17,15 @@ internal abstract class FrameSink
     /// </summary>
     public abstract void Write(SharedFrame frame, Range bytes);
 
+    /// <summary>Something waits for its peer to read. To be read without the lock.</summary>
+    public abstract bool IsBehind { get; }
+
+    /// <summary>
+    /// Null: more may be written without bringing the sink close to its bound; or its peer does not read, and waiting would be in vain.
+    /// Otherwise completes when that may have changed.
+    /// </summary>
+    public abstract Task? WhenRoom();
+
     /// <summary>It was told to end, or has: what is written to it now never arrives.</summary>
     public abstract bool HasEnded { get; }
 

@@ -44,6 +44,19 @@ internal sealed record SocketSettings(int SendBuffer, TimeSpan UnacknowledgedTim
         }
     }
 
+    /// <summary>Bytes of memory that the kernel may use for what <paramref name="socket"/> sends; 0 where that can't be known.</summary>
+    public static int SendBufferOf(Socket socket)
+    {
+        try
+        {
+            return socket.SendBufferSize;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return 0;
+        }
+    }
+
     /// <summary>What an accepted socket does not get from its listener.</summary>
     public static void Prepare(Socket accepted)
     {

@@ -16,6 +16,9 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// </summary>
     private const int PieceLength = 16 * 1024;
 
+    /// <summary>Milliseconds since the peer last took something within which it counts as reading.</summary>
+    private const long ReadingPatience = 2000;
+
     private readonly Socket _socket;
     private readonly StreamTransport _transport;
     private readonly EndWatch _watch;
@@ -70,6 +73,20 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// <inheritdoc/>
     public override bool IsChunked { get; }
 
+    /// <inheritdoc/>
+    public override bool IsBehind => Volatile.Read(ref _backlog) is not null;
+
+    /// <summary>Something waits until there is room.</summary>
+    public bool IsAwaited => Volatile.Read(ref _backlog)?.Room is not null;
+
+    /// <inheritdoc/>
+    public override Task? WhenRoom()
+    {
+        if (_backlog is null || _state != State.Open || HasRoom(_backlog) || _transport.Clock.Now - _lastProgress >= ReadingPatience)
+            return null;
+        return (_backlog.Room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+    }
+
     /// <summary>Begins to listen for the peer's end. Call once, after the first write.</summary>
     public void Start()
     {
@@ -108,15 +125,12 @@ internal sealed class StreamConnection : FrameSink, ISlotted
                 return;
             }
 
-            _backlog = new Backlog(_transport.Frames);
-            _backlog.Add(frame, (bytes.Start.Value + Math.Max(sent, 0))..bytes.End);
-            _ = SendBacklogAsync(_backlog);
+            BeginBacklog(frame, (bytes.Start.Value + Math.Max(sent, 0))..bytes.End);
         }
         else
         {
             _backlog.Add(frame, bytes);
-            if (_backlog.Length > _transport.BacklogAllowance)
-                Close(DisconnectReason.BacklogFull);
+            CheckBound(_backlog);
         }
     }
 
@@ -156,6 +170,8 @@ internal sealed class StreamConnection : FrameSink, ISlotted
             {
                 if (silent >= _transport.StallTimeout)
                     Close(DisconnectReason.Stalled);
+                else
+                    CheckBound(_backlog);
             }
             else if (_state == State.Open && silent >= _transport.HeartbeatInterval)
             {
@@ -176,37 +192,73 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         return more;
     }
 
-    /// <summary>Sends the backlog until it is empty or the connection is closed. The lock is held only between sends.</summary>
+    private void BeginBacklog(SharedFrame frame, Range bytes)
+    {
+        var backlog = new Backlog(_transport.Frames) { KernelBytes = SocketSettings.SendBufferOf(_socket) };
+        try
+        {
+            backlog.Add(frame, bytes);
+        }
+        catch
+        {
+            backlog.Clear();
+            throw;
+        }
+
+        _backlog = backlog;
+        _transport.Budget.Enter(backlog.KernelBytes);
+        _ = SendBacklogAsync(backlog);
+    }
+
+    private void CheckBound(Backlog backlog)
+    {
+        if (_transport.Budget.IsTooFarBehind(backlog.Length, backlog.KernelBytes))
+            Close(DisconnectReason.BacklogFull);
+    }
+
+    /// <summary>The other half of the allowance is for what can't wait: what others publish, and the leaves of those that have joined.</summary>
+    private bool HasRoom(Backlog backlog) => backlog.Length <= _transport.Budget.Allowance / 2;
+
+    /// <summary>Sends the backlog until it is empty or the connection is closed. An error of ours ends the stream, and nothing else.</summary>
     private async Task SendBacklogAsync(Backlog backlog)
+    {
+        DisconnectReason reason = DisconnectReason.Reset;
+        try
+        {
+            if (await TrySendAllAsync(backlog).ConfigureAwait(false))
+                return;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The peer is gone, or the connection was closed.
+        }
+        catch (Exception e)
+        {
+            TransportLog.StreamFailed(_transport.Logger, e);
+            reason = DisconnectReason.ServerError;
+        }
+
+        lock (this)
+        {
+            Close(reason);
+            backlog.Clear();
+            Leave(backlog);
+        }
+    }
+
+    /// <summary>False: the connection was closed first. The lock is held only between sends.</summary>
+    private async ValueTask<bool> TrySendAllAsync(Backlog backlog)
     {
         ReadOnlyMemory<byte> head;
         lock (this)
             head = backlog.Head;
         while (true)
         {
-            int sent;
-            try
-            {
-                sent = await _socket.SendAsync(head[..Math.Min(head.Length, PieceLength)], SocketFlags.None).ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
-            {
-                lock (this)
-                {
-                    Close(DisconnectReason.Reset);
-                    backlog.Clear();
-                }
-
-                return;
-            }
-
+            int sent = await _socket.SendAsync(head[..Math.Min(head.Length, PieceLength)], SocketFlags.None).ConfigureAwait(false);
             lock (this)
             {
                 if (_state == State.Closed)
-                {
-                    backlog.Clear();
-                    return;
-                }
+                    return false;
 
                 _lastProgress = _transport.Clock.Now;
                 head = head[sent..];
@@ -216,14 +268,29 @@ internal sealed class StreamConnection : FrameSink, ISlotted
                 if (backlog.IsEmpty)
                 {
                     _backlog = null;
+                    Leave(backlog);
                     if (_state == State.Completing)
                         HalfClose();
-                    return;
+                    return true;
                 }
 
+                if (backlog.Room is not null && HasRoom(backlog))
+                    TellOfRoom(backlog);
                 head = backlog.Head;
             }
         }
+    }
+
+    private void Leave(Backlog backlog)
+    {
+        _transport.Budget.Leave(backlog.KernelBytes);
+        TellOfRoom(backlog);
+    }
+
+    private static void TellOfRoom(Backlog backlog)
+    {
+        backlog.Room?.TrySetResult();
+        backlog.Room = null;
     }
 
     /// <summary>Everything was sent: sends a FIN. Closing now could turn into a reset and lose what is on its way, so the peer's FIN is awaited.</summary>

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Limits;
 
 namespace Moshpit.Server.Transport;
 
@@ -27,11 +28,8 @@ internal sealed class StreamTransport
     /// <summary>Milliseconds of silence before a heartbeat; <see cref="long.MaxValue"/> for none.</summary>
     public required long HeartbeatInterval { get; init; }
 
-    /// <summary>Bytes that may wait for one peer.</summary>
-    public required long BacklogLimit { get; init; }
-
-    /// <summary>Bytes that frames may keep alive before who is slow has to make do with less.</summary>
-    public required long TotalBacklogLimit { get; init; }
+    /// <summary>How much may wait for peers that are behind.</summary>
+    public required MemoryBudget Budget { get; init; }
 
     /// <summary>Milliseconds without progress that a backlog may last.</summary>
     public required long StallTimeout { get; init; }
@@ -46,14 +44,6 @@ internal sealed class StreamTransport
     public required Action<StreamConnection, DisconnectReason> Ended { get; init; }
 
     public SlotTable<StreamConnection> Streams { get; } = new();
-
-    /// <summary>
-    /// Bytes that may wait for one peer as things are. When all together take too much memory it is an even share: who is cut then is who has
-    /// most of it, and nobody is for being a little behind.
-    /// </summary>
-    public long BacklogAllowance => Frames.OutstandingBytes <= TotalBacklogLimit
-        ? BacklogLimit
-        : Math.Min(BacklogLimit, TotalBacklogLimit / Math.Max(1, Streams.Count));
 
     /// <summary>Nothing can be due for a stream that made progress more recently than this.</summary>
     public long ShortestPatience => Math.Min(HeartbeatInterval, Math.Min(StallTimeout, LingerTimeout));

@@ -38,7 +38,14 @@ internal sealed class MoshpitProgram : IDisposable
     /// <summary>Starts it with no more than so many descriptors, files and sockets.</summary>
     public static MoshpitProgram StartWithDescriptors(int most, params string[] arguments) => Start(most, arguments);
 
-    private static MoshpitProgram Start(int? descriptors, string[] arguments)
+    /// <summary>Starts it with a garbage-collected heap of at most so many bytes, in <paramref name="group"/>, a memory control group, where it is not null.</summary>
+    public static MoshpitProgram StartWithMemory(long heap, MemoryGroup? group, params string[] arguments) => Start(null, arguments, start =>
+    {
+        start.Environment["DOTNET_GCHeapHardLimit"] = heap.ToString("x", CultureInfo.InvariantCulture);
+        group?.AddTo(start);
+    });
+
+    private static MoshpitProgram Start(int? descriptors, string[] arguments, Action<ProcessStartInfo>? configure = null)
     {
         // The runtime that runs the tests lies in shared/Microsoft.NETCore.App/VERSION/ beside the command that starts it.
         string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
@@ -54,6 +61,7 @@ internal sealed class MoshpitProgram : IDisposable
 
         // Diagnostics would leave a socket in the temporary folder, and could not be opened after permissions are dropped.
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
+        configure?.Invoke(start);
         return new MoshpitProgram(Process.Start(start)!);
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -10,14 +11,31 @@ internal sealed class RawConnection : IDisposable
     /// <summary>How long anything may take on a loaded machine before the test fails. Nothing ever waits this long when all is well.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
+    /// <summary>Pieces in which a throttled connection reads.</summary>
+    private const int SlicesPerSecond = 50;
+
     private byte[] _buffer = new byte[4096];
     private int _start;
     private int _end;
     private ChunkedEvents? _chunks;
+    private long _throttledSince;
+    private long _throttled;
 
     private RawConnection(Socket socket) => Socket = socket;
 
     public Socket Socket { get; }
+
+    /// <summary>Reads no faster than this from now on, as over a line of that speed; 0: as fast as it can.</summary>
+    public int BytesPerSecond
+    {
+        get;
+        set
+        {
+            field = value;
+            _throttledSince = Stopwatch.GetTimestamp();
+            _throttled = 0;
+        }
+    }
 
     /// <summary>The event stream ended in good order: its last chunk came, and the end after it.</summary>
     public bool SawLastChunk => _chunks?.HasEnded == true;
@@ -33,6 +51,10 @@ internal sealed class RawConnection : IDisposable
             socket.NoDelay = true;
         return new RawConnection(socket);
     }
+
+    /// <summary>A connection to loopback whose client can take but little before it reads.</summary>
+    public static RawConnection ConnectNarrow(int port) =>
+        Connect(new IPEndPoint(IPAddress.Loopback, port), socket => socket.ReceiveBufferSize = 4096);
 
     public void Send(string text) => Send(Encoding.Latin1.GetBytes(text));
 
@@ -155,6 +177,8 @@ internal sealed class RawConnection : IDisposable
     private async Task<bool> ReceiveAsync()
     {
         MakeRoom();
+        if (BytesPerSecond > 0)
+            await WhenInRateAsync();
         using var patience = new CancellationTokenSource(Patience);
         try
         {
@@ -165,8 +189,9 @@ internal sealed class RawConnection : IDisposable
                 return count > 0;
             }
 
-            byte[] piece = new byte[_buffer.Length - _end];
+            byte[] piece = new byte[BytesPerSecond > 0 ? Math.Max(1, BytesPerSecond / SlicesPerSecond) : _buffer.Length - _end];
             int received = await Socket.ReceiveAsync(piece, patience.Token);
+            _throttled += received;
             Decode(piece.AsSpan(0, received));
             return received > 0;
         }
@@ -174,6 +199,14 @@ internal sealed class RawConnection : IDisposable
         {
             throw Failure($"Nothing came for {Patience}");
         }
+    }
+
+    /// <summary>Waits until what was read so far would have come over a line of that speed.</summary>
+    private async Task WhenInRateAsync()
+    {
+        TimeSpan due = TimeSpan.FromSeconds((double)_throttled / BytesPerSecond) - Stopwatch.GetElapsedTime(_throttledSince);
+        if (due > TimeSpan.Zero)
+            await Task.Delay(due);
     }
 
     private void Decode(ReadOnlySpan<byte> bytes)

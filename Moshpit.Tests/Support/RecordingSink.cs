@@ -46,6 +46,10 @@ internal sealed class RecordingSink : FrameSink
     /// <summary>It stands for a peer that does not know chunks.</summary>
     public bool IsPlain { get; init; }
 
+    public override bool IsBehind => false;
+
+    public override Task? WhenRoom() => null;
+
     public override bool HasEnded => Completed != DisconnectReason.None;
 
     public override void Write(SharedFrame frame, Range bytes)

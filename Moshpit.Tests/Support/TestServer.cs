@@ -1,4 +1,3 @@
-using System.Net;
 using Moshpit.Server;
 
 namespace Moshpit.Tests.Support;
@@ -39,8 +38,7 @@ internal sealed class TestServer : IAsyncDisposable
     public RawConnection Connect() => RawConnection.Connect(Port);
 
     /// <summary>A connection whose client can take but little before it reads.</summary>
-    public RawConnection ConnectNarrow() =>
-        RawConnection.Connect(new IPEndPoint(IPAddress.Loopback, Port), socket => socket.ReceiveBufferSize = 4096);
+    public RawConnection ConnectNarrow() => RawConnection.ConnectNarrow(Port);
 
     /// <summary>Creates a channel and reads its <c>connect</c> event.</summary>
     public async Task<RawPeer> CreateAsync() => await RawPeer.OpenAsync(Connect(), "/");

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Limits;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Tests.Transport;
@@ -24,8 +25,7 @@ internal sealed class StreamConnectionTests
             PlainHeartbeat = default,
             LastChunk = frame,
             HeartbeatInterval = long.MaxValue,
-            BacklogLimit = 1000,
-            TotalBacklogLimit = 1000,
+            Budget = new MemoryBudget(frames, 1000, 1000, 1000),
             StallTimeout = 1000,
             LingerTimeout = 1000,
             InputLimit = 1000,

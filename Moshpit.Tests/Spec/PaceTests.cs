@@ -1,0 +1,167 @@
+using System.Globalization;
+using System.Net;
+using Microsoft.Extensions.Time.Testing;
+using Moshpit.Server;
+using Moshpit.Server.Limits;
+using Moshpit.Server.Transport;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Spec;
+
+/// <summary>
+/// Senders that are faster than a peer reads, or than they may be: nothing that was answered 200 is lost to a peer that reads, and a peer that
+/// does not read holds up nobody. The senders are behind a named proxy, which the tests are: clients on loopback have no limits.
+/// </summary>
+[Parallelizable(ParallelScope.All)]
+public sealed class PaceTests
+{
+    private const int OneMegabit = 125_000;
+    private const string Sender = "X-Forwarded-For: 203.0.113.7\r\n";
+
+    /// <summary>A line's worth of receive buffer: what is beyond it waits in the server.</summary>
+    private const int ReceiveBuffer = 32 * 1024;
+
+    [TestCase(20, 50, 10_000)]
+    [TestCase(20, 200, 9_000)]
+    [TestCase(20, 500, 1_000)]
+    [TestCase(1, 50, 10_000)]
+    [TestCase(1, 200, 9_000)]
+    [TestCase(1, 500, 1_000)]
+    public async Task All_of_a_burst_reaches_an_owner_that_reads_at_so_many_megabits(int megabits, int messages, int length)
+    {
+        await using TestServer server = await StartAsync();
+        using RawPeer owner = await OpenSlowAsync(server, "/", megabits * OneMegabit);
+        using RawPeer member = await server.JoinAsync(owner.Id);
+        Task<int> heard = CountAsync(owner, messages + 1);
+        using RawConnection burst = server.Connect();
+        string filler = new('.', length - 20);
+        burst.Send(string.Concat(Enumerable.Range(0, messages).Select(n => From(member.Post($"\"{n}{filler}\"")))));
+        for (int n = 0; n < messages; n++)
+            Assert.That((await burst.ReadResponseAsync()).Status, Is.EqualTo(200), $"message {n}");
+        Assert.That(await heard, Is.EqualTo(messages + 1));
+        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.BacklogFull), Is.Zero);
+    }
+
+    [TestCase(2)]
+    [TestCase(10, Explicit = true, Category = "Long")]
+    public async Task An_owner_at_one_megabit_hears_500_joins_and_500_leaves_a_second(int seconds)
+    {
+        const int PerSecond = 500, Batch = 25;
+        await using TestServer server = await StartAsync();
+        using RawPeer owner = await OpenSlowAsync(server, "/", OneMegabit);
+        Task<int> heard = CountAsync(owner, 2 * seconds * PerSecond);
+        long start = TimeProvider.System.GetTimestamp();
+        for (int n = 0; n < seconds * PerSecond; n += Batch)
+        {
+            TimeSpan due = TimeSpan.FromSeconds((double)n / PerSecond) - TimeProvider.System.GetElapsedTime(start);
+            if (due > TimeSpan.Zero)
+                await Task.Delay(due);
+            foreach (RawPeer guest in await Task.WhenAll(Enumerable.Range(0, Batch).Select(_ => server.JoinAsync(owner.Id))))
+                guest.Stream.Reset();
+        }
+
+        Assert.That(await heard, Is.EqualTo(2 * seconds * PerSecond));
+    }
+
+    [Test]
+    public async Task A_sender_beyond_its_rate_waits_for_its_answer_and_one_far_beyond_it_is_refused()
+    {
+        const int Body = 1_000_000;
+        var clock = new FakeTimeProvider();
+        await using TestServer server = await StartAsync(options => (options.TimeProvider, options.BodyLimit) = (clock, 2 * Body));
+        using RawPeer owner = await server.CreateAsync();
+        using RawPeer member = await server.JoinAsync(owner.Id);
+        Task<int> heard = CountAsync(owner, 5);
+        string post = From(member.Post($"\"{new string('.', Body - 100)}\""));
+        using RawConnection first = server.Connect();
+        first.Send(post + post + post);
+        Assert.That((await first.ReadResponseAsync()).Status, Is.EqualTo(200));
+        Assert.That((await first.ReadResponseAsync()).Status, Is.EqualTo(200), "two seconds' worth at once");
+        Task<RawResponse> third = first.ReadResponseAsync();
+
+        // Another connection of the same peer: it owes for three already, and would have to wait for longer than anything waits.
+        SendRate rate = server.Server.State.Channels.Find(Parse(owner.Id))!.FindByToken(Parse(member.Token))!.Rate;
+        await Eventually.AsyncTrue(() => rate.Debt >= 2.99 * Body);
+        using RawConnection second = server.Connect();
+        second.Send(post);
+        Task<RawResponse> fourth = second.ReadResponseAsync();
+        await Eventually.AsyncTrue(() => rate.Debt >= 3.99 * Body);
+        using RawConnection last = server.Connect();
+        last.Send(post);
+        RawResponse refused = await last.ReadResponseAsync();
+        Asking.IsRefusal(refused, 429, "more bytes a second");
+        Assert.That(refused["Retry-After"], Is.Not.Null);
+        Assert.That((third.IsCompleted, fourth.IsCompleted), Is.EqualTo((false, false)));
+        Assert.That((await clock.PassUntilAsync(1, third)).Status, Is.EqualTo(200));
+        Assert.That((await clock.PassUntilAsync(1, fourth)).Status, Is.EqualTo(200));
+        Assert.That(await heard, Is.EqualTo(5));
+    }
+
+    [Test]
+    public async Task A_sender_waits_for_an_owner_that_reads_and_for_one_that_does_not_only_until_that_is_clear()
+    {
+        var clock = new FakeTimeProvider();
+        await using TestServer server = await StartAsync(options =>
+        {
+            options.TimeProvider = clock;
+            (options.BacklogLimit, options.MaxBacklog) = (200_000, 200_000);
+        });
+        using RawPeer owner = await RawPeer.OpenAsync(server.ConnectNarrow(), "/");
+        using RawPeer member = await server.JoinAsync(owner.Id);
+        using RawConnection sender = server.Connect();
+
+        // No limit by address here: what holds it up is the owner alone.
+        string post = member.Post($"\"{new string('.', 9_000)}\"");
+        Task<RawResponse> answer = AskAsync(sender, post);
+        int sent = 1;
+        while (await Task.WhenAny(answer, WhenWaitingAsync(server)) == answer)
+        {
+            Assert.That((await answer).Status, Is.EqualTo(200));
+            answer = AskAsync(sender, post);
+            sent++;
+        }
+
+        Assert.That(await clock.PassUntilAsync(2, answer), Has.Property("Status").EqualTo(200), "it is clear now that the owner does not read");
+        Assert.That((await AskAsync(sender, post)).Status, Is.EqualTo(200), "without any time passing");
+        for (int n = 0; n < sent; n++)
+            Assert.That(await member.ReadSignalAsync(), Has.Length.EqualTo(9_002), "and the others hear everything");
+
+        // When the owner reads again, it has lost nothing.
+        Assert.That(await CountAsync(owner, sent + 2), Is.EqualTo(sent + 2));
+    }
+
+    private static Task<TestServer> StartAsync(Action<MoshpitServerOptions>? configure = null) => TestServer.StartAsync(options =>
+    {
+        options.Proxies.Add("127.0.0.1");
+        configure?.Invoke(options);
+    });
+
+    private static UInt128 Parse(string id) => UInt128.Parse(id, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    private static string From(string request) => request.Replace("Host: localhost\r\n", "Host: localhost\r\n" + Sender);
+
+    private static async Task<RawPeer> OpenSlowAsync(TestServer server, string target, int bytesPerSecond)
+    {
+        var connection = RawConnection.Connect(new IPEndPoint(IPAddress.Loopback, server.Port), socket => socket.ReceiveBufferSize = ReceiveBuffer);
+        RawPeer peer = await RawPeer.OpenAsync(connection, target);
+        connection.BytesPerSecond = bytesPerSecond;
+        return peer;
+    }
+
+    private static async Task<RawResponse> AskAsync(RawConnection connection, string request)
+    {
+        connection.Send(request);
+        return await connection.ReadResponseAsync();
+    }
+
+    /// <summary>A sender or a newcomer waits for some peer to read.</summary>
+    private static async Task WhenWaitingAsync(TestServer server) =>
+        await Eventually.AsyncTrue(() => server.Server.State.Streams.Streams.Snapshot().ToArray().Any(stream => stream?.IsAwaited == true));
+
+    private static async Task<int> CountAsync(RawPeer peer, int events)
+    {
+        for (int n = 0; n < events; n++)
+            await peer.ReadEventAsync();
+        return events;
+    }
+}
