@@ -109,18 +109,8 @@ public sealed class PaceTests
         using RawPeer owner = await RawPeer.OpenAsync(server.ConnectNarrow(), "/");
         using RawPeer member = await server.JoinAsync(owner.Id);
         using RawConnection sender = server.Connect();
-
-        // No limit by address here: what holds it up is the owner alone.
         string post = member.Post($"\"{new string('.', 9_000)}\"");
-        Task<RawResponse> answer = AskAsync(sender, post);
-        int sent = 1;
-        while (await Task.WhenAny(answer, WhenWaitingAsync(server)) == answer)
-        {
-            Assert.That((await answer).Status, Is.EqualTo(200));
-            answer = AskAsync(sender, post);
-            sent++;
-        }
-
+        (int sent, Task<RawResponse> answer) = await SendUntilHeldUpAsync(server, sender, post);
         Assert.That(await clock.PassUntilAsync(2, answer), Has.Property("Status").EqualTo(200), "it is clear now that the owner does not read");
         Assert.That((await AskAsync(sender, post)).Status, Is.EqualTo(200), "without any time passing");
         for (int n = 0; n < sent; n++)
@@ -128,6 +118,59 @@ public sealed class PaceTests
 
         // When the owner reads again, it has lost nothing.
         Assert.That(await CountAsync(owner, sent + 2), Is.EqualTo(sent + 2));
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_newcomer_waits_for_an_owner_that_reads_and_is_told_to_come_back_if_that_takes_too_long(bool fastEnough)
+    {
+        const int Sip = 8_000;
+        var clock = new FakeTimeProvider();
+        await using TestServer server = await StartAsync(options =>
+        {
+            options.TimeProvider = clock;
+            (options.BacklogLimit, options.MaxBacklog) = (200_000, 200_000);
+        });
+        using RawPeer owner = await RawPeer.OpenAsync(server.ConnectNarrow(), "/");
+        using RawConnection sender = server.Connect();
+        (int sent, Task<RawResponse> answer) = await SendUntilHeldUpAsync(server, sender, owner.Post($"\"{new string('.', 9_000)}\""));
+        using RawConnection newcomer = server.Connect();
+        newcomer.Send($"GET /{owner.Id} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        Task<RawResponse> joining = newcomer.ReadHeadAsync();
+        if (fastEnough)
+        {
+            Assert.That(await CountAsync(owner, sent + 1), Is.EqualTo(sent + 1), "the join is the last that the owner hears");
+            Assert.That((await joining).Status, Is.EqualTo(200));
+            Assert.That((await answer).Status, Is.EqualTo(200));
+            return;
+        }
+
+        while (!joining.IsCompleted)
+        {
+            await owner.Stream.ReadAsync(Sip);
+            clock.Advance(FakeTime.Tick);
+            await Task.WhenAny(joining, Task.Delay(50));
+        }
+
+        RawResponse refused = await joining;
+        Assert.That(refused.Status, Is.EqualTo(503));
+        Assert.That(refused["Retry-After"], Is.Not.Null);
+        Assert.That((await answer).Status, Is.EqualTo(429), "the sender, too");
+    }
+
+    /// <summary>
+    /// Posts until an answer is held up; how many POSTs were sent, and the answer to the last one. Only the owner can hold them up: there is no
+    /// limit by address.
+    /// </summary>
+    private static async Task<(int Sent, Task<RawResponse> Answer)> SendUntilHeldUpAsync(TestServer server, RawConnection sender, string post)
+    {
+        for (int sent = 1; ; sent++)
+        {
+            Task<RawResponse> answer = AskAsync(sender, post);
+            if (await Task.WhenAny(answer, WhenWaitingAsync(server)) != answer)
+                return (sent, answer);
+            Assert.That((await answer).Status, Is.EqualTo(200));
+        }
     }
 
     private static Task<TestServer> StartAsync(Action<MoshpitServerOptions>? configure = null) => TestServer.StartAsync(options =>
