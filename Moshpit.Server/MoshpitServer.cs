@@ -143,7 +143,7 @@ public sealed class MoshpitServer : IAsyncDisposable
         if (_state is null)
             return;
         await _state.StopAsync(_cut.Token).ConfigureAwait(false);
-        _state.Dispose();
+        await _state.DisposeAsync().ConfigureAwait(false);
     }
 
     private async Task CloseListenersAsync()

@@ -204,6 +204,7 @@ public sealed class MoshpitServerOptions
             throw new ArgumentException("The host is empty; give a name or an address of this machine, or none for all of them.");
         if (SocketPath is not null && (SocketPath.Length == 0 || System.Text.Encoding.UTF8.GetByteCount(SocketPath) > LongestSocketPath))
             throw new ArgumentException($"{nameof(SocketPath)} (--socket) must be the path of a file, of 1 to {LongestSocketPath} bytes.");
+        _ = ReadProxies();
         RequirePositive(BodyLimit, nameof(BodyLimit));
         RequirePositive(RequestLineLimit, nameof(RequestLineLimit));
         RequirePositive(HeaderSectionLimit, nameof(HeaderSectionLimit));

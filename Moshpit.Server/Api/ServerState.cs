@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.ObjectPool;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
+using Moshpit.Server.Diagnostics;
 using Moshpit.Server.Http;
 using Moshpit.Server.Limits;
 using Moshpit.Server.Sse;
@@ -10,7 +11,7 @@ using Moshpit.Server.Transport;
 namespace Moshpit.Server.Api;
 
 /// <summary>What all connections of one server share.</summary>
-internal sealed class ServerState : IDisposable
+internal sealed class ServerState : IAsyncDisposable
 {
     /// <summary>Connections that carry requests whose state is kept for the next ones. More are there at times; theirs is garbage then.</summary>
     private const int MostPooled = 256;
@@ -24,6 +25,13 @@ internal sealed class ServerState : IDisposable
     /// <summary>The shortest time between two groups of streams that end as the server stops.</summary>
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(10);
 
+    /// <summary>
+    /// How long the end waits for what has no reason to go on: connections that were cut, a tick of the clock, message buffers that a pass or a
+    /// send still holds. Milliseconds are enough, unless the machine is very busy.
+    /// </summary>
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly LogQueue _log;
     private readonly TaskCompletionSource _requestsDrained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly SharedFrame _heartbeat;
@@ -40,7 +48,7 @@ internal sealed class ServerState : IDisposable
     public ServerState(MoshpitServerOptions options)
     {
         Options = options;
-        Logger = new QuietLogger(options.LoggerFactory.CreateLogger("Moshpit"));
+        Logger = _log = new LogQueue(options.LoggerFactory.CreateLogger("Moshpit"));
         Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options), Logger);
         Clock.Tick += OnTick;
         Channels = new ChannelRegistry
@@ -93,6 +101,7 @@ internal sealed class ServerState : IDisposable
             LingerTimeout = (long)options.LingerTimeout.TotalMilliseconds,
             InputLimit = options.StreamInputLimit,
             Ended = OnStreamEnded,
+            Gone = OnConnectionEnded,
         };
     }
 
@@ -139,6 +148,7 @@ internal sealed class ServerState : IDisposable
     /// streams, spread over <see cref="MoshpitServerOptions.DrainTime"/>, so that their clients don't all come back at once; cuts who is still
     /// there after that timeout once more.
     /// </summary>
+    /// <remarks>Each wait has a bound: <see cref="DisposeAsync"/> tells what has not ended then.</remarks>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         _stopping = true;
@@ -168,7 +178,7 @@ internal sealed class ServerState : IDisposable
         foreach (StreamConnection? stream in Streams.Streams.Snapshot().ToArray())
             Cut(stream);
         OnConnectionEnded();
-        await _drained.Task.ConfigureAwait(false);
+        await EndsAsync(_drained.Task).ConfigureAwait(false);
         foreach (DisconnectReason reason in Enum.GetValues<DisconnectReason>())
         {
             if (Streams.EndedFor(reason) is > 0 and long count)
@@ -209,15 +219,46 @@ internal sealed class ServerState : IDisposable
         if (!Stopping || Volatile.Read(ref _serving) > 0)
             return;
         _requestsDrained.TrySetResult();
-        if (Connections.Count + Streams.Streams.Count == 0)
+
+        // In this order: what leaves one of these counts has entered the next before.
+        if (Connections.Count + Streams.Streams.Count + Streams.Ending == 0)
             _drained.TrySetResult();
     }
 
-    public void Dispose()
+    /// <summary>
+    /// After <see cref="StopAsync"/>: waits until the clock stands still and every message buffer was returned, for a bounded time, and then for
+    /// the log.
+    /// </summary>
+    public async ValueTask DisposeAsync()
     {
-        Clock.Dispose();
-        _heartbeat.Release();
-        _lastChunk.Release();
+        bool ended = _drained.Task.IsCompleted & await EndsAsync(Clock.StopAsync().AsTask()).ConfigureAwait(false);
+        if (ended)
+        {
+            // What has not ended may still send them.
+            _heartbeat.Release();
+            _lastChunk.Release();
+
+            // A pass that goes on, or a send that fails just now, returns its last one after the last socket was closed.
+            ended = await EndsAsync(Frames.WhenAllReturnedAsync()).ConfigureAwait(false);
+        }
+
+        if (!ended)
+            ServerLog.NotEnded(Logger, Connections.Count, Streams.Streams.Count + Streams.Ending, Frames.Outstanding);
+        await _log.CloseAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Waits for what should end by itself now. False: it did not.</summary>
+    private async Task<bool> EndsAsync(Task task)
+    {
+        try
+        {
+            await task.WaitAsync(EndTimeout, Options.TimeProvider).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
     }
 
     private SharedFrame FrameOf(ReadOnlySpan<byte> bytes)
@@ -284,6 +325,5 @@ internal sealed class ServerState : IDisposable
         stream.Usage?.RemoveStream();
         Admission.Leave(stream.Usage, refusal: null);
         peer.Channel.Leave(peer);
-        OnConnectionEnded();
     }
 }

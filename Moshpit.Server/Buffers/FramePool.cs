@@ -11,6 +11,7 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     private readonly DefaultObjectPool<SharedFrame> _pool;
     private int _outstanding;
     private long _outstandingBytes;
+    private TaskCompletionSource? _allReturned;
 
     public FramePool() => _pool = new DefaultObjectPool<SharedFrame>(this, MaxRetained);
 
@@ -30,6 +31,18 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
         return frame;
     }
 
+    /// <summary>Completes when no frame is out. To be called once, when no more are going to be rented.</summary>
+    public Task WhenAllReturnedAsync()
+    {
+        var returned = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Interlocked.Exchange(ref _allReturned, returned);
+
+        // The last frame may have been returned before the exchange.
+        if (Outstanding == 0)
+            returned.TrySetResult();
+        return returned.Task;
+    }
+
     /// <summary>A frame that is out has become longer by <paramref name="bytes"/>.</summary>
     internal void Resized(int bytes) => Interlocked.Add(ref _outstandingBytes, bytes);
 
@@ -37,8 +50,10 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     {
         Resized(-frame.Capacity);
         frame.Returned();
-        Interlocked.Decrement(ref _outstanding);
+        int outstanding = Interlocked.Decrement(ref _outstanding);
         _pool.Return(frame);
+        if (outstanding == 0)
+            Volatile.Read(ref _allReturned)?.TrySetResult();
     }
 
     SharedFrame IPooledObjectPolicy<SharedFrame>.Create() => new(this);

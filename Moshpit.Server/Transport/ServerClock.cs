@@ -57,6 +57,9 @@ internal sealed class ServerClock : IDisposable
 
     public void Start() => _timer = _time.CreateTimer(static clock => ((ServerClock)clock!).OnTimer(), this, Period, Period);
 
+    /// <summary>Stops the clock. Completes when a tick that goes on is over.</summary>
+    public ValueTask StopAsync() => _timer?.DisposeAsync() ?? default;
+
     public void Dispose() => _timer?.Dispose();
 
     private void OnTimer()

@@ -367,7 +367,6 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     {
         _hasEnded = true;
         _watch.Dispose();
-        _transport.Streams.Remove(this);
         _transport.OnEnded(this, _reason);
     }
 

@@ -8,6 +8,7 @@ namespace Moshpit.Server.Transport;
 internal sealed class StreamTransport
 {
     private readonly long[] _ended = new long[Enum.GetValues<DisconnectReason>().Length];
+    private int _ending;
 
     public required ServerClock Clock { get; init; }
 
@@ -43,7 +44,13 @@ internal sealed class StreamTransport
     /// <summary>Called once for each stream that was started, on any thread, when its socket is closed.</summary>
     public required Action<StreamConnection, DisconnectReason> Ended { get; init; }
 
+    /// <summary>Called after <see cref="Ended"/>, when nothing is left of the stream.</summary>
+    public required Action Gone { get; init; }
+
     public SlotTable<StreamConnection> Streams { get; } = new();
+
+    /// <summary>Streams that are in <see cref="Streams"/> no more and whose channel is just hearing of it. To be read after the count of those.</summary>
+    public int Ending => Volatile.Read(ref _ending);
 
     /// <summary>Nothing can be due for a stream that made progress more recently than this.</summary>
     public long ShortestPatience => Math.Min(HeartbeatInterval, Math.Min(StallTimeout, LingerTimeout));
@@ -53,8 +60,19 @@ internal sealed class StreamTransport
 
     public void OnEnded(StreamConnection stream, DisconnectReason reason)
     {
+        Interlocked.Increment(ref _ending);
+        Streams.Remove(stream);
         Interlocked.Increment(ref _ended[(int)reason]);
-        Ended(stream, reason);
+        try
+        {
+            Ended(stream, reason);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _ending);
+        }
+
+        Gone();
     }
 
     public void OnTick()

@@ -209,7 +209,7 @@ public sealed class StreamTests
             using RawConnection refused = server.Connect();
             refused.Send(PostText.WithLength("/" + owner.Id, PostText.Body(owner.Token, "\"precious\"") + "x", PostText.Json));
             Assert.That((await refused.ReadResponseAsync()).Status, Is.EqualTo(400));
-            Assert.That(log.Lines, Has.Some.Contain($"joined channel {owner.Id[..8]}."));
+            await Eventually.AsyncTrue(() => log.Lines.Any(line => line.Contains($"joined channel {owner.Id[..8]}.")));
         }
 
         Assert.That(log.Lines, Has.Some.Contain("left channel").And.Some.Contain("refused"));

@@ -8,7 +8,7 @@ internal sealed class ErrorLog(LogLevel least = LogLevel.Error) : ILoggerFactory
 {
     private readonly ConcurrentQueue<string> _lines = new();
 
-    /// <summary>Called, on the thread that logs, for each event of any level: a place in the middle of what the server does.</summary>
+    /// <summary>Called for each event of any level, on the thread that passes the log on.</summary>
     public Action<int>? Heard { get; init; }
 
     public IReadOnlyCollection<string> Lines => _lines;

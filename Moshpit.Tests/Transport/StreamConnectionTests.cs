@@ -16,7 +16,9 @@ internal sealed class StreamConnectionTests
         SharedFrame frame = frames.Rent(10);
         frame.Append("opening"u8);
         List<DisconnectReason> ends = [];
-        var transport = new StreamTransport
+        List<(int Open, int Ending)> counts = [];
+        StreamTransport transport = null!;
+        transport = new StreamTransport
         {
             Clock = new ServerClock(TimeProvider.System, TimeSpan.FromSeconds(1), NullLogger.Instance),
             Logger = NullLogger.Instance,
@@ -29,7 +31,12 @@ internal sealed class StreamConnectionTests
             StallTimeout = 1000,
             LingerTimeout = 1000,
             InputLimit = 1000,
-            Ended = (_, reason) => ends.Add(reason),
+            Ended = (_, reason) =>
+            {
+                ends.Add(reason);
+                counts.Add((transport.Streams.Count, transport.Ending));
+            },
+            Gone = () => counts.Add((transport.Streams.Count, transport.Ending)),
         };
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Dispose();
@@ -38,7 +45,7 @@ internal sealed class StreamConnectionTests
             stream.Write(frame, 0..frame.Length);
         stream.Start();
         Assert.That(ends, Is.EqualTo(new[] { DisconnectReason.Reset }));
-        Assert.That(transport.Streams.Count, Is.Zero);
+        Assert.That(counts, Is.EqualTo(new[] { (0, 1), (0, 0) }), "a stop waits for its channel to hear of it");
         frame.Release();
         Assert.That(frames.Outstanding, Is.Zero);
     }
