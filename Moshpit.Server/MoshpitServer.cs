@@ -111,7 +111,7 @@ public sealed class MoshpitServer : IAsyncDisposable
             IPAddress[] addresses = await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false);
             return [.. addresses.Where(a => a.AddressFamily != AddressFamily.InterNetworkV6 || Socket.OSSupportsIPv6).Distinct()];
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is SocketException or ArgumentException)
         {
             throw new IOException($"There is no host '{host}'; give a name or an address of this machine.", e);
         }

@@ -47,24 +47,32 @@ internal sealed class Listener : IAsyncDisposable
 
         // To a socket that is known to be TCP, .NET gives SO_REUSEADDR: connections of a server that has just stopped don't keep the port.
         ProtocolType protocol = endPoint is IPEndPoint ? ProtocolType.Tcp : ProtocolType.Unspecified;
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, protocol);
+        Socket? socket = null;
         try
         {
+            socket = new Socket(endPoint.AddressFamily, SocketType.Stream, protocol);
             if (endPoint is IPEndPoint { Address: var address } && address.Equals(IPAddress.IPv6Any))
                 socket.DualMode = true;
             settings.ApplyTo(socket);
-            if (endPoint is UnixDomainSocketEndPoint path)
-                new UnixListenEndPoint(path).Bind(socket);
+            if (file is not null)
+                file.Bind(socket, new UnixListenEndPoint((UnixDomainSocketEndPoint)endPoint));
             else
                 socket.Bind(endPoint);
-            file?.Created();
             socket.Listen(AcceptQueueLength);
         }
         catch (Exception e)
         {
-            socket.Dispose();
             file?.Dispose();
-            throw e is SocketException error ? new IOException(Describe(endPoint, error), e) : e;
+            socket?.Dispose();
+            throw e switch
+            {
+                SocketException error => new IOException(Describe(endPoint, error), e),
+
+                // What the runtime needs for its first socket: descriptors and threads.
+                TypeInitializationException => new IOException(
+                    $"Cannot listen on {Where(endPoint)}: the runtime can't set up sockets; raise the limit of file descriptors (ulimit -n).", e),
+                _ => e,
+            };
         }
 
         return new Listener(socket, endPoint is IPEndPoint ? socket.LocalEndPoint! : endPoint, file, accepted, time, logger);
@@ -124,15 +132,19 @@ internal sealed class Listener : IAsyncDisposable
         }
     }
 
+    private static string Where(EndPoint endPoint) => endPoint is IPEndPoint ip ? $"port {ip.Port}" : endPoint.ToString()!;
+
     private static string Describe(EndPoint endPoint, SocketException error)
     {
-        string where = endPoint is IPEndPoint ip ? $"port {ip.Port}" : endPoint.ToString()!;
+        string where = Where(endPoint);
         return error.SocketErrorCode switch
         {
             SocketError.AddressAlreadyInUse => $"Cannot listen on {where}: it is in use. Stop who uses it, or choose another.",
             SocketError.AccessDenied => $"Cannot listen on {where}: permission denied. Start as root (and drop to a user), or choose another.",
             SocketError.AddressNotAvailable when endPoint is IPEndPoint { Address: var address } =>
                 $"Cannot listen on {where}: {address} is no address of this machine.",
+            SocketError.TooManyOpenSockets => $"Cannot listen on {where}: the process has no file descriptor left; raise its limit (ulimit -n).",
+            SocketError.AddressFamilyNotSupported => $"Cannot listen on {where}: this machine does not support such addresses.",
             _ => $"Cannot listen on {where}: {error.Message}.",
         };
     }

@@ -15,7 +15,8 @@ public sealed class MemoryLimitTests
     public async Task A_thousand_peers_that_do_not_read_end_neither_the_process_nor_other_channels()
     {
         using MemoryGroup? group = MemoryGroup.TryCreate(Memory);
-        using MoshpitProgram program = MoshpitProgram.StartWithMemory(Memory, group, "--port", "0", "--host", "127.0.0.1");
+        string heap = $"export DOTNET_GCHeapHardLimit={Memory:x};";
+        using MoshpitProgram program = MoshpitProgram.StartInShell(heap + group?.Enter, "", "--port", "0", "--host", "127.0.0.1");
         int port = await program.ListeningAsync();
         using RawPeer flooded = await RawPeer.OpenAsync(RawConnection.Connect(port), "/");
         using RawPeer other = await RawPeer.OpenAsync(RawConnection.Connect(port), "/");

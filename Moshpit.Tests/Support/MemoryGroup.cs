@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 
 namespace Moshpit.Tests.Support;
@@ -42,15 +41,8 @@ internal sealed class MemoryGroup : IDisposable
         return null;
     }
 
-    /// <summary>Has the process that <paramref name="start"/> describes enter the group before it becomes what it is.</summary>
-    public void AddTo(ProcessStartInfo start)
-    {
-        string[] command = ["-c", $"echo $$ >{_folder.FullName}/cgroup.procs && exec \"$@\"", "sh", start.FileName, .. start.ArgumentList];
-        start.FileName = "/bin/sh";
-        start.ArgumentList.Clear();
-        foreach (string argument in command)
-            start.ArgumentList.Add(argument);
-    }
+    /// <summary>The command by which a shell enters the group.</summary>
+    public string Enter => $"echo $$ >{_folder.FullName}/cgroup.procs;";
 
     /// <summary>Removes the group, whose processes have ended.</summary>
     public void Dispose() => _folder.Delete();

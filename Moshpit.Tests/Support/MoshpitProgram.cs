@@ -8,18 +8,16 @@ namespace Moshpit.Tests.Support;
 /// <summary>The server's program as a child process, which does not outlive the test.</summary>
 internal sealed class MoshpitProgram : IDisposable
 {
+    public const int SigHup = 1;
     public const int SigInt = 2;
+    public const int SigPipe = 13;
     public const int SigTerm = 15;
 
     private readonly Process _process;
     private readonly StringBuilder _errorsSoFar = new();
-    private readonly Task<string> _errors;
+    private Task<string> _errors = Task.FromResult("");
 
-    private MoshpitProgram(Process process)
-    {
-        _process = process;
-        _errors = ReadErrorsAsync();
-    }
+    private MoshpitProgram(Process process) => _process = process;
 
     public int Id => _process.Id;
 
@@ -33,25 +31,26 @@ internal sealed class MoshpitProgram : IDisposable
         }
     }
 
-    public static MoshpitProgram Start(params string[] arguments) => Start(null, arguments);
+    public static MoshpitProgram Start(params string[] arguments) => Start("", "", arguments, readsErrors: true);
 
     /// <summary>Starts it with no more than so many descriptors, files and sockets.</summary>
-    public static MoshpitProgram StartWithDescriptors(int most, params string[] arguments) => Start(most, arguments);
+    public static MoshpitProgram StartWithDescriptors(int most, params string[] arguments) =>
+        Start($"ulimit -n {most};", "", arguments, readsErrors: true);
 
-    /// <summary>Starts it with a garbage-collected heap of at most so many bytes, in <paramref name="group"/>, a memory control group, where it is not null.</summary>
-    public static MoshpitProgram StartWithMemory(long heap, MemoryGroup? group, params string[] arguments) => Start(null, arguments, start =>
-    {
-        start.Environment["DOTNET_GCHeapHardLimit"] = heap.ToString("x", CultureInfo.InvariantCulture);
-        group?.AddTo(start);
-    });
+    /// <summary>Starts it from a shell, after <paramref name="before"/> and with <paramref name="redirections"/>.</summary>
+    public static MoshpitProgram StartInShell(string before, string redirections, params string[] arguments) =>
+        Start(before, redirections, arguments, readsErrors: true);
 
-    private static MoshpitProgram Start(int? descriptors, string[] arguments, Action<ProcessStartInfo>? configure = null)
+    /// <summary>Starts it with a standard error that is not read before <see cref="ReadErrors"/>.</summary>
+    public static MoshpitProgram StartUnread(params string[] arguments) => Start("", "", arguments, readsErrors: false);
+
+    private static MoshpitProgram Start(string before, string redirections, string[] arguments, bool readsErrors)
     {
         // The runtime that runs the tests lies in shared/Microsoft.NETCore.App/VERSION/ beside the command that starts it.
         string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
         string[] command = [dotnet, Path.Combine(AppContext.BaseDirectory, "moshpit.dll"), .. arguments];
-        if (descriptors is not null)
-            command = ["/bin/sh", "-c", $"ulimit -n {descriptors}; exec \"$@\"", "sh", .. command];
+        if (before.Length + redirections.Length > 0)
+            command = ["/bin/sh", "-c", $"{before} exec \"$@\" {redirections}", "sh", .. command];
         var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
@@ -61,9 +60,14 @@ internal sealed class MoshpitProgram : IDisposable
 
         // Diagnostics would leave a socket in the temporary folder, and could not be opened after permissions are dropped.
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
-        configure?.Invoke(start);
-        return new MoshpitProgram(Process.Start(start)!);
+        var program = new MoshpitProgram(Process.Start(start)!);
+        if (readsErrors)
+            program.ReadErrors();
+        return program;
     }
+
+    /// <summary>Reads standard error from now on.</summary>
+    public void ReadErrors() => _errors = ReadErrorsAsync();
 
     /// <summary>Waits until it listens, and says on which port.</summary>
     public async Task<int> ListeningAsync()
@@ -86,6 +90,13 @@ internal sealed class MoshpitProgram : IDisposable
         string errors = await _errors.WaitAsync(RawConnection.Patience);
         await _process.WaitForExitAsync().WaitAsync(RawConnection.Patience);
         return (_process.ExitCode, output, errors);
+    }
+
+    /// <summary>Waits for its end, and reads nothing.</summary>
+    public async Task<int> ExitAsync()
+    {
+        await _process.WaitForExitAsync().WaitAsync(RawConnection.Patience);
+        return _process.ExitCode;
     }
 
     public void Dispose()

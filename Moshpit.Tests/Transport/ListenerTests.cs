@@ -127,6 +127,20 @@ internal sealed class ListenerTests
         await listener.DisposeAsync().AsTask().WaitAsync(RawConnection.Patience);
     }
 
+    [Test]
+    public void A_socket_that_the_system_does_not_give_is_told_in_a_sentence() => Assert.That(
+        () => Listener.Bind(
+            new ForeignEndPoint(), new SocketSettings(0, TimeSpan.FromSeconds(20)), socket => socket.Dispose(), TimeProvider.System, new ErrorLog()),
+        Throws.InstanceOf<IOException>().With.Message.EqualTo("Cannot listen on abroad: this machine does not support such addresses."));
+
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_socket")]
     private static extern ref Socket SocketOf(Listener listener);
+
+    /// <summary>Of a family that no machine has any more.</summary>
+    private sealed class ForeignEndPoint : EndPoint
+    {
+        public override AddressFamily AddressFamily => AddressFamily.DecNet;
+
+        public override string ToString() => "abroad";
+    }
 }
