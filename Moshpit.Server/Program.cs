@@ -16,7 +16,7 @@ if (Environment.GetEnvironmentVariable(InlineCompletions) is null)
 // A file's name after "@" is no file of options here.
 ParseResult parsed = new CommandLine().Build(RunAsync).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
 if (parsed.Errors.Count > 0)
-    return Fail(Misused, $"{parsed.Errors[0].Message} Try moshpit --help.");
+    return Fail(Misused, $"{parsed.Errors[0].Message} {CommandLine.Hint}");
 
 try
 {
@@ -34,6 +34,8 @@ catch (Exception e) when (e is IOException or InvalidOperationException or Unaut
 
 static async Task<int> RunAsync(CommandLine.Arguments arguments)
 {
+    foreach (string warning in arguments.Warnings)
+        Console.Error.WriteLine($"moshpit: {warning}");
     const string Timestamps = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
     using ILoggerFactory loggers = LoggerFactory.Create(logging => _ = (arguments.Json
             ? logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, Timestamps))
