@@ -1,11 +1,20 @@
 using System.CommandLine;
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server;
 
 const int Failed = 1;
 const int Misused = 2;
+
+// Before anything else is opened.
+StandardStreams.Secure();
+
+// The end of a terminal's session is not the end of a server.
+using PosixSignalRegistration? hangUp = OperatingSystem.IsWindows()
+    ? null
+    : PosixSignalRegistration.Create(PosixSignal.SIGHUP, static context => context.Cancel = true);
 
 // Read once by the runtime's socket engine, before the first socket: what a request needs is done on the thread that heard of it. Nothing
 // that runs there waits, and the passes over large channels run on the pool.
@@ -27,23 +36,47 @@ catch (ArgumentException e)
 {
     return Fail(Misused, e.Message);
 }
-catch (Exception e) when (e is IOException or InvalidOperationException or UnauthorizedAccessException)
+catch (Exception e) when (e is IOException or SocketException or InvalidOperationException or UnauthorizedAccessException or NotSupportedException
+    or OutOfMemoryException)
 {
-    return Fail(Failed, e.Message);
+    return Fail(Failed, e.Message.EndsWith('.') ? e.Message : e.Message + ".");
+}
+catch (Exception e)
+{
+    return Fail(Failed, $"An error of ours: {e}");
 }
 
 static async Task<int> RunAsync(CommandLine.Arguments arguments)
 {
     foreach (string warning in arguments.Warnings)
-        Console.Error.WriteLine($"moshpit: {warning}");
+        StandardStreams.Complain(warning);
+    ILoggerFactory loggers = CreateLoggers(arguments);
+    try
+    {
+        arguments.Options.LoggerFactory = loggers;
+        return await ServeAsync(arguments);
+    }
+    finally
+    {
+        // The server has passed on what it could. What is on its way to standard error should be there at once, unless that is not read.
+        await Task.WhenAny(Task.Run(loggers.Dispose), Task.Delay(TimeSpan.FromMilliseconds(250)));
+    }
+}
+
+static ILoggerFactory CreateLoggers(CommandLine.Arguments arguments)
+{
+    // The server has a queue of its own, which drops and counts. This one, which blocks when it is full, is kept short.
+    const int Queued = 64;
     const string Timestamps = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
-    using ILoggerFactory loggers = LoggerFactory.Create(logging => _ = (arguments.Json
+    return LoggerFactory.Create(logging => _ = (arguments.Json
             ? logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, Timestamps))
             : logging.AddSimpleConsole(console => (console.SingleLine, console.UseUtcTimestamp, console.TimestampFormat) = (true, true, Timestamps + " ")))
         .SetMinimumLevel(arguments.LogLevel)
-        .AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace));
-    arguments.Options.LoggerFactory = loggers;
+        .AddConsole(console => (console.LogToStandardErrorThreshold, console.MaxQueueLength) = (LogLevel.Trace, Queued)));
+}
 
+static async Task<int> ServeAsync(CommandLine.Arguments arguments)
+{
     using var stop = new CancellationTokenSource();
     using var cut = new CancellationTokenSource();
     void OnSignal(PosixSignalContext context)
@@ -64,8 +97,8 @@ static async Task<int> RunAsync(CommandLine.Arguments arguments)
             Privileges.Drop(identity);
         server.Accept();
         using HeapTrimmer trimmer = HeapTrimmer.Start();
-        foreach (string where in server.EndPoints.Select(endPoint => endPoint is IPEndPoint ip ? $"{ip.Port}" : $"{endPoint}").Distinct())
-            Console.WriteLine($"listening on {where}");
+        StandardStreams.Print(server.EndPoints
+            .Select(endPoint => endPoint is IPEndPoint ip ? $"{ip.Port}" : $"{endPoint}").Distinct().Select(where => $"listening on {where}"));
         await Task.Delay(Timeout.Infinite, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await server.StopAsync(cut.Token);
         return 0;
@@ -78,6 +111,6 @@ static async Task<int> RunAsync(CommandLine.Arguments arguments)
 
 static int Fail(int status, string sentence)
 {
-    Console.Error.WriteLine($"moshpit: {sentence}");
+    StandardStreams.Complain(sentence);
     return status;
 }
