@@ -81,9 +81,13 @@ internal sealed class CommandLine
             nameof(MoshpitServerOptions.RequestsPerSecondPerAddress), (options, value) => options.RequestsPerSecondPerAddress = value),
         Count("--max-new-channels", "N", "most new channels a minute from one address", int.MaxValue, Defaults.ChannelsPerMinutePerAddress,
             nameof(MoshpitServerOptions.ChannelsPerMinutePerAddress), (options, value) => options.ChannelsPerMinutePerAddress = value),
+        Count("--max-bytes", "BYTES", "most bytes of messages a second from one peer", int.MaxValue, Defaults.BytesPerSecondPerPeer,
+            nameof(MoshpitServerOptions.BytesPerSecondPerPeer), (options, value) => options.BytesPerSecondPerPeer = value),
         Bytes("--backlog", "bytes that may always wait for one slow peer", Text(Defaults.BacklogLimit),
             nameof(MoshpitServerOptions.BacklogLimit), (options, value) => options.BacklogLimit = value),
-        Bytes("--total-backlog", "bytes of memory for all messages under way", Text(Defaults.TotalBacklogLimit),
+        Bytes("--max-backlog", "bytes that may wait for one slow peer while there is memory", Text(Defaults.MaxBacklog),
+            nameof(MoshpitServerOptions.MaxBacklog), (options, value) => options.MaxBacklog = value),
+        Bytes("--total-backlog", "bytes of memory for all messages under way", "an eighth of the memory",
             nameof(MoshpitServerOptions.TotalBacklogLimit), (options, value) => options.TotalBacklogLimit = value),
     ];
 

@@ -7,7 +7,7 @@ namespace Moshpit.Tests.Spec;
 /// <summary>What the limits' options of the program come to.</summary>
 internal sealed class CommandLineTests
 {
-    private static readonly object[] OneToTen = [1, 2, 3, 4, 5, 6, 7, 8L, 9L, TimeSpan.FromSeconds(10.5)];
+    private static readonly object[] OneToTwelve = [1, 2, 3, 4, 5, 6, 7, 8L, 9L, TimeSpan.FromSeconds(10.5), 11L, 12];
 
     [Test]
     public async Task Without_options_the_limits_are_those_of_the_library()
@@ -24,8 +24,9 @@ internal sealed class CommandLineTests
     {
         MoshpitServerOptions options = await ReadAsync(
             "--max-connections 1 --max-channels 2 --max-peers 3 --max-requests 4 --max-streams 5 --max-connections-per-address 6"
-            + " --max-new-channels 7 --backlog 8 --total-backlog 9 --idle 10.5");
-        Assert.That(Limits(options), Is.EqualTo(OneToTen));
+            + " --max-new-channels 7 --backlog 8 --total-backlog 9 --idle 10.5"
+            + " --max-backlog 11 --max-bytes 12");
+        Assert.That(Limits(options), Is.EqualTo(OneToTwelve));
     }
 
     [Test]
@@ -35,9 +36,10 @@ internal sealed class CommandLineTests
         {
             ["MOSHPIT_MAX_CONNECTIONS"] = "1", ["MOSHPIT_MAX_CHANNELS"] = "2", ["MOSHPIT_MAX_PEERS"] = "3", ["MOSHPIT_MAX_REQUESTS"] = "4",
             ["MOSHPIT_MAX_STREAMS"] = "5", ["MOSHPIT_MAX_CONNECTIONS_PER_ADDRESS"] = "6", ["MOSHPIT_MAX_NEW_CHANNELS"] = "7",
-            ["MOSHPIT_BACKLOG"] = "8", ["MOSHPIT_TOTAL_BACKLOG"] = "9", ["MOSHPIT_IDLE"] = "10.5",
+            ["MOSHPIT_BACKLOG"] = "8", ["MOSHPIT_TOTAL_BACKLOG"] = "9", ["MOSHPIT_IDLE"] = "10.5", ["MOSHPIT_MAX_BACKLOG"] = "11",
+            ["MOSHPIT_MAX_BYTES"] = "12",
         });
-        Assert.That(Limits(options), Is.EqualTo(OneToTen));
+        Assert.That(Limits(options), Is.EqualTo(OneToTwelve));
     }
 
     [Test]
@@ -139,6 +141,8 @@ internal sealed class CommandLineTests
     [TestCase("--max-connections-per-address")]
     [TestCase("--max-new-channels")]
     [TestCase("--backlog")]
+    [TestCase("--max-backlog")]
+    [TestCase("--max-bytes")]
     [TestCase("--total-backlog")]
     public void A_limit_that_makes_no_sense_is_named(string option)
     {
@@ -167,6 +171,7 @@ internal sealed class CommandLineTests
     {
         options.MaxConnections, options.MaxChannels, options.MaxPeersPerChannel, options.RequestsPerSecondPerAddress, options.MaxStreamsPerAddress,
         options.MaxConnectionsPerAddress, options.ChannelsPerMinutePerAddress, options.BacklogLimit, options.TotalBacklogLimit, options.IdleTimeout,
+        options.MaxBacklog, options.BytesPerSecondPerPeer,
     };
 
     private static async Task<MoshpitServerOptions> ReadAsync(string arguments, Dictionary<string, string>? variables = null) =>
