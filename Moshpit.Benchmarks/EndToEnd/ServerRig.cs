@@ -48,7 +48,7 @@ internal sealed class ServerRig : IDisposable
     /// <summary>One channel of a server that runs already.</summary>
     public static ServerRig Start(ChildServer server, Dialect dialect, int channels, int peers, int publishers)
     {
-        var rig = new ServerRig(server, new Swarm(server.EndPoint, dialect, channels, publishers));
+        var rig = new ServerRig(server, new Swarm(LoadTarget.Of(server.EndPoint), dialect, channels, publishers));
         try
         {
             rig.Swarm.Join(peers);

@@ -7,10 +7,10 @@ internal abstract class Dialect
     public abstract bool JoinsByEvent { get; }
 
     /// <summary>
-    /// The streams are asked for with HTTP/1.1 and must be chunked, each event in a chunk of its own. Otherwise with HTTP/1.0, where no server sends
-    /// chunks: a chunk for each write, as most servers have it, could not be told from the events by counting bytes.
+    /// The version of HTTP that asks for a stream. A moshpit gets 1.1, and sends each event as one chunk. Other servers get 1.0, because they send one
+    /// chunk for each write: events would then differ in length, and could not be counted by their bytes.
     /// </summary>
-    public abstract bool IsChunked { get; }
+    public abstract string HttpVersion { get; }
 
     /// <summary>What <paramref name="peer"/> asks for to listen.</summary>
     public abstract string SubscribePath(StreamPeer peer);
@@ -21,5 +21,5 @@ internal abstract class Dialect
     }
 
     /// <summary>A message of the owner of <paramref name="channel"/> to all its peers, or to <paramref name="addressee"/> alone.</summary>
-    public abstract PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length);
+    public abstract PostTemplate CreatePost(LoadTarget server, SwarmChannel channel, StreamPeer? addressee, int length);
 }

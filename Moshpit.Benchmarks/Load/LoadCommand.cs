@@ -1,7 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Net;
-using System.Net.Sockets;
 using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Benchmarks.Load;
@@ -15,7 +13,7 @@ internal static class LoadCommand
     private const int MaxDirectPublishers = 64;
     private const double MaxRate = 10_000_000;
 
-    private static readonly Argument<string> Url = new("url") { Description = "The server, as http://HOST:PORT" };
+    private static readonly Argument<string> Url = new("url") { Description = $"The server, as {ServerUrl.Forms}" };
     private static readonly Option<int> Peers = Number("--peers", "Streams in all", 1000, MaxPeers);
     private static readonly Option<int> Channels = Number("--channels", "Channels that the peers are spread over", 1, MaxPeers);
     private static readonly Option<int> Messages = Number("--messages", "Messages to publish", 1000, int.MaxValue);
@@ -50,6 +48,8 @@ internal static class LoadCommand
         Description = "Count deliveries by their bytes, which is faster than most servers, and check some messages before and after",
     };
 
+    private static readonly Option<bool> Insecure = new("--insecure") { Description = "Accept any certificate of an https server" };
+
     private static readonly Option<string?> Plot = new("--plot") { Description = "Draw the latencies into this SVG file" };
 
     private static readonly Option<string?> SubscribePath = new("--subscribe-path")
@@ -66,7 +66,8 @@ internal static class LoadCommand
     {
         var command = new Command("load", "Put load on a running server and tell how it bears it")
         {
-            Url, Peers, Channels, Messages, Window, Rate, Size, Direct, Publishers, CountOnly, ProcessId, Plot, SubscribePath, PublishPath,
+            Url, Peers, Channels, Messages, Window, Rate, Size, Direct, Publishers, CountOnly, Insecure, ProcessId, Plot, SubscribePath,
+            PublishPath,
         };
         command.Validators.Add(CheckTogether);
         command.SetAction(parsed => new LoadSession(Read(parsed)).Run());
@@ -81,6 +82,8 @@ internal static class LoadCommand
 
     private static void CheckTogether(CommandResult result)
     {
+        if (result.GetResult(Url)?.GetValueOrDefault<string>() is { } url)
+            CheckUrl(result, url);
         if (result.TryRead(Peers, out int peers) && result.TryRead(Channels, out int channels) && channels > peers && peers > 0)
             result.AddError("--channels must not be more than --peers: each channel has an owner.");
         if (result.GetResult(Rate) is not null && result.GetResult(Window) is not null)
@@ -94,6 +97,16 @@ internal static class LoadCommand
             result.AddError("--direct with --subscribe-path needs {peer} in it: there is no other way to speak to one peer.");
     }
 
+    private static void CheckUrl(CommandResult result, string text)
+    {
+        if (ServerUrl.TryParse(text) is not { } url)
+            result.AddError($"'{text}' is not of the form {ServerUrl.Forms}.");
+        else if (result.GetResult(CountOnly) is not null && (url.IsSecure || url.SocketPath is not null))
+            result.AddError("--count-only needs http over TCP: TLS and Unix sockets can't tell how many bytes came unless they are read.");
+        else if (result.GetResult(Insecure) is not null && !url.IsSecure)
+            result.AddError("--insecure needs an https URL: without TLS there is no certificate.");
+    }
+
     private static LoadOptions Read(ParseResult parsed)
     {
         bool direct = parsed.GetValue(Direct);
@@ -101,7 +114,8 @@ internal static class LoadCommand
         double? rate = parsed.GetValue(Rate);
         return new LoadOptions
         {
-            Server = Resolve(parsed.GetValue(Url)!),
+            Server = ServerUrl.TryParse(parsed.GetValue(Url)!)!,
+            TrustsAll = parsed.GetValue(Insecure),
             Peers = parsed.GetValue(Peers),
             Channels = parsed.GetValue(Channels),
             Publishers = parsed.GetValue(Publishers)
@@ -122,20 +136,5 @@ internal static class LoadCommand
                 RecordLatency = !parsed.GetValue(CountOnly),
             },
         };
-    }
-
-    private static IPEndPoint Resolve(string url)
-    {
-        if (!Uri.TryCreate(url, UriKind.Absolute, out Uri? uri) || uri.Scheme != Uri.UriSchemeHttp || uri.Host.Length == 0)
-            throw new BenchmarkException($"'{url}' is not of the form http://HOST:PORT.");
-        try
-        {
-            IPAddress[] addresses = Dns.GetHostAddresses(uri.DnsSafeHost);
-            return new IPEndPoint(addresses.FirstOrDefault(a => a.AddressFamily == AddressFamily.InterNetwork) ?? addresses[0], uri.Port);
-        }
-        catch (SocketException e)
-        {
-            throw new BenchmarkException($"No such host, {uri.Host}: {e.Message}.");
-        }
     }
 }

@@ -1,11 +1,12 @@
-using System.Net;
-
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>What the command line asks of a load.</summary>
 internal sealed record LoadOptions
 {
-    public required IPEndPoint Server { get; init; }
+    public required ServerUrl Server { get; init; }
+
+    /// <summary>Accept any certificate.</summary>
+    public required bool TrustsAll { get; init; }
 
     public required int Peers { get; init; }
 

@@ -18,7 +18,7 @@ internal sealed class LoadSession(LoadOptions options)
     {
         if (options.PlotPath is not null)
             WritePlot("");
-        using var swarm = new Swarm(options.Server, options.Dialect, options.Channels, options.Publishers);
+        using var swarm = new Swarm(LoadTarget.Resolve(options.Server, options.TrustsAll), options.Dialect, options.Channels, options.Publishers);
         _lastProgress = _began = Stopwatch.GetTimestamp();
         swarm.Join(options.Peers, joined => Progress(() => $"{joined} of {options.Peers} peers joined"));
         TimeSpan joining = Stopwatch.GetElapsedTime(_began);

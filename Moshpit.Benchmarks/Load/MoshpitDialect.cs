@@ -7,7 +7,7 @@ internal sealed class MoshpitDialect : Dialect
 {
     public override bool JoinsByEvent => true;
 
-    public override bool IsChunked => true;
+    public override string HttpVersion => "1.1";
 
     public override string SubscribePath(StreamPeer peer) => "/" + peer.Channel.Id;
 
@@ -23,13 +23,13 @@ internal sealed class MoshpitDialect : Dialect
         peer.Token = connect.GetProperty("token").GetString()!;
     }
 
-    public override PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length) =>
-        CreatePost(host, channel.Id, channel.Peers[0].Token, addressee?.Cid, length);
+    public override PostTemplate CreatePost(LoadTarget server, SwarmChannel channel, StreamPeer? addressee, int length) =>
+        CreatePost(server, channel.Id, channel.Peers[0].Token, addressee?.Cid, length);
 
     /// <summary>As the server expects it.</summary>
-    public static PostTemplate CreatePost(string host, string id, string token, string? cid, int length)
+    public static PostTemplate CreatePost(LoadTarget server, string id, string token, string? cid, int length)
     {
         string addressee = cid is null ? "" : $"\"cid\":\"{cid}\",";
-        return new PostTemplate(host, "/" + id, $"{{\"token\":\"{token}\",{addressee}\"data\":\"", length, "\"}");
+        return new PostTemplate(server, "/" + id, $"{{\"token\":\"{token}\",{addressee}\"data\":\"", length, "\"}");
     }
 }

@@ -17,12 +17,12 @@ internal sealed class PathDialect(string subscribePath, string publishPath) : Di
 
     public override bool JoinsByEvent => false;
 
-    public override bool IsChunked => false;
+    public override string HttpVersion => "1.0";
 
     public override string SubscribePath(StreamPeer peer) => Expand(subscribePath, peer.Channel, peer);
 
-    public override PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length) =>
-        new(host, Expand(publishPath, channel, addressee), "\"", length, "\"");
+    public override PostTemplate CreatePost(LoadTarget server, SwarmChannel channel, StreamPeer? addressee, int length) =>
+        new(server, Expand(publishPath, channel, addressee), "\"", length, "\"");
 
     private static string Expand(string path, SwarmChannel channel, StreamPeer? peer) => path
         .Replace("{channel}", channel.Index.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal)

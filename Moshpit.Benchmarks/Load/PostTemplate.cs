@@ -9,17 +9,17 @@ internal sealed class PostTemplate
     private readonly byte[] _bytes;
     private readonly int _payloadAt;
 
-    /// <param name="host">For the Host field.</param>
-    /// <param name="path">The request-target.</param>
+    /// <param name="server">For the Host field, and for what stands before the path.</param>
+    /// <param name="path">The path of the request.</param>
     /// <param name="before">What stands in the body before the payload.</param>
     /// <param name="length">The payload's length.</param>
     /// <param name="after">What stands in the body after the payload.</param>
-    public PostTemplate(string host, string path, string before, int length, string after)
+    public PostTemplate(LoadTarget server, string path, string before, int length, string after)
     {
         int bodyLength = before.Length + length + after.Length;
         string head = string.Create(
             CultureInfo.InvariantCulture,
-            $"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {bodyLength}\r\n\r\n");
+            $"POST {server.Prefix}{path} HTTP/1.1\r\nHost: {server.Host}\r\nContent-Type: application/json\r\nContent-Length: {bodyLength}\r\n\r\n");
         _payloadAt = head.Length + before.Length;
         _bytes = new byte[head.Length + bodyLength];
         Encoding.ASCII.GetBytes(head + before, _bytes);

@@ -1,11 +1,10 @@
 using System.Buffers.Text;
 using System.Net.Sockets;
-using Moshpit.Benchmarks.Polling;
 
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>A kept-alive connection that POSTs; what is to be sent in one turn of the loop goes out in one write.</summary>
-internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socket)
+internal sealed class Publisher(LoadConnection connection, Swarm swarm) : LoadSocket(connection)
 {
     private readonly Queue<uint> _unanswered = new();
     private byte[] _output = new byte[4096];
@@ -15,7 +14,7 @@ internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socke
     private byte[] _rest = [];
 
     /// <summary>Requests wait to be sent.</summary>
-    public bool HasOutput => _outputLength > 0;
+    public bool HasOutput => _outputLength > 0 || HasUnsent;
 
     public void Post(PostTemplate post, uint number)
     {
@@ -28,7 +27,7 @@ internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socke
 
     public void Flush()
     {
-        int sent = Socket.Send(_output.AsSpan(0, _outputLength), SocketFlags.None, out SocketError error);
+        int sent = Send(_output.AsSpan(0, _outputLength), out SocketError error);
         if (error is not (SocketError.Success or SocketError.WouldBlock))
         {
             End();
@@ -50,7 +49,7 @@ internal sealed class Publisher(Socket socket, Swarm swarm) : PolledSocket(socke
             return;
         byte[] buffer = swarm.Buffer;
         _rest.CopyTo(buffer, 0);
-        int received = Socket.Receive(buffer.AsSpan(_rest.Length), SocketFlags.None, out SocketError error);
+        int received = Receive(buffer.AsMemory(_rest.Length), out SocketError error);
         if (error == SocketError.WouldBlock)
             return;
         if (error != SocketError.Success || received == 0)

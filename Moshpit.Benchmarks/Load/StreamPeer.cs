@@ -1,4 +1,3 @@
-using System.Buffers.Text;
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
@@ -12,7 +11,7 @@ namespace Moshpit.Benchmarks.Load;
 /// A listener. All of them receive into one buffer and look for nothing but the end of each event and the payload in it, so that the
 /// receiving side costs little beside the server; or, where deliveries are only counted, for nothing.
 /// </summary>
-internal sealed class StreamPeer : PolledSocket
+internal sealed class StreamPeer : LoadSocket
 {
     private const int DiscardLength = 1 << 24;
     private const int Truncate = 0x20;
@@ -20,10 +19,12 @@ internal sealed class StreamPeer : PolledSocket
 
     private readonly Swarm _swarm;
     private byte[] _rest = [];
+    private byte[] _partialEvent = [];
+    private bool _isChunked;
     private State _state;
 
-    public StreamPeer(Socket socket, Swarm swarm, SwarmChannel channel, int index, int lanes)
-        : base(socket)
+    public StreamPeer(LoadConnection connection, Swarm swarm, SwarmChannel channel, int index, int lanes)
+        : base(connection)
     {
         _swarm = swarm;
         Channel = channel;
@@ -39,6 +40,8 @@ internal sealed class StreamPeer : PolledSocket
     }
 
     public SwarmChannel Channel { get; }
+
+    private static ReadOnlySpan<byte> EventEnd => "\n\n"u8;
 
     /// <summary>Its place in the channel.</summary>
     public int Index { get; }
@@ -68,7 +71,7 @@ internal sealed class StreamPeer : PolledSocket
     /// <summary>Counts bytes from now on, as one of <paramref name="audience"/>; null: checks deliveries.</summary>
     public void CountWith(Audience? audience)
     {
-        if (_rest.Length > 0 && audience is not null)
+        if (_rest.Length + _partialEvent.Length > 0 && audience is not null)
             throw new BenchmarkException("A stream stands within an event where counting is to begin.");
         CountedWith = audience;
         Bytes = 0;
@@ -96,17 +99,15 @@ internal sealed class StreamPeer : PolledSocket
     private void Read()
     {
         byte[] buffer = _swarm.Buffer;
-        if (_rest.Length > buffer.Length / 2)
+        if (Math.Max(_rest.Length, _partialEvent.Length) > buffer.Length / 2)
             throw new BenchmarkException("The server sent an event without end.");
         _rest.CopyTo(buffer, 0);
-        int received = Socket.Receive(buffer.AsSpan(_rest.Length), SocketFlags.None, out SocketError error);
+        int received = Receive(buffer.AsMemory(_rest.Length), out SocketError error);
         if (error == SocketError.WouldBlock)
             return;
         if (error != SocketError.Success || received == 0)
         {
-            if (_state != State.Joined)
-                throw new BenchmarkException("The server closed a stream before it began.");
-            _swarm.OnEnded(this);
+            End();
             return;
         }
 
@@ -114,7 +115,7 @@ internal sealed class StreamPeer : PolledSocket
         if (_state == State.Head)
             bytes = ReadHead(bytes);
         if (_state != State.Head)
-            bytes = ReadEvents(bytes);
+            bytes = _isChunked ? ReadChunks(bytes) : ReadEvents(bytes, null);
         if (!bytes.IsEmpty || _rest.Length > 0)
             _rest = bytes.ToArray();
     }
@@ -131,37 +132,49 @@ internal sealed class StreamPeer : PolledSocket
             throw new BenchmarkException("The server does not speak HTTP.");
         if (status is not (200 or 201))
             throw new BenchmarkException($"The server answered {status} where a stream was asked for.");
-        bool isChunked = head.Contains("\ntransfer-encoding:", StringComparison.OrdinalIgnoreCase);
-        if (isChunked != _swarm.Dialect.IsChunked)
-            throw new BenchmarkException($"The server sends a stream {(isChunked ? "in" : "without")} chunks, which can't be measured here.");
+        _isChunked = head.Contains("\ntransfer-encoding:", StringComparison.OrdinalIgnoreCase);
         Advance(_swarm.Dialect.JoinsByEvent ? State.FirstEvent : State.Joined);
         return bytes[(length + end.Length)..];
     }
 
-    private ReadOnlySpan<byte> ReadEvents(ReadOnlySpan<byte> bytes)
+    /// <summary>Reads whole chunks; what is left of <paramref name="bytes"/>.</summary>
+    private ReadOnlySpan<byte> ReadChunks(ReadOnlySpan<byte> bytes)
     {
-        ReadOnlySpan<byte> end = _swarm.Dialect.IsChunked ? "\n\n\r\n"u8 : "\n\n"u8;
         long now = Stopwatch.GetTimestamp();
-        int length;
-        while ((length = bytes.IndexOf(end)) >= 0)
+        while (Chunk.TryRead(bytes, out ReadOnlySpan<byte> data, out int length))
         {
-            int whole = length + end.Length;
-            ReadEvent(_swarm.Dialect.IsChunked ? TakeChunkOff(bytes[..whole])[..^2] : bytes[..length], whole, now);
-            bytes = bytes[whole..];
+            bytes = bytes[length..];
+            if (data.IsEmpty)
+            {
+                End();
+                return default;
+            }
+
+            // A moshpit sends each event as one chunk. A proxy may cut and join chunks.
+            if (_partialEvent.Length == 0 && data.EndsWith(EventEnd) && data.IndexOf(EventEnd) == data.Length - EventEnd.Length)
+                ReadEvent(data, length, now);
+            else
+                _partialEvent = ReadEvents([.. _partialEvent, .. data], Swarm.Uneven).ToArray();
         }
 
         return bytes;
     }
 
-    /// <summary>The event in <paramref name="chunk"/>, with the empty line that ends it.</summary>
-    private static ReadOnlySpan<byte> TakeChunkOff(ReadOnlySpan<byte> chunk)
+    /// <summary>Reads whole events; what is left of <paramref name="bytes"/>.</summary>
+    /// <param name="bytes">What came.</param>
+    /// <param name="eventLength">How many bytes each event took on the connection, if that is not its own length.</param>
+    private ReadOnlySpan<byte> ReadEvents(ReadOnlySpan<byte> bytes, int? eventLength)
     {
-        ReadOnlySpan<byte> end = "\r\n"u8;
-        int digits = chunk.IndexOf(end);
-        ReadOnlySpan<byte> data = digits < 0 ? default : chunk[(digits + end.Length)..^end.Length];
-        if (digits < 0 || !Utf8Parser.TryParse(chunk[..digits], out int size, out int read, 'x') || read != digits || size != data.Length)
-            throw new BenchmarkException("The server sent a chunk that is not just one event.");
-        return data;
+        long now = Stopwatch.GetTimestamp();
+        int end;
+        while ((end = bytes.IndexOf(EventEnd)) >= 0)
+        {
+            int whole = end + EventEnd.Length;
+            ReadEvent(bytes[..whole], eventLength ?? whole, now);
+            bytes = bytes[whole..];
+        }
+
+        return bytes;
     }
 
     private void ReadEvent(ReadOnlySpan<byte> text, int length, long now)
@@ -184,6 +197,13 @@ internal sealed class StreamPeer : PolledSocket
             data = data[1..^1];
         if (Payload.TryRead(data, _swarm.PayloadLength, out uint number))
             _swarm.OnDelivery(this, number, length, now);
+    }
+
+    private void End()
+    {
+        if (_state != State.Joined)
+            throw new BenchmarkException("The server closed a stream before it began.");
+        _swarm.OnEnded(this);
     }
 
     private void Advance(State state)

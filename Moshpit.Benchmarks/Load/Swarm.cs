@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Moshpit.Benchmarks.Polling;
@@ -12,6 +11,9 @@ namespace Moshpit.Benchmarks.Load;
 /// </summary>
 internal sealed class Swarm : IDisposable
 {
+    /// <summary>In place of the length of an event: lengths differ, or an event is not one run of bytes.</summary>
+    public const int Uneven = -1;
+
     private const int ReceiveBufferLength = 256 * 1024;
 
     /// <summary>Streams asked for and not yet there; more could overflow the server's accept queue.</summary>
@@ -24,10 +26,6 @@ internal sealed class Swarm : IDisposable
     private const int LeastChecked = 64;
     private const int CheckedTurns = 4;
 
-    /// <summary>In place of the length of an event: they differ.</summary>
-    private const int Uneven = -1;
-
-    private readonly IPEndPoint _server;
     private SwarmRun? _run;
     private int _joining;
     private uint _nextNumber;
@@ -37,10 +35,9 @@ internal sealed class Swarm : IDisposable
     /// <param name="dialect">How the server is spoken to.</param>
     /// <param name="channels">How many channels.</param>
     /// <param name="publishers">Connections that POST; where there are more than channels, several speak in each.</param>
-    public Swarm(IPEndPoint server, Dialect dialect, int channels, int publishers = 1)
+    public Swarm(LoadTarget server, Dialect dialect, int channels, int publishers = 1)
     {
-        _server = server;
-        Host = server.ToString();
+        Server = server;
         Dialect = dialect;
         PublisherCount = publishers;
         Lanes = Math.Max(1, publishers / channels);
@@ -49,7 +46,7 @@ internal sealed class Swarm : IDisposable
 
     public Dialect Dialect { get; }
 
-    public string Host { get; }
+    public LoadTarget Server { get; }
 
     public Epoll Epoll { get; } = new();
 
@@ -136,23 +133,7 @@ internal sealed class Swarm : IDisposable
             throw new BenchmarkException($"{result.Messages} messages led to {result.Delivered} deliveries.");
     }
 
-    public Socket Connect()
-    {
-        Socket? socket = null;
-        try
-        {
-            socket = new Socket(_server.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-            socket.NoDelay = true;
-            socket.Connect(_server);
-            socket.Blocking = false;
-            return socket;
-        }
-        catch (SocketException e)
-        {
-            socket?.Dispose();
-            throw new BenchmarkException($"No connection to the server: {e.Message}.");
-        }
-    }
+    public LoadConnection Connect() => Server.Connect();
 
     public void OnJoined(StreamPeer peer)
     {
@@ -197,8 +178,10 @@ internal sealed class Swarm : IDisposable
         Epoll.Add(peer);
         string request = string.Create(
             CultureInfo.InvariantCulture,
-            $"GET {Dialect.SubscribePath(peer)} HTTP/1.{(Dialect.IsChunked ? 1 : 0)}\r\nHost: {Host}\r\nAccept: text/event-stream\r\n\r\n");
-        peer.Socket.Send(Encoding.ASCII.GetBytes(request));
+            $"GET {Server.Prefix}{Dialect.SubscribePath(peer)} HTTP/{Dialect.HttpVersion}\r\nHost: {Server.Host}\r\nAccept: text/event-stream\r\n\r\n");
+        peer.Send(Encoding.ASCII.GetBytes(request), out SocketError error);
+        if (error != SocketError.Success)
+            throw new BenchmarkException($"A stream could not be asked for: {error}.");
     }
 
     private void WaitForJoins(int allowed)

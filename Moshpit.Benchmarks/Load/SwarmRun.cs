@@ -99,7 +99,7 @@ internal sealed class SwarmRun : IDisposable
     private void Prepare(SwarmChannel channel)
     {
         channel.Audience = new Audience(channel.Peers.Count, _swarm.Lanes);
-        channel.Broadcast = _plan.Direct ? null : _swarm.Dialect.CreatePost(_swarm.Host, channel, null, _plan.Size);
+        channel.Broadcast = _plan.Direct ? null : _swarm.Dialect.CreatePost(_swarm.Server, channel, null, _plan.Size);
         foreach (StreamPeer peer in channel.Peers)
         {
             Array.Clear(peer.Next);
@@ -108,7 +108,7 @@ internal sealed class SwarmRun : IDisposable
 
             // Who is not spoken to may hear something else (heartbeats, who joined), which only a look can tell from a message.
             peer.CountWith(_plan.CountOnly && isSpokenTo ? peer.Alone ?? channel.Audience : null);
-            peer.Direct = _plan.Direct ? _swarm.Dialect.CreatePost(_swarm.Host, channel, peer, _plan.Size) : null;
+            peer.Direct = _plan.Direct ? _swarm.Dialect.CreatePost(_swarm.Server, channel, peer, _plan.Size) : null;
         }
     }
 

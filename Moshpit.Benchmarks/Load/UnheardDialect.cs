@@ -7,10 +7,10 @@ internal sealed class UnheardDialect : Dialect
 
     public override bool JoinsByEvent => false;
 
-    public override bool IsChunked => false;
+    public override string HttpVersion => "1.0";
 
     public override string SubscribePath(StreamPeer peer) => throw new NotSupportedException("Nobody listens here.");
 
-    public override PostTemplate CreatePost(string host, SwarmChannel channel, StreamPeer? addressee, int length) =>
-        MoshpitDialect.CreatePost(host, SomeId, SomeId, SomeId, length);
+    public override PostTemplate CreatePost(LoadTarget server, SwarmChannel channel, StreamPeer? addressee, int length) =>
+        MoshpitDialect.CreatePost(server, SomeId, SomeId, SomeId, length);
 }

@@ -16,5 +16,5 @@ internal abstract class PolledSocket(Socket socket) : IDisposable
     /// <summary>There is something to read (or to hear of: an end, an error), or room to write where that was asked for.</summary>
     public abstract void OnReady();
 
-    public void Dispose() => Socket.Dispose();
+    public virtual void Dispose() => Socket.Dispose();
 }
