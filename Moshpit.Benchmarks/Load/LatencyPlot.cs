@@ -18,34 +18,33 @@ internal static class LatencyPlot
     private const double Top = 60;
     private const double Bottom = 70;
     private const int Steps = 400;
-    private const int YTicks = 5;
 
     public static string Draw(string title, LongHistogram latency)
     {
         // Beyond the last decade that is drawn there are less than ten deliveries.
         int decades = Math.Clamp((int)Math.Floor(Math.Log10(latency.TotalCount)), 2, 7);
-        double top = RoundUp(latency.GetValueAtPercentile(100) / 1e6);
+        var axis = new PlotAxis(latency.GetValueAtPercentile(100) / 1e6);
         var svg = new StringBuilder();
         svg.Append("<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"13\" fill=\"#333\" ");
         Add(svg, $"viewBox=\"0 0 {Width} {Height}\">");
         Add(svg, $"<rect width=\"{Width}\" height=\"{Height}\" fill=\"#fff\"/>");
         Add(svg, $"<text x=\"{Left}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">Latency from publishing to delivery</text>");
         Add(svg, $"<text x=\"{Left}\" y=\"45\">{WebUtility.HtmlEncode(title)}; {latency.TotalCount:N0} deliveries</text>");
-        AddVerticalAxis(svg, top);
+        AddVerticalAxis(svg, axis);
         AddHorizontalAxis(svg, decades);
-        AddCurve(svg, latency, decades, top);
+        AddCurve(svg, latency, decades, axis.Top);
         svg.Append("</svg>\n");
         return svg.ToString();
     }
 
-    private static void AddVerticalAxis(StringBuilder svg, double top)
+    private static void AddVerticalAxis(StringBuilder svg, PlotAxis axis)
     {
-        for (int i = 0; i <= YTicks; i++)
+        for (int i = 0; i <= axis.Steps; i++)
         {
-            double value = top * i / YTicks;
-            double y = Y(value, top);
+            double value = axis.Tick(i);
+            double y = Y(value, axis.Top);
             Add(svg, $"<line x1=\"{Left}\" y1=\"{y:0.#}\" x2=\"{Width - Right}\" y2=\"{y:0.#}\" stroke=\"#ddd\"/>");
-            Add(svg, $"<text x=\"{Left - 8}\" y=\"{y + 4:0.#}\" text-anchor=\"end\">{value:0.###}</text>");
+            Add(svg, $"<text x=\"{Left - 8}\" y=\"{y + 4:0.#}\" text-anchor=\"end\">{value:0.######}</text>");
         }
 
         double middle = (Top + Height - Bottom) / 2;
@@ -85,19 +84,6 @@ internal static class LatencyPlot
     private static double X(double nines, int decades) => Left + (Width - Left - Right) * nines / decades;
 
     private static double Y(double value, double top) => Height - Bottom - (Height - Top - Bottom) * value / top;
-
-    /// <summary>The next number that makes round ticks.</summary>
-    private static double RoundUp(double value)
-    {
-        double power = Math.Pow(10, Math.Floor(Math.Log10(value)));
-        foreach (double factor in (ReadOnlySpan<double>)[1, 2, 2.5, 4, 5])
-        {
-            if (factor * power >= value)
-                return factor * power;
-        }
-
-        return 10 * power;
-    }
 
     private static void Add(StringBuilder svg, FormattableString line) => svg.Append(FormattableString.Invariant(line)).Append('\n');
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>What the command line asks of a load.</summary>
@@ -23,4 +25,10 @@ internal sealed record LoadOptions
 
     /// <summary>Where the distribution of latencies is drawn.</summary>
     public string? PlotPath { get; init; }
+
+    /// <summary>What was measured, in a line.</summary>
+    public string Title => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{(Plan.Direct ? "direct messages" : "broadcast")} to {Server}; peers: {Peers}, channels: {Channels}, "
+        + $"{(Plan.Rate is { } rate ? $"rate: {rate} messages/s" : $"window: {Plan.Window}")}, data: {Plan.Size} bytes");
 }

@@ -36,7 +36,7 @@ internal sealed class LoadSession(LoadOptions options)
         if (options.Plan.CountOnly && result.IsFaultless)
             swarm.Check(options.Plan);
         if (options.PlotPath is not null && result.Latency is { TotalCount: > 0 } latency)
-            WritePlot(LatencyPlot.Draw(Title(), latency));
+            WritePlot(LatencyPlot.Draw(options.Title, latency));
         return result.IsFaultless ? 0 : Faulty;
     }
 
@@ -46,10 +46,6 @@ internal sealed class LoadSession(LoadOptions options)
         return $"{seconds,5:0.0} s  {inFlight.Published:N0} of {options.Plan.Messages:N0} messages, "
             + $"{inFlight.Delivered:N0} deliveries, {inFlight.Delivered / seconds:N0} a second";
     }
-
-    private string Title() =>
-        (options.Plan.Direct ? "direct messages" : "broadcast")
-        + $"; peers: {options.Peers}, channels: {options.Channels}, data: {options.Plan.Size} bytes";
 
     /// <summary>Called once with nothing before the work is done, to find out whether there is a place for its result.</summary>
     private void WritePlot(string svg)
