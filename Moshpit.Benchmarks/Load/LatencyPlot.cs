@@ -19,7 +19,7 @@ internal static class LatencyPlot
     private const double Bottom = 70;
     private const int Steps = 400;
 
-    public static string Draw(string title, LongHistogram latency)
+    public static string Draw(string server, string load, LongHistogram latency)
     {
         // Beyond the last decade that is drawn there are less than ten deliveries.
         int decades = Math.Clamp((int)Math.Floor(Math.Log10(latency.TotalCount)), 2, 7);
@@ -28,8 +28,8 @@ internal static class LatencyPlot
         svg.Append("<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"13\" fill=\"#333\" ");
         Add(svg, $"viewBox=\"0 0 {Width} {Height}\">");
         Add(svg, $"<rect width=\"{Width}\" height=\"{Height}\" fill=\"#fff\"/>");
-        Add(svg, $"<text x=\"{Left}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">Latency from publishing to delivery</text>");
-        Add(svg, $"<text x=\"{Left}\" y=\"45\">{WebUtility.HtmlEncode(title)}; {latency.TotalCount:N0} deliveries</text>");
+        Add(svg, $"<text x=\"{Left}\" y=\"26\" font-size=\"16\" font-weight=\"bold\">Latency of {WebUtility.HtmlEncode(server)}</text>");
+        Add(svg, $"<text x=\"{Left}\" y=\"45\">{WebUtility.HtmlEncode(load)}; {latency.TotalCount:N0} deliveries</text>");
         AddVerticalAxis(svg, axis);
         AddHorizontalAxis(svg, decades);
         AddCurve(svg, latency, decades, axis.Top);
@@ -48,7 +48,8 @@ internal static class LatencyPlot
         }
 
         double middle = (Top + Height - Bottom) / 2;
-        Add(svg, $"<text x=\"24\" y=\"{middle:0.#}\" text-anchor=\"middle\" transform=\"rotate(-90 24 {middle:0.#})\">latency, ms</text>");
+        Add(svg, $"<text x=\"24\" y=\"{middle:0.#}\" text-anchor=\"middle\" transform=\"rotate(-90 24 {middle:0.#})\">");
+        Add(svg, $"from publishing to delivery, ms</text>");
     }
 
     private static void AddHorizontalAxis(StringBuilder svg, int decades)

@@ -27,8 +27,8 @@ internal sealed record LoadOptions
     public string? PlotPath { get; init; }
 
     /// <summary>What was measured, in a line.</summary>
-    public string Title => string.Create(
+    public string Description => string.Create(
         CultureInfo.InvariantCulture,
-        $"{(Plan.Direct ? "direct messages" : "broadcast")} to {Server}; peers: {Peers}, channels: {Channels}, "
+        $"{(Plan.Direct ? "direct messages" : "broadcast")}; peers: {Peers}, channels: {Channels}, "
         + $"{(Plan.Rate is { } rate ? $"rate: {rate} messages/s" : $"window: {Plan.Window}")}, data: {Plan.Size} bytes");
 }

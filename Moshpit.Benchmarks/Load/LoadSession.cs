@@ -18,7 +18,8 @@ internal sealed class LoadSession(LoadOptions options)
     {
         if (options.PlotPath is not null)
             WritePlot("");
-        using var swarm = new Swarm(LoadTarget.Resolve(options.Server, options.TrustsAll), options.Dialect, options.Channels, options.Publishers);
+        LoadTarget server = LoadTarget.Resolve(options.Server, options.TrustsAll);
+        using var swarm = new Swarm(server, options.Dialect, options.Channels, options.Publishers);
         _lastProgress = _began = Stopwatch.GetTimestamp();
         swarm.Join(options.Peers, joined => Progress(() => $"{joined} of {options.Peers} peers joined"));
         TimeSpan joining = Stopwatch.GetElapsedTime(_began);
@@ -36,7 +37,7 @@ internal sealed class LoadSession(LoadOptions options)
         if (options.Plan.CountOnly && result.IsFaultless)
             swarm.Check(options.Plan);
         if (options.PlotPath is not null && result.Latency is { TotalCount: > 0 } latency)
-            WritePlot(LatencyPlot.Draw(options.Title, latency));
+            WritePlot(LatencyPlot.Draw(options.Server.ToString(), options.Description, latency));
         return result.IsFaultless ? 0 : Faulty;
     }
 

@@ -19,7 +19,8 @@ internal sealed class PostTemplate
         int bodyLength = before.Length + length + after.Length;
         string head = string.Create(
             CultureInfo.InvariantCulture,
-            $"POST {server.Prefix}{path} HTTP/1.1\r\nHost: {server.Host}\r\nContent-Type: application/json\r\nContent-Length: {bodyLength}\r\n\r\n");
+            $"POST {server.Prefix}{path} HTTP/1.1\r\nHost: {server.Host}\r\n"
+            + $"Content-Type: application/json\r\nContent-Length: {bodyLength}\r\n\r\n");
         _payloadAt = head.Length + before.Length;
         _bytes = new byte[head.Length + bodyLength];
         Encoding.ASCII.GetBytes(head + before, _bytes);

@@ -33,7 +33,8 @@ internal sealed class ServerUrl
     public int Port => _url.Port;
 
     /// <summary>The value of the Host field: the authority without the scheme's own port (RFC 9110, section 7.2).</summary>
-    public string HostField => (_url.HostNameType == UriHostNameType.IPv6 ? _url.Host : _url.IdnHost) + (_url.IsDefaultPort ? "" : $":{_url.Port}");
+    public string HostField =>
+        (_url.HostNameType == UriHostNameType.IPv6 ? _url.Host : _url.IdnHost) + (_url.IsDefaultPort ? "" : $":{_url.Port}");
 
     /// <summary>What stands before the path of each request: nothing, or a path that does not end with a slash.</summary>
     public string Prefix => _url.AbsolutePath.TrimEnd('/');

@@ -178,7 +178,8 @@ internal sealed class Swarm : IDisposable
         Epoll.Add(peer);
         string request = string.Create(
             CultureInfo.InvariantCulture,
-            $"GET {Server.Prefix}{Dialect.SubscribePath(peer)} HTTP/{Dialect.HttpVersion}\r\nHost: {Server.Host}\r\nAccept: text/event-stream\r\n\r\n");
+            $"GET {Server.Prefix}{Dialect.SubscribePath(peer)} HTTP/{Dialect.HttpVersion}\r\n"
+            + $"Host: {Server.Host}\r\nAccept: text/event-stream\r\n\r\n");
         peer.Send(Encoding.ASCII.GetBytes(request), out SocketError error);
         if (error != SocketError.Success)
             throw new BenchmarkException($"A stream could not be asked for: {error}.");

@@ -81,7 +81,8 @@ internal sealed class Visitor
 
         string Member(string name) => Regex.Match(received.ToString(), $"\"{name}\":\"([0-9a-f]+)\"").Groups[1].Value;
         using Socket sender = Connect();
-        PostTemplate post = MoshpitDialect.CreatePost(LoadTarget.Of(_server), Member("id"), Member("token"), Member("cid"), Payload.MinLength);
+        PostTemplate post = MoshpitDialect.CreatePost(
+            LoadTarget.Of(_server), Member("id"), Member("token"), Member("cid"), Payload.MinLength);
         byte[] request = new byte[post.Length];
         byte[] payload = new byte[Payload.MinLength];
         Payload.Fill(payload);

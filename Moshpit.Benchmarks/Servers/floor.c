@@ -1,5 +1,6 @@
 // The least that a server of events costs: one thread, one system call for each thing that comes or goes, and no checks at all. It knows
-// the benchmarks' own requests and nothing else, and answers them in as many bytes as moshpit does, each event in a chunk of its own. Ids, tokens too, are descriptors.
+// the benchmarks' own requests and nothing else, and answers them in as many bytes as moshpit does, each event in a chunk of its own.
+// Ids, tokens too, are descriptors.
 // Prints "listening on PORT", answers each line of its input with the CPU time that it used (in 100 ns), and ends with its input.
 #define _GNU_SOURCE
 #include <netinet/in.h>
