@@ -7,8 +7,8 @@ namespace Moshpit.Benchmarks.Compare;
 /// <param name="Title">What is measured.</param>
 /// <param name="Unit">Of the figures.</param>
 /// <param name="Format">How they are written.</param>
-/// <param name="Target">What is wanted, in words.</param>
-internal sealed record Row(string Title, string Unit, string Format, string Target)
+/// <param name="Targets">What the figure must be; none: it is only shown.</param>
+internal sealed record Row(string Title, string Unit, string Format, params Target[] Targets)
 {
     private readonly Dictionary<ServerKind, List<double>> _samples = [];
 
@@ -30,16 +30,28 @@ internal sealed record Row(string Title, string Unit, string Format, string Targ
     /// <summary>As cells of a Markdown table: each server's median, and the median of the ratios within the rounds.</summary>
     public string ToMarkdown() =>
         $"| {Title} | {Cell(ServerKind.Moshpit)} | {Cell(ServerKind.Kestrel)} | {Cell(ServerKind.Bare)} | {Cell(ServerKind.Floor)} "
-        + $"| {Ratio(ServerKind.Kestrel)} | {Ratio(ServerKind.Bare)} | {Ratio(ServerKind.Floor)} | {Target} |";
+        + $"| {Ratio(ServerKind.Kestrel)} | {Ratio(ServerKind.Bare)} | {Ratio(ServerKind.Floor)} | {Verdicts()} |";
 
-    private string Cell(ServerKind server) => _samples.TryGetValue(server, out List<double>? samples)
-        ? Statistics.Median(samples).ToString(Format, CultureInfo.InvariantCulture) + " " + Unit
-        : "";
+    private string Cell(ServerKind server) => Figure(server) is { } figure ? $"{figure} {Unit}" : "";
 
-    private string Ratio(ServerKind other)
+    private string? Figure(ServerKind server) => _samples.TryGetValue(server, out List<double>? samples)
+        ? Statistics.Median(samples).ToString(Format, CultureInfo.InvariantCulture)
+        : null;
+
+    private string Verdicts() =>
+        Targets.Length == 0 ? "none" : string.Join("; ", Targets.Select(target => target.Judge(Judged(target), Unit)));
+
+    /// <summary>The figure or the ratio as it is printed: the table must not contradict itself.</summary>
+    private double? Judged(Target target)
+    {
+        string? printed = target.Other is { } other ? Ratio(other) : Figure(ServerKind.Moshpit);
+        return printed is null ? null : double.Parse(printed, NumberStyles.Number, CultureInfo.InvariantCulture);
+    }
+
+    private string? Ratio(ServerKind other)
     {
         if (!_samples.TryGetValue(ServerKind.Moshpit, out List<double>? own) || !_samples.TryGetValue(other, out List<double>? others))
-            return "";
+            return null;
 
         // What was measured in the same round had the same weather.
         double ratio = Statistics.Median(own.Zip(others, (a, b) => a / b));
