@@ -1,0 +1,113 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Benchmarks;
+
+/// <summary>The command <c>load</c>, run against a server and through a proxy.</summary>
+[Parallelizable]
+[Platform("Linux")]
+public sealed class LoadProgramTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
+    [TestCase(1)]
+    [TestCase(37)]
+    [TestCase(4096)]
+    public async Task It_goes_through_a_proxy_that_has_a_prefix_and_cuts_chunks_anew(int chunkLength)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using var proxy = new PrefixProxy(server.Port, "/a/pit", chunkLength);
+        ProgramRun run = await LoadAsync(proxy.Url, "--peers", "20", "--messages", "50", "--window", "8");
+        AssertWhole(run, "1,000");
+    }
+
+    [TestCase("--window", "8")]
+    [TestCase("--direct", "--window", "8")]
+    [TestCase("--window", "32", "--size", "9000", "--publishers", "2")]
+    public async Task It_goes_through_TLS_with_a_certificate_that_need_not_be_valid(params string[] options)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using X509Certificate2 certificate = MakeCertificate();
+        using var proxy = new PrefixProxy(server.Port, "/pit", 4096, certificate);
+        ProgramRun run = await LoadAsync([proxy.Url + "/", "--insecure", "--peers", "20", "--messages", "60", .. options]);
+        AssertWhole(run, options.Contains("--direct") ? "60" : "1,200");
+    }
+
+    [Test]
+    public async Task It_refuses_a_certificate_that_is_not_valid()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using X509Certificate2 certificate = MakeCertificate();
+        using var proxy = new PrefixProxy(server.Port, "/pit", 4096, certificate);
+        ProgramRun run = await LoadAsync(proxy.Url, "--peers", "1");
+        Assert.That((run.Status, run.Output), Is.EqualTo((1, "")));
+        Assert.That(run.Errors, Does.Contain("certificate is not valid").And.Contain("--insecure"));
+    }
+
+    [Test]
+    public async Task It_goes_through_a_Unix_socket()
+    {
+        using var folder = new TempFolder();
+        string path = folder["s"];
+        await using TestServer server = await TestServer.StartAsync(options =>
+        {
+            options.Port = null;
+            options.SocketPath = path;
+        });
+        AssertWhole(await LoadAsync($"http://unix:{path}", "--peers", "20", "--messages", "50", "--window", "8"), "1,000");
+    }
+
+    [Test]
+    public async Task It_names_the_server_and_the_load_in_the_plot()
+    {
+        using var folder = new TempFolder();
+        await using TestServer server = await TestServer.StartAsync();
+        string url = $"http://127.0.0.1:{server.Port}";
+        string[] options = [url, "--peers", "7", "--messages", "20", "--plot", folder["plot.svg"]];
+        AssertWhole(await LoadAsync([.. options, "--window", "3"]), "140");
+        string plot = await File.ReadAllTextAsync(folder["plot.svg"]);
+        Assert.That(plot, Does.Contain($"Latency of {url}").And.Contain("peers: 7").And.Contain("window: 3"));
+        AssertWhole(await LoadAsync([.. options, "--rate", "500"]), "140");
+        Assert.That(await File.ReadAllTextAsync(folder["plot.svg"]), Does.Contain("rate: 500 messages/s"));
+    }
+
+    [TestCase("--count-only", "https://localhost:5000", "--count-only")]
+    [TestCase("--count-only", "http://unix:/nowhere", "--count-only")]
+    [TestCase("--insecure", "http://localhost:5000", "--insecure")]
+    [TestCase("'ftp://localhost' is not of the form", "ftp://localhost")]
+    public async Task It_refuses_in_one_line_what_does_not_go_together(string said, params string[] arguments)
+    {
+        ProgramRun run = await LoadAsync(arguments);
+        Assert.That((run.Status, run.Output), Is.EqualTo((2, "")));
+        Assert.That(run.Errors, Does.StartWith(said).And.Match("^[^\n]+\n$"));
+    }
+
+    private static void AssertWhole(ProgramRun run, string deliveries)
+    {
+        Assert.That(run.Status, Is.Zero, run.Errors);
+        Assert.That(run.Output, Does.Contain($"| deliveries | {deliveries} |").And.Contain("| lost | 0 |"));
+    }
+
+    private static Task<ProgramRun> LoadAsync(params string[] arguments)
+    {
+        // The runtime that runs the tests lies in shared/Microsoft.NETCore.App/VERSION/ beside the command that starts it.
+        string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
+        string output = Path.GetRelativePath(Path.Combine(Repository.Root, "Moshpit.Tests"), AppContext.BaseDirectory);
+        string program = Path.Combine(Repository.Root, "Moshpit.Benchmarks", output, "Moshpit.Benchmarks.dll");
+        return ProgramRun.ToEndAsync(Patience, Path.GetTempPath(), dotnet, [program, "load", .. arguments]);
+    }
+
+    private static X509Certificate2 MakeCertificate()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256);
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddIpAddress(IPAddress.Loopback);
+        request.CertificateExtensions.Add(names.Build());
+        using X509Certificate2 made = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pfx), null);
+    }
+}
