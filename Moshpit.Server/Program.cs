@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
@@ -18,9 +19,11 @@ using PosixSignalRegistration? hangUp = OperatingSystem.IsWindows()
 
 // Read once by the runtime's socket engine, before the first socket: what a request needs is done on the thread that heard of it. Nothing
 // that runs there waits, and the passes over large channels run on the pool.
-const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";
-if (Environment.GetEnvironmentVariable(InlineCompletions) is null)
-    Environment.SetEnvironmentVariable(InlineCompletions, "1");
+SetUnlessSet("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
+
+// Likewise: socket threads for half of the cores, and the other half for the passes. A single one (up to three cores) serves connections in the order
+// in which their requests come; with several, two joins of one client that follow each other at once may change places.
+SetUnlessSet("DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT", Math.Max(1, Environment.ProcessorCount / 2).ToString(CultureInfo.InvariantCulture));
 
 // A file's name after "@" is no file of options here.
 ParseResult parsed = new CommandLine().Build(RunAsync).Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
@@ -44,6 +47,12 @@ catch (Exception e) when (e is IOException or SocketException or InvalidOperatio
 catch (Exception e)
 {
     return Fail(Failed, $"An error of ours: {e}");
+}
+
+static void SetUnlessSet(string variable, string value)
+{
+    if (Environment.GetEnvironmentVariable(variable) is null)
+        Environment.SetEnvironmentVariable(variable, value);
 }
 
 static async Task<int> RunAsync(CommandLine.Arguments arguments)
