@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -34,6 +36,36 @@ public sealed class LoadProgramTests
         using var proxy = new PrefixProxy(server.Port, "/pit", 4096, certificate);
         ProgramRun run = await LoadAsync([proxy.Url + "/", "--insecure", "--peers", "20", "--messages", "60", .. options]);
         AssertWhole(run, options.Contains("--direct") ? "60" : "1,200");
+    }
+
+    /// <summary>The server answers nothing before it has every message, and they are more than the sockets hold.</summary>
+    [Test]
+    public async Task It_goes_on_sending_through_TLS_when_the_server_makes_room()
+    {
+        const int Messages = 1000;
+        using X509Certificate2 certificate = MakeCertificate();
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        Task<ProgramRun> running = LoadAsync(
+            $"https://{listener.LocalEndpoint}", "--insecure", "--peers", "1", "--subscribe-path", "/in", "--publish-path", "/out",
+            "--messages", $"{Messages}", "--window", $"{Messages}", "--size", "9000");
+        using SslStream stream = await AcceptAsync(listener, certificate);
+        await stream.WriteAsync("HTTP/1.0 200 OK\r\n\r\n"u8.ToArray());
+        using SslStream publisher = await AcceptAsync(listener, certificate);
+        byte[] first = new byte[1024];
+        await publisher.ReadExactlyAsync(first).AsTask().WaitAsync(Patience);
+        int head = first.AsSpan().IndexOf("\r\n\r\n"u8) + 4;
+        int length = head + 9002;
+        byte[] received = new byte[length * Messages];
+        first.CopyTo(received, 0);
+        await publisher.ReadExactlyAsync(received.AsMemory(first.Length)).AsTask().WaitAsync(Patience);
+        for (int at = 0; at < received.Length; at += length)
+        {
+            await stream.WriteAsync((byte[])[.. "data: "u8, .. received.AsSpan(at + head, length - head), .. "\n\n"u8]);
+            await publisher.WriteAsync("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK"u8.ToArray());
+        }
+
+        AssertWhole(await running, "1,000");
     }
 
     [Test]
@@ -98,6 +130,14 @@ public sealed class LoadProgramTests
         string output = Path.GetRelativePath(Path.Combine(Repository.Root, "Moshpit.Tests"), AppContext.BaseDirectory);
         string program = Path.Combine(Repository.Root, "Moshpit.Benchmarks", output, "Moshpit.Benchmarks.dll");
         return ProgramRun.ToEndAsync(Patience, Path.GetTempPath(), dotnet, [program, "load", .. arguments]);
+    }
+
+    private static async Task<SslStream> AcceptAsync(TcpListener listener, X509Certificate2 certificate)
+    {
+        TcpClient client = await listener.AcceptTcpClientAsync().WaitAsync(Patience);
+        var stream = new SslStream(client.GetStream());
+        await stream.AuthenticateAsServerAsync(certificate).WaitAsync(Patience);
+        return stream;
     }
 
     private static X509Certificate2 MakeCertificate()
