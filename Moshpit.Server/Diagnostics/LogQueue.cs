@@ -5,9 +5,10 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Moshpit.Server.Diagnostics;
 
 /// <summary>
-/// A logger that never blocks and never throws. It queues what is logged, and a thread of its own passes that on to the logger of the program. That
-/// logger may block (a terminal that is not read, a slow disk) or throw (a full disk, a bug): connections, the clock and a stop go on. A full
-/// queue drops what is new and counts it; when the logger has caught up, one warning tells the count.
+/// A logger that never blocks and never throws. It queues what is logged, and a thread of its own passes that on to the logger of the
+/// program. That logger may block (a terminal that is not read, a slow disk) or throw (a full disk, a bug): connections, the clock and a stop go
+/// on. A full queue drops what is new and counts it; when the logger has caught up, one warning tells the count. A logger that stamps entries
+/// with the time does so when it gets them.
 /// </summary>
 internal sealed class LogQueue : ILogger
 {
@@ -59,7 +60,8 @@ internal sealed class LogQueue : ILogger
 
     public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None && (_levels & Bit(logLevel)) != 0;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (!IsEnabled(logLevel))
             return;

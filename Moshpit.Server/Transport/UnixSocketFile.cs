@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Moshpit.Server.Transport;
 
 /// <summary>
-/// The file of a listening Unix socket. A socket that a server left behind is replaced; anything else at its path is an error and is left alone.
-/// Our own file is removed at the end.
+/// The file of a listening Unix socket. A socket that a server left behind is replaced; anything else at its path is an error and is left
+/// alone. Our own file is removed at the end.
 /// </summary>
 internal sealed partial class UnixSocketFile : IDisposable
 {
@@ -47,12 +47,12 @@ internal sealed partial class UnixSocketFile : IDisposable
     }
 
     /// <summary>
-    /// Binds <paramref name="socket"/> to <paramref name="endPoint"/>, which is this file's. Every user of this machine may connect, as to a
-    /// port.
+    /// Binds <paramref name="socket"/> to <paramref name="endPoint"/>, which is this file's. Every user of this machine may connect, as
+    /// to a port.
     /// </summary>
     /// <remarks>
-    /// Linux gives the file its permissions when it creates it. To set them afterwards, by path, would change those of any file that somebody
-    /// has put in its place. So the mask of the process says them. Files that other threads create meanwhile get it too: for microseconds.
+    /// Linux gives the file its permissions when it creates it. To set them afterwards, by path, would change those of any file that was
+    /// put in its place. So the mask of the process says them. Files that other threads create meanwhile get it too: for microseconds.
     /// </remarks>
     public void Bind(Socket socket, UnixListenEndPoint endPoint)
     {
