@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server;
+using Moshpit.Server.Transport;
 
 const int Failed = 1;
 const int Misused = 2;
@@ -99,6 +100,7 @@ static async Task<int> ServeAsync(CommandLine.Arguments arguments)
     using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
     try
     {
+        DescriptorLimit.Raise();
         Privileges.Identity? identity = Privileges.Find(arguments.User, arguments.Group);
         await using var server = new MoshpitServer(arguments.Options);
         await server.BindAsync(stop.Token);

@@ -34,6 +34,15 @@ internal static partial class ApiLog
     [LoggerMessage(207, LogLevel.Information, "Told to hurry; cutting the {Connections} connections that are left.")]
     public static partial void Hurrying(ILogger logger, int connections);
 
+    [LoggerMessage(208, LogLevel.Warning, "The process may open files for {Connections} connections only, fewer than MaxConnections ({MaxConnections}), and "
+        + "one address gets a quarter of them. Raise the limit (ulimit -n, LimitNOFILE= in a systemd unit), or lower --max-connections.")]
+    public static partial void FewDescriptors(ILogger logger, int connections, int maxConnections);
+
+    [LoggerMessage(209, LogLevel.Warning, "One address gets {Share} connections and streams at most, a quarter of those that the process may open files for; "
+        + "MaxConnectionsPerAddress ({Connections}) or MaxStreamsPerAddress ({Streams}) is higher. Raise the limit (ulimit -n, LimitNOFILE= in a systemd "
+        + "unit), or lower --max-connections-per-address and --max-streams.")]
+    public static partial void SmallShare(ILogger logger, int share, int connections, int streams);
+
     /// <summary>The first 8 of an id's 32 digits.</summary>
     internal readonly struct ShortId(UInt128 id)
     {

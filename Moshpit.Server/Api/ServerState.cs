@@ -60,16 +60,19 @@ internal sealed class ServerState : IAsyncDisposable
             Frames = Frames,
             Logger = Logger,
         };
+        int descriptors = DescriptorLimit.Connections();
+        int share = DescriptorLimit.ShareOf(descriptors);
         Addresses = new AddressLimits
         {
             RequestsPerSecond = options.RequestsPerSecondPerAddress,
             ChannelsPerMinute = options.ChannelsPerMinutePerAddress,
-            Streams = options.MaxStreamsPerAddress,
-            Connections = options.MaxConnectionsPerAddress,
+            Streams = Math.Min(options.MaxStreamsPerAddress, share),
+            Connections = Math.Min(options.MaxConnectionsPerAddress, share),
             Proxies = options.ReadProxies(),
             UnixSocketIsProxy = options.Proxies.Contains(MoshpitServerOptions.UnixProxy),
         };
-        Admission = new Admission(this);
+        Admission = new Admission(this, descriptors);
+        Admission.WarnOfFewDescriptors();
         Limits = new RequestLimits
         {
             MaxRequestLine = options.RequestLineLimit,

@@ -1,3 +1,4 @@
+using System.Net;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
@@ -42,7 +43,39 @@ public sealed class DescriptorTests
         program.Signal(MoshpitProgram.SigTerm);
         (int status, _, string errors) = await program.EndAsync();
         Assert.That(status, Is.Zero);
+        Assert.That(errors, Does.Match("^[^\n]*warn[^\n]*MaxConnections \\(1000\\)[^\n]*ulimit -n[^\n]*\n$"), "One warning, at the start.");
+    }
+
+    [Test]
+    public async Task With_enough_descriptors_nothing_is_said()
+    {
+        using MoshpitProgram program = MoshpitProgram.StartWithDescriptors(10_000, "--port", "0", "--host", "127.0.0.1");
+        await program.ListeningAsync();
+        program.Signal(MoshpitProgram.SigTerm);
+        (_, _, string errors) = await program.EndAsync();
         Assert.That(errors, Is.Empty);
+    }
+
+    [Test]
+    public async Task One_address_leaves_three_quarters_of_the_descriptors_to_others()
+    {
+        IPAddress own = Asking.OwnAddress();
+        using MoshpitProgram program = MoshpitProgram.StartWithDescriptors(Limit, "--port", "0");
+        var address = new IPEndPoint(own, await program.ListeningAsync());
+        List<RawConnection> greedy = [];
+        RawResponse? refusal = null;
+        while (refusal is null)
+        {
+            greedy.Add(RawConnection.Connect(address));
+            greedy[^1].Send(Asking.Text("OPTIONS", "/"));
+            RawResponse response = await greedy[^1].ReadResponseAsync();
+            refusal = response.Status == 204 ? null : response;
+        }
+
+        Asking.IsRefusal(refusal, 429, "too many connections open");
+        Assert.That(greedy, Has.Count.LessThanOrEqualTo(Limit / 4));
+        (await RawPeer.OpenAsync(RawConnection.Connect(address.Port), "/")).Dispose();
+        greedy.ForEach(connection => connection.Dispose());
     }
 
     private static async Task ExchangeAsync(Publisher publisher, params RawPeer[] peers)

@@ -60,6 +60,9 @@ internal sealed class MoshpitProgram : IDisposable
 
         // Diagnostics would leave a socket in the temporary folder, and could not be opened after permissions are dropped.
         start.Environment["DOTNET_EnableDiagnostics"] = "0";
+
+        // With its default, the server would warn on a machine that allows fewer descriptors, and standard error is compared.
+        start.Environment["MOSHPIT_MAX_CONNECTIONS"] = "1000";
         var program = new MoshpitProgram(Process.Start(start)!);
         if (readsErrors)
             program.ReadErrors();

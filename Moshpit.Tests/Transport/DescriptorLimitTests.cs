@@ -1,9 +1,13 @@
+using System.Runtime.InteropServices;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Tests.Transport;
 
+[NonParallelizable]
 internal sealed class DescriptorLimitTests
 {
+    private const int OpenFiles = 7; // RLIMIT_NOFILE
+
     [TestCase("20000", 20_000 - 100 - 256)]
     [TestCase("1024", 1024 - 100 - 128)]
     [TestCase("200", 200 - 100 - 32)]
@@ -25,4 +29,35 @@ internal sealed class DescriptorLimitTests
     [Test]
     [Platform("Linux")]
     public void This_process_has_one() => Assert.That(DescriptorLimit.Connections(), Is.InRange(1, int.MaxValue - 1));
+
+    [TestCase(1024, 256)]
+    [TestCase(7, 1)]
+    [TestCase(3, 1)]
+    [TestCase(int.MaxValue, int.MaxValue / 4)]
+    public void One_address_gets_a_quarter_and_one_connection_at_least(int connections, int share) =>
+        Assert.That(DescriptorLimit.ShareOf(connections), Is.EqualTo(share));
+
+    [Test]
+    [Platform("Linux")]
+    public void The_soft_limit_is_raised_to_the_hard_one()
+    {
+        nuint[] before = Limits();
+        Assert.That(SetLimit(OpenFiles, [before[1] - 1, before[1]]), Is.Zero);
+        DescriptorLimit.Raise();
+        Assert.That(Limits(), Is.EqualTo(new[] { before[1], before[1] }));
+        Assert.That(SetLimit(OpenFiles, before), Is.Zero);
+    }
+
+    private static nuint[] Limits()
+    {
+        nuint[] limits = new nuint[2];
+        Assert.That(GetLimit(OpenFiles, limits), Is.Zero);
+        return limits;
+    }
+
+    [DllImport("libc", EntryPoint = "getrlimit")]
+    private static extern int GetLimit(int resource, [Out] nuint[] limits);
+
+    [DllImport("libc", EntryPoint = "setrlimit")]
+    private static extern int SetLimit(int resource, nuint[] limits);
 }
