@@ -13,6 +13,11 @@ namespace Moshpit.Server.Api;
 /// A connection that carries requests: one loop reads one after the other, has each answered by <see cref="Routes"/>, and ends, or hands the
 /// socket over to an event stream.
 /// </summary>
+/// <remarks>
+/// While a connection rests, it holds neither buffers nor the state of a request. It rests until its first byte, and between two requests
+/// if it can't be expected to send the next one soon. Resting costs a system call more than waiting with a buffer, so a connection that sends
+/// requests in quick succession keeps its buffers.
+/// </remarks>
 internal sealed class HttpConnection : ISlotted
 {
     /// <summary>Requests answered in a row, while more keeps arriving, before others get the thread.</summary>
@@ -22,13 +27,24 @@ internal sealed class HttpConnection : ISlotted
     private const int MostUnsent = 16 * 1024;
 
     private readonly ServerState _server;
-    private readonly RequestState _state;
     private readonly BufferedConnection _connection;
     private readonly AddressUsage? _usage;
     private readonly bool _isProxy;
 
     /// <summary>Answers the first request of a connection that is one too many.</summary>
     private readonly Rejection? _refusal;
+
+    /// <summary>Null while the connection rests.</summary>
+    private volatile RequestState? _state;
+
+    /// <summary>When the last request was answered; long ago where there was none.</summary>
+    private long _answeredAt = long.MinValue / 2;
+
+    /// <summary>Bytes have come since the last request was answered.</summary>
+    private bool _heard;
+
+    /// <summary>The last request came soon after the answer to the one before it.</summary>
+    private bool _hurries;
 
     /// <summary>There are no more requests; at most the last answer is still to be read.</summary>
     private volatile bool _hasServed;
@@ -39,9 +55,7 @@ internal sealed class HttpConnection : ISlotted
     private HttpConnection(Socket socket, ServerState server, IPAddress? address, AddressUsage? usage, Rejection? refusal)
     {
         _server = server;
-        _state = server.RequestStates.Get();
-        _state.Request.IdleSeconds = (int)server.Options.IdleTimeout.TotalSeconds;
-        _connection = new BufferedConnection(socket, server.Clock, server.Buffers)
+        _connection = new BufferedConnection(socket, server.Clock, server.Buffers, server.Receivers)
         {
             SendTimeout = server.Options.LingerTimeout, Waiting = OnWaiting,
         };
@@ -64,6 +78,9 @@ internal sealed class HttpConnection : ISlotted
 
         /// <summary>The socket belongs to an event stream now, and whatever was counted for the connection is counted for that.</summary>
         Stream,
+
+        /// <summary>It has not ended: it rests, and goes on with the next byte.</summary>
+        Rest,
     }
 
     /// <summary>Serves <paramref name="socket"/>, which does not block, until its end. Never throws.</summary>
@@ -81,11 +98,13 @@ internal sealed class HttpConnection : ISlotted
 
     public Socket Socket => _connection.Socket;
 
+    private RequestState State => _state!;
+
     /// <summary>Called when time has passed.</summary>
     public void OnTick(long now) => _connection.OnTick(now);
 
     /// <summary>The server stops: a connection between two requests ends now, others after the one that they are at.</summary>
-    public void OnStopping() => _connection.Interrupt(() => !_state.Parser.HasStarted);
+    public void OnStopping() => _connection.Interrupt(() => _state is not { Parser.HasStarted: true });
 
     /// <summary>The server does not wait any longer for requests that are under way: one that is not complete is refused.</summary>
     public void OnDrainTimeout() => _connection.Interrupt(() => !_hasServed);
@@ -105,7 +124,15 @@ internal sealed class HttpConnection : ISlotted
 
     private async Task RunAsync()
     {
-        Ending ending = await GuardAsync(ServeRequestsAsync()).ConfigureAwait(false);
+        Ending ending;
+        do
+        {
+            SocketError waited = await _connection.WaitAsync().ConfigureAwait(false);
+            ending = await GuardAsync(ServeRequestsAsync(waited)).ConfigureAwait(false);
+            Rest();
+        }
+        while (ending == Ending.Rest);
+
         FlushPublished();
         _hasServed = true;
         _server.EndServing();
@@ -115,10 +142,26 @@ internal sealed class HttpConnection : ISlotted
             _connection.Abort();
         _server.Connections.Remove(this);
         _connection.Release();
-        _server.RequestStates.Return(_state);
         if (ending != Ending.Stream)
             _server.Admission.Leave(_usage, _refusal);
         _server.OnConnectionEnded();
+    }
+
+    private void Wake()
+    {
+        RequestState state = _server.RequestStates.Get();
+        state.Request.IdleSeconds = (int)_server.Options.IdleTimeout.TotalSeconds;
+        _state = state;
+        _connection.RentBuffers();
+    }
+
+    private void Rest()
+    {
+        RequestState? state = _state;
+        _state = null;
+        if (state is not null)
+            _server.RequestStates.Return(state);
+        _connection.ReturnBuffers();
     }
 
     /// <summary>No fault, ours or the client's, gets beyond the connection.</summary>
@@ -146,14 +189,32 @@ internal sealed class HttpConnection : ISlotted
         return Ending.Close;
     }
 
-    private async ValueTask<Ending> ServeRequestsAsync()
+    /// <summary>Serves what comes after a rest, whose wait ended with <paramref name="waited"/>.</summary>
+    private async ValueTask<Ending> ServeRequestsAsync(SocketError waited)
     {
-        HttpRequest request = _state.Request;
+        if (waited != SocketError.Success)
+        {
+            // As in EndEarlyAsync: a FIN before the close.
+            if (waited == SocketError.TimedOut)
+                Socket.Shutdown(SocketShutdown.Send);
+            return Ending.Close;
+        }
+
+        Wake();
+        HttpRequest request = State.Request;
+        bool answered = false;
         for (int turn = 1; ; turn++)
         {
             ParseOutcome outcome;
             while ((outcome = ParseHead()) == ParseOutcome.NeedMore)
             {
+                if (answered && !_heard && !_hurries)
+                {
+                    FlushPublished();
+                    await _connection.FlushAsync().ConfigureAwait(false);
+                    return Ending.Rest;
+                }
+
                 ValueTask<Received> receiving = _connection.ReceiveAsync();
                 if (!receiving.IsCompleted)
                 {
@@ -167,7 +228,7 @@ internal sealed class HttpConnection : ISlotted
             }
 
             if (outcome == ParseOutcome.Rejected)
-                return await RefuseAsync(_state.Parser.Rejection!).ConfigureAwait(false);
+                return await RefuseAsync(State.Parser.Rejection!).ConfigureAwait(false);
             if (_refusal is not null)
                 return await RefuseAsync(_refusal).ConfigureAwait(false);
 
@@ -193,7 +254,10 @@ internal sealed class HttpConnection : ISlotted
                 return Ending.Linger;
             }
 
-            _state.Reset();
+            State.Reset();
+            answered = true;
+            _heard = false;
+            _answeredAt = _server.Clock.Now;
             _connection.SetDeadline(_server.Options.IdleTimeout);
             if (_connection.Output.WrittenCount >= MostUnsent)
             {
@@ -213,11 +277,18 @@ internal sealed class HttpConnection : ISlotted
     {
         if (!_connection.Input.TryRead(out ReadResult result))
             return ParseOutcome.NeedMore;
+        _heard = true;
         var reader = new SequenceReader<byte>(result.Buffer);
-        bool started = _state.Parser.HasStarted;
-        ParseOutcome outcome = _state.Parser.Parse(ref reader, _state.Request);
-        if (!started && _state.Parser.HasStarted)
+        RequestState state = State;
+        bool started = state.Parser.HasStarted;
+        ParseOutcome outcome = state.Parser.Parse(ref reader, state.Request);
+        if (!started && state.Parser.HasStarted)
+        {
+            // The clock moves once a period, so a difference of a period may be next to nothing.
+            _hurries = _server.Clock.Now - _answeredAt <= _server.Clock.Period.TotalMilliseconds;
             _connection.SetDeadline(_server.Options.HeaderTimeout);
+        }
+
         _connection.Input.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
         return outcome;
     }
@@ -262,14 +333,14 @@ internal sealed class HttpConnection : ISlotted
     /// <summary>Reads the body and has it delivered, or refused. Null: the connection goes on.</summary>
     private async ValueTask<Ending?> ServePostAsync(Rejection? rejection, Channel? channel, AddressUsage? usage)
     {
-        HttpRequest request = _state.Request;
+        HttpRequest request = State.Request;
         if (request.Body == BodyKind.Length && request.ContentLength > _server.Options.BodyLimit)
             return await RefuseAsync(rejection ?? Rejections.BodyTooLarge).ConfigureAwait(false);
         if (rejection is not null && request.ExpectsContinue)
             return await RefuseAsync(rejection).ConfigureAwait(false);
 
         _connection.SetDeadline(_server.Options.BodyTimeout);
-        _state.Body.Begin(request, _server.Options.BodyLimit);
+        State.Body.Begin(request, _server.Options.BodyLimit);
         bool invited = !request.ExpectsContinue;
         Post post;
         ParseOutcome outcome;
@@ -333,12 +404,12 @@ internal sealed class HttpConnection : ISlotted
     {
         post = default;
         bool some = _connection.Input.TryRead(out ReadResult result);
-        if (!some && _state.Body.NeedsBytes)
+        if (!some && State.Body.NeedsBytes)
             return ParseOutcome.NeedMore;
         var reader = new SequenceReader<byte>(result.Buffer);
-        ParseOutcome outcome = _state.Body.Read(ref reader, out ReadOnlySpan<byte> body, out Rejection? malformed);
+        ParseOutcome outcome = State.Body.Read(ref reader, out ReadOnlySpan<byte> body, out Rejection? malformed);
         if (outcome == ParseOutcome.Done)
-            rejection ??= Routes.ReadPost(_server, _state.Request, channel!, body, out post);
+            rejection ??= Routes.ReadPost(_server, State.Request, channel!, body, out post);
         else if (outcome == ParseOutcome.Rejected)
             rejection = malformed == Rejections.BodyTooLarge ? rejection ?? malformed : malformed;
         if (some)
@@ -351,7 +422,7 @@ internal sealed class HttpConnection : ISlotted
     {
         if (received == Received.Failed)
             return new(Ending.Close);
-        if (_state.Parser.HasStarted)
+        if (State.Parser.HasStarted)
             return RefuseAsync(received == Received.End ? Rejections.IncompleteRequest : _server.Stopping ? Rejections.ShuttingDown : timeout);
 
         // Closed with its receive still pending, the socket would send a reset; a FIN says the same in peace.
@@ -372,6 +443,6 @@ internal sealed class HttpConnection : ISlotted
     {
         rejection = _server.WithLimits(rejection);
         ApiLog.Refused(_server.Logger, rejection.Status, rejection.Name);
-        ResponseWriter.WriteRejection(_connection.Output, _state.Request, rejection, close);
+        ResponseWriter.WriteRejection(_connection.Output, State.Request, rejection, close);
     }
 }

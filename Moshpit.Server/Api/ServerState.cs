@@ -87,6 +87,7 @@ internal sealed class ServerState : IAsyncDisposable
         _tooManyFields = Rejections.TooManyFields.With($"There are too many header fields; send at most {options.HeaderFieldLimit}.");
         RequestStates = new DefaultObjectPool<RequestState>(new RequestState.Policy(Limits), MostPooled);
         Buffers = new DefaultObjectPool<TransportBuffers>(new TransportBuffers.Policy(), MostPooled);
+        Receivers = new DefaultObjectPool<Receiver>(new Receiver.Policy(), MostPooled);
         _heartbeat = FrameOf(EventWriter.Heartbeat);
         _lastChunk = FrameOf(ChunkFraming.LastChunk);
         Streams = new StreamTransport
@@ -127,6 +128,8 @@ internal sealed class ServerState : IAsyncDisposable
     public ObjectPool<RequestState> RequestStates { get; }
 
     public ObjectPool<TransportBuffers> Buffers { get; }
+
+    public ObjectPool<Receiver> Receivers { get; }
 
     /// <summary>Connections that carry an event stream.</summary>
     public StreamTransport Streams { get; }

@@ -8,7 +8,8 @@ namespace Moshpit.Server.Transport;
 
 /// <summary>
 /// A socket that takes turns: bytes are received and read, then bytes are written and flushed, by one loop. Whatever it waits for has a
-/// deadline, kept from outside by <see cref="OnTick"/>.
+/// deadline, kept from outside by <see cref="OnTick"/>. It holds buffers only from <see cref="RentBuffers"/> to <see cref="ReturnBuffers"/>;
+/// <see cref="WaitAsync()"/> needs none.
 /// </summary>
 internal sealed class BufferedConnection
 {
@@ -19,29 +20,31 @@ internal sealed class BufferedConnection
     private const int MaxReceiveLength = 32 * 1024;
 
     private readonly ServerClock _clock;
-    private readonly ObjectPool<TransportBuffers> _pool;
-    private readonly TransportBuffers _buffers;
+    private readonly ObjectPool<TransportBuffers> _bufferPool;
+    private readonly ObjectPool<Receiver> _receiverPool;
+    private readonly Receiver _receiver;
+    private TransportBuffers? _buffers;
     private Receiver? _lingering;
     private long _deadline = long.MaxValue;
     private long _sendDeadline = long.MaxValue;
     private bool _released;
-    private bool _spoke;
     private int _receiveLength;
 
-    public BufferedConnection(Socket socket, ServerClock clock, ObjectPool<TransportBuffers> pool)
+    public BufferedConnection(Socket socket, ServerClock clock, ObjectPool<TransportBuffers> buffers, ObjectPool<Receiver> receivers)
     {
         Socket = socket;
         _clock = clock;
-        _pool = pool;
-        _buffers = pool.Get();
+        _bufferPool = buffers;
+        _receiverPool = receivers;
+        _receiver = receivers.Get();
     }
 
     public Socket Socket { get; }
 
-    public PipeReader Input => _buffers.Input.Reader;
+    public PipeReader Input => _buffers!.Input.Reader;
 
     /// <summary>What is written here is sent by the next <see cref="FlushAsync"/> or <see cref="ReceiveAsync"/>.</summary>
-    public ArrayBufferWriter<byte> Output => _buffers.Output;
+    public ArrayBufferWriter<byte> Output => _buffers!.Output;
 
     /// <summary>How long a response may take to be sent.</summary>
     public required TimeSpan SendTimeout { get; init; }
@@ -56,7 +59,7 @@ internal sealed class BufferedConnection
     public void OnTick(long now)
     {
         // The wait first: a deadline read after it is that wait's or a later one's.
-        Receiver receiver = Volatile.Read(ref _lingering) ?? _buffers.Receiver;
+        Receiver receiver = Volatile.Read(ref _lingering) ?? _receiver;
         int wait = receiver.Current;
         if (now >= Volatile.Read(ref _sendDeadline))
             Abort();
@@ -67,49 +70,62 @@ internal sealed class BufferedConnection
     /// <summary>Ends the wait for bytes that is going on, as if its deadline had passed, if <paramref name="condition"/> still holds then.</summary>
     public void Interrupt(Func<bool> condition)
     {
-        // The wait first: should the buffers have gone to another connection by then, that is seen after it.
-        int wait = _buffers.Receiver.Current;
+        // The wait first: should the receiver have gone to another connection by then, that is seen after it.
+        int wait = _receiver.Current;
         if (condition() && !Volatile.Read(ref _released))
-            _buffers.Receiver.Expire(wait);
+            _receiver.Expire(wait);
     }
 
     /// <summary>Ends the connection whatever it is doing.</summary>
     public void Abort() => Socket.Dispose();
 
-    /// <summary>Gives the buffers back. The socket is the caller's to close, or to use further.</summary>
+    /// <summary>Gives everything back. The socket is the caller's to close, or to use further.</summary>
     public void Release()
     {
+        ReturnBuffers();
         Volatile.Write(ref _deadline, long.MaxValue);
         Volatile.Write(ref _sendDeadline, long.MaxValue);
         Volatile.Write(ref _released, true);
-        _pool.Return(_buffers);
+        _receiverPool.Return(_receiver);
     }
+
+    /// <summary>From now on <see cref="Input"/> and <see cref="Output"/> can be used.</summary>
+    public void RentBuffers() => _buffers = _bufferPool.Get();
+
+    /// <summary>Ends what <see cref="RentBuffers"/> began; what <see cref="Input"/> and <see cref="Output"/> still hold is dropped.</summary>
+    public void ReturnBuffers()
+    {
+        TransportBuffers? buffers = _buffers;
+        _buffers = null;
+        _receiveLength = 0;
+
+        // A receive that was left behind may still write into the buffers: they go to no other connection.
+        if (buffers is not null && !_receiver.Abandoned)
+            _bufferPool.Return(buffers);
+    }
+
+    /// <summary>
+    /// Waits until there is something to receive, or the end, without holding a buffer. Success: there is. <see cref="SocketError.TimedOut"/>:
+    /// the deadline passed first.
+    /// </summary>
+    public ValueTask<SocketError> WaitAsync() => WaitAsync(default);
 
     /// <summary>Sends what is to be sent, then waits for more bytes, which <see cref="Input"/> then has.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<Received> ReceiveAsync()
     {
         await FlushAsync().ConfigureAwait(false);
-        if (!_spoke)
-        {
-            // Who has connected and said nothing yet gets no memory.
-            SocketError ready = await WaitAsync(default).ConfigureAwait(false);
-            if (ready != SocketError.Success)
-                return ready == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
-            _spoke = true;
-        }
-
-        PipeWriter writer = _buffers.Input.Writer;
+        PipeWriter writer = _buffers!.Input.Writer;
         Memory<byte> buffer = writer.GetMemory(_receiveLength);
         SocketError error = await WaitAsync(buffer).ConfigureAwait(false);
         if (error != SocketError.Success)
             return error == SocketError.TimedOut ? Received.TimedOut : Received.Failed;
-        if (_buffers.Receiver.BytesTransferred == 0)
+        if (_receiver.BytesTransferred == 0)
             return Received.End;
 
         // Who fills the buffer has more to say, and is given more room; who does not holds no more than a request needs.
-        _receiveLength = _buffers.Receiver.BytesTransferred == buffer.Length ? Math.Min(buffer.Length * 4, MaxReceiveLength) : 0;
-        writer.Advance(_buffers.Receiver.BytesTransferred);
+        _receiveLength = _receiver.BytesTransferred == buffer.Length ? Math.Min(buffer.Length * 4, MaxReceiveLength) : 0;
+        writer.Advance(_receiver.BytesTransferred);
         await writer.FlushAsync().ConfigureAwait(false);
         return Received.Bytes;
     }
@@ -138,7 +154,7 @@ internal sealed class BufferedConnection
     {
         Socket.Shutdown(SocketShutdown.Send);
         SetDeadline(timeout);
-        Receiver receiver = _buffers.Receiver;
+        Receiver receiver = _receiver;
         if (receiver.Abandoned)
             Volatile.Write(ref _lingering, receiver = new Receiver());
         byte[] scratch = ArrayPool<byte>.Shared.Rent(LingerBuffer);
@@ -158,7 +174,7 @@ internal sealed class BufferedConnection
 
     private ValueTask<SocketError> WaitAsync(Memory<byte> buffer)
     {
-        ValueTask<SocketError> receiving = _buffers.Receiver.ReceiveAsync(Socket, buffer);
+        ValueTask<SocketError> receiving = _receiver.ReceiveAsync(Socket, buffer);
         if (!receiving.IsCompleted)
             Waiting();
         return receiving;

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Threading.Tasks.Sources;
+using Microsoft.Extensions.ObjectPool;
 
 namespace Moshpit.Server.Transport;
 
@@ -35,7 +36,17 @@ internal sealed class Receiver : SocketAsyncEventArgs, IValueTaskSource<SocketEr
         _source.RunContinuationsAsynchronously = false;
         int wait = _waits = _waits == int.MaxValue ? 1 : _waits + 1;
         Volatile.Write(ref _current, wait);
-        bool completed = !socket.ReceiveAsync(this);
+        bool completed;
+        try
+        {
+            completed = !socket.ReceiveAsync(this);
+        }
+        catch (ObjectDisposedException)
+        {
+            TryEnd(wait);
+            return new(SocketError.OperationAborted);
+        }
+
         return completed && TryEnd(wait) ? new(SocketError) : new(this, _source.Version);
     }
 
@@ -64,4 +75,12 @@ internal sealed class Receiver : SocketAsyncEventArgs, IValueTaskSource<SocketEr
     }
 
     private bool TryEnd(int wait) => Interlocked.CompareExchange(ref _current, 0, wait) == wait;
+
+    /// <summary>Makes them and has them ready for the next connection.</summary>
+    internal sealed class Policy : IPooledObjectPolicy<Receiver>
+    {
+        public Receiver Create() => new();
+
+        public bool Return(Receiver receiver) => !receiver.Abandoned;
+    }
 }

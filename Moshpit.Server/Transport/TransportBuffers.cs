@@ -4,10 +4,10 @@ using Microsoft.Extensions.ObjectPool;
 
 namespace Moshpit.Server.Transport;
 
-/// <summary>What a <see cref="BufferedConnection"/> reads into and writes from, pooled.</summary>
+/// <summary>What a <see cref="BufferedConnection"/> reads into and writes from while it has requests, pooled.</summary>
 internal sealed class TransportBuffers
 {
-    /// <summary>Most requests fit; a connection holds so much while it waits for its next one.</summary>
+    /// <summary>Most requests fit; a connection that sends them in quick succession holds so much while it waits for its next one.</summary>
     private const int SegmentLength = 2048;
 
     /// <summary>Bytes received and not yet read. Filled and emptied by the connection's one loop, so without thresholds nothing ever waits.</summary>
@@ -17,8 +17,6 @@ internal sealed class TransportBuffers
 
     /// <summary>Bytes not yet sent: responses to pipelined requests go out together.</summary>
     public ArrayBufferWriter<byte> Output { get; } = new(512);
-
-    public Receiver Receiver { get; } = new();
 
     /// <summary>Makes them and has them ready for the next connection.</summary>
     internal sealed class Policy : IPooledObjectPolicy<TransportBuffers>
@@ -30,9 +28,6 @@ internal sealed class TransportBuffers
 
         public bool Return(TransportBuffers buffers)
         {
-            // A receive that was left behind may still write into the pipe's memory: that goes to nobody else.
-            if (buffers.Receiver.Abandoned)
-                return false;
             buffers.Input.Writer.Complete();
             buffers.Input.Reader.Complete();
             if (buffers.Output.Capacity > MaxRetainedOutput)
