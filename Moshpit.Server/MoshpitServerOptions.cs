@@ -145,12 +145,15 @@ public sealed class MoshpitServerOptions
     public int MaxPeersPerChannel { get; set; } = 100_000;
 
     /// <summary>
-    /// Most connections at once from one address, streams included; more are answered 429, or, when there are very many, closed. Default 2,000. See
-    /// <see cref="Proxies"/>.
+    /// Most connections at once from one address, streams included; more are answered 429, or, when there are very many, closed. Default 2,000. On
+    /// Linux it is also kept to a quarter of the connections that the process's descriptors allow. See <see cref="Proxies"/>.
     /// </summary>
     public int MaxConnectionsPerAddress { get; set; } = 2_000;
 
-    /// <summary>Most streams at once from one address; more are answered 429. Default 1,000. See <see cref="Proxies"/>.</summary>
+    /// <summary>
+    /// Most streams at once from one address; more are answered 429. Default 1,000. On Linux it is also kept to a quarter of the connections that
+    /// the process's descriptors allow. See <see cref="Proxies"/>.
+    /// </summary>
     public int MaxStreamsPerAddress { get; set; } = 1_000;
 
     /// <summary>Most requests within a second from one address; more are answered 429. Default 1,000. See <see cref="Proxies"/>.</summary>
@@ -161,8 +164,11 @@ public sealed class MoshpitServerOptions
 
     /// <summary>
     /// Proxies in front of this server: addresses (<c>10.0.0.7</c>), networks (<c>10.0.0.0/8</c>) or <c>unix</c> for the Unix socket. Only they are
-    /// believed when they say in <c>X-Forwarded-For</c> whom a request is from, and they themselves have no limit by address; neither
-    /// have loopback and Unix sockets. An IPv6 /64 counts as one address. Default: none.
+    /// believed when they say in <c>X-Forwarded-For</c> or <c>Forwarded</c> (RFC 7239) whom a request is from: the client is the last address
+    /// in the field that is no proxy's. If a request has both fields, they must name the same client: a proxy may pass on the one that
+    /// it does not write. Requests for which a proxy names no client (no field, a malformed one, two that differ, <c>unknown</c>, <c>_hidden</c>,
+    /// a loopback address) share the limits of one address, the proxy's own. A proxy's connections are not limited by address; nor is anything
+    /// that comes over loopback or a Unix socket that is not named here. An IPv6 /64 counts as one address. Default: none.
     /// </summary>
     public IList<string> Proxies { get; private set; } = [];
 

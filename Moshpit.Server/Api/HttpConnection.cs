@@ -31,6 +31,9 @@ internal sealed class HttpConnection : ISlotted
     private readonly AddressUsage? _usage;
     private readonly bool _isProxy;
 
+    /// <summary>The address of a named proxy; null for a Unix socket, and where <see cref="_isProxy"/> is false.</summary>
+    private readonly IPAddress? _proxy;
+
     /// <summary>Answers the first request of a connection that is one too many.</summary>
     private readonly Rejection? _refusal;
 
@@ -61,6 +64,7 @@ internal sealed class HttpConnection : ISlotted
         };
         _connection.SetDeadline(server.Options.HeaderTimeout);
         _isProxy = server.Addresses.IsProxy(address);
+        _proxy = _isProxy ? address : null;
         _usage = usage;
         _refusal = refusal;
         server.Connections.Add(this);
@@ -232,7 +236,7 @@ internal sealed class HttpConnection : ISlotted
             if (_refusal is not null)
                 return await RefuseAsync(_refusal).ConfigureAwait(false);
 
-            AddressUsage? usage = _isProxy ? _server.Addresses.HoldForwarded(request.ForwardedFor) : _usage;
+            AddressUsage? usage = _isProxy ? ForwardedClient.Hold(_server.Addresses, _proxy, request) : _usage;
             Ending? ending = null;
             try
             {

@@ -23,7 +23,7 @@ internal static class Grammar
     /// in <paramref name="rest"/>.
     /// A quoted-string that is never closed reaches to the end, which makes the element malformed and hides nothing in it.
     /// </summary>
-    public static ReadOnlySpan<byte> Cut(ref ReadOnlySpan<byte> rest, byte delimiter)
+    public static ReadOnlySpan<byte> Cut(scoped ref ReadOnlySpan<byte> rest, byte delimiter)
     {
         int end = 0;
         while (end < rest.Length && rest[end] != delimiter)

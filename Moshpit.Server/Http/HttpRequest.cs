@@ -9,6 +9,7 @@ internal sealed class HttpRequest
     private RetainedBytes _origin;
     private RetainedBytes _requestedHeaders;
     private RetainedBytes _forwardedFor;
+    private RetainedBytes _forwarded;
 
     public HttpMethod Method { get; set; }
 
@@ -64,11 +65,19 @@ internal sealed class HttpRequest
     /// <summary>X-Forwarded-For, repeated fields joined by <c>", "</c>: what somebody claims, to be believed from known proxies alone.</summary>
     public ReadOnlySpan<byte> ForwardedFor => _forwardedFor.Span;
 
+    /// <summary>As <see cref="ForwardedFor"/>, for Forwarded (RFC 7239).</summary>
+    public ReadOnlySpan<byte> Forwarded => _forwarded.Span;
+
+    /// <summary>A field says that the request came through a proxy, or who is behind one.</summary>
+    public bool IsForwarded { get; set; }
+
     public void RetainOrigin(ReadOnlySpan<byte> value) => _origin.AppendListed(value);
 
     public void RetainRequestedHeaders(ReadOnlySpan<byte> value) => _requestedHeaders.AppendListed(value);
 
     public void RetainForwardedFor(ReadOnlySpan<byte> value) => _forwardedFor.AppendListed(value);
+
+    public void RetainForwarded(ReadOnlySpan<byte> value) => _forwarded.AppendListed(value);
 
     public void Reset()
     {
@@ -88,5 +97,7 @@ internal sealed class HttpRequest
         _origin.Clear();
         _requestedHeaders.Clear();
         _forwardedFor.Clear();
+        _forwarded.Clear();
+        IsForwarded = false;
     }
 }

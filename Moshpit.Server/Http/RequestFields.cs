@@ -25,6 +25,10 @@ internal struct RequestFields
     {
         switch (name.Length)
         {
+            case 3 when Grammar.Is(name, "Via"u8):
+            case 9 when Grammar.Is(name, "X-Real-IP"u8):
+                request.IsForwarded = true;
+                break;
             case 4 when Grammar.Is(name, "Host"u8):
                 return AddHost(value);
             case 6 when Grammar.Is(name, "Accept"u8):
@@ -37,6 +41,10 @@ internal struct RequestFields
                 break;
             case 6 when Grammar.Is(name, "Expect"u8):
                 return AddExpect(value, request);
+            case 9 when Grammar.Is(name, "Forwarded"u8):
+                request.IsForwarded = true;
+                request.RetainForwarded(value);
+                break;
             case 10 when Grammar.Is(name, "Connection"u8):
                 AddConnection(value);
                 break;
@@ -45,6 +53,7 @@ internal struct RequestFields
             case 14 when Grammar.Is(name, "Content-Length"u8):
                 return AddContentLength(value, request);
             case 15 when Grammar.Is(name, "X-Forwarded-For"u8):
+                request.IsForwarded = true;
                 request.RetainForwardedFor(value);
                 break;
             case 16 when Grammar.Is(name, "Content-Encoding"u8):

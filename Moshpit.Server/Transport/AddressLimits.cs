@@ -1,12 +1,12 @@
 using System.Buffers.Binary;
 using System.Net;
-using System.Text;
 
 namespace Moshpit.Server.Transport;
 
 /// <summary>
-/// Keeps one client address from using up what is meant for all. Loopback, Unix sockets and the proxies that the operator named stand for
-/// many clients: they are not limited as one. For a named proxy's requests, the client is who the proxy says it is.
+/// Keeps one client address from using up what is meant for all. Loopback and Unix sockets stand for many clients: they are not limited as
+/// one. Nor are the connections of the proxies that the operator named. A named proxy's requests and streams count against the client that
+/// the proxy names, or, if it names none, against the proxy.
 /// </summary>
 internal sealed class AddressLimits
 {
@@ -24,10 +24,10 @@ internal sealed class AddressLimits
     /// <summary>Connections that an address may hold open, those of streams included.</summary>
     public required int Connections { get; init; }
 
-    /// <summary>Whose X-Forwarded-For is believed.</summary>
+    /// <summary>The proxies that are believed when they name a client.</summary>
     public required IReadOnlyList<IPNetwork> Proxies { get; init; }
 
-    /// <summary>A Unix socket's X-Forwarded-For is believed.</summary>
+    /// <summary>What connects to the Unix socket is such a proxy.</summary>
     public required bool UnixSocketIsProxy { get; init; }
 
     /// <summary>Addresses that are remembered now.</summary>
@@ -59,36 +59,23 @@ internal sealed class AddressLimits
     public bool TryHold(IPAddress? address, out AddressUsage? usage)
     {
         usage = null;
-        if (address is null || IPAddress.IsLoopback(Unmap(address)) || IsProxy(address))
+        if (address is null || IsLoopback(address) || IsProxy(address))
             return true;
-        usage = Hold(address, Connections);
+        usage = Hold(KeyOf(address), Connections);
         return usage is not null;
     }
 
-    /// <summary>
-    /// Whom a named proxy's <paramref name="forwardedFor"/> speaks for, held until <see cref="Release"/>: the last address in it that is not
-    /// itself a named proxy. Who stands before that was said by somebody who need not be believed. Null: it names nobody who
-    /// is limited.
-    /// </summary>
-    public AddressUsage? HoldForwarded(ReadOnlySpan<byte> forwardedFor)
-    {
-        while (!forwardedFor.IsEmpty)
-        {
-            int comma = forwardedFor.LastIndexOf((byte)',');
-            string text = Encoding.ASCII.GetString(forwardedFor[(comma + 1)..]).Trim();
-            forwardedFor = forwardedFor[..Math.Max(comma, 0)];
+    /// <summary>Counts a request or stream of <paramref name="client"/>, for which a named proxy speaks, until <see cref="Release"/>.</summary>
+    public AddressUsage HoldClient(IPAddress client) => Hold(KeyOf(client), int.MaxValue)!;
 
-            // RFC 9110 section 5.6.1: "A recipient MUST parse and ignore a reasonable number of empty list elements".
-            if (text.Length == 0)
-                continue;
-            if (!IPEndPoint.TryParse(text, out IPEndPoint? client))
-                return null;
-            if (!IsProxy(client.Address))
-                return IPAddress.IsLoopback(Unmap(client.Address)) ? null : Hold(client.Address, int.MaxValue);
-        }
+    /// <summary>As <see cref="HoldClient"/>, for all clients of the named <paramref name="proxy"/> (null: a Unix socket) that it does not name.</summary>
+    public AddressUsage HoldProxy(IPAddress? proxy) => Hold(proxy is null ? AddressUsage.UnixSocket : WholeKeyOf(proxy), int.MaxValue)!;
 
-        return null;
-    }
+    /// <summary>Whether <paramref name="address"/> is this machine's own.</summary>
+    public static bool IsLoopback(IPAddress address) => IPAddress.IsLoopback(Unmap(address));
+
+    /// <summary>Whether the two count as one client.</summary>
+    public static bool AreOneClient(IPAddress one, IPAddress other) => KeyOf(one) == KeyOf(other);
 
     /// <summary>Ends a hold.</summary>
     public void Release(AddressUsage? usage)
@@ -117,19 +104,23 @@ internal sealed class AddressLimits
     /// <summary>An IPv4 address; of an IPv6 one its /64, since who has one address there has them all.</summary>
     private static UInt128 KeyOf(IPAddress address)
     {
-        Span<byte> bytes = stackalloc byte[16];
-        address.MapToIPv6().TryWriteBytes(bytes, out _);
-        UInt128 whole = BinaryPrimitives.ReadUInt128BigEndian(bytes);
-        return address.MapToIPv6().IsIPv4MappedToIPv6 ? whole : whole >> 64 << 64;
+        UInt128 whole = WholeKeyOf(address);
+        return AddressUsage.IsIPv4(whole) ? whole : whole >> 64 << 64;
     }
 
-    private AddressUsage? Hold(IPAddress address, int limit)
+    private static UInt128 WholeKeyOf(IPAddress address)
     {
-        UInt128 key = KeyOf(address);
+        Span<byte> bytes = stackalloc byte[16];
+        address.MapToIPv6().TryWriteBytes(bytes, out _);
+        return BinaryPrimitives.ReadUInt128BigEndian(bytes);
+    }
+
+    private AddressUsage? Hold(UInt128 key, int limit)
+    {
         lock (_usages)
         {
             if (!_usages.TryGetValue(key, out AddressUsage? usage))
-                _usages.Add(key, usage = new AddressUsage(this));
+                _usages.Add(key, usage = new AddressUsage(this, key));
             if (usage.Holders >= limit)
                 return null;
             usage.Holders++;

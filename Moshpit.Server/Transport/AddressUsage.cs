@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Net;
+
 namespace Moshpit.Server.Transport;
 
 /// <summary>What one client address uses now. Held by each of its connections, and for a forwarded request by the request.</summary>
@@ -6,12 +9,22 @@ internal sealed class AddressUsage
     private const long Second = 1000;
     private const long Minute = 60_000;
 
+    /// <summary>The key of the Unix socket: as an address it is a multicast one, which no client has.</summary>
+    internal static readonly UInt128 UnixSocket = UInt128.MaxValue;
+
     private readonly AddressLimits _limits;
+    private readonly UInt128 _key;
     private TokenBucket _requests;
     private TokenBucket _channels;
     private int _streams;
 
-    internal AddressUsage(AddressLimits limits) => _limits = limits;
+    /// <param name="limits">What an address may use.</param>
+    /// <param name="key">An address; of an IPv6 client its network, with zeros behind it.</param>
+    internal AddressUsage(AddressLimits limits, UInt128 key)
+    {
+        _limits = limits;
+        _key = key;
+    }
 
     /// <summary>Connections and requests that hold it. Guarded by the table of all usages.</summary>
     internal int Holders { get; set; }
@@ -47,6 +60,20 @@ internal sealed class AddressUsage
         lock (this)
             _streams--;
     }
+
+    /// <summary>The address, or the IPv6 network, for logs.</summary>
+    public override string ToString()
+    {
+        if (_key == UnixSocket)
+            return "the Unix socket";
+        Span<byte> bytes = stackalloc byte[16];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, _key);
+        var address = new IPAddress(bytes);
+        return IsIPv4(_key) ? $"{address.MapToIPv4()}" : (ulong)_key == 0 ? $"{address}/64" : $"{address}";
+    }
+
+    /// <summary>Whether <paramref name="key"/> is an IPv4 address, which has the form ::ffff:0:0/96 (RFC 4291 section 2.5.5.2).</summary>
+    internal static bool IsIPv4(UInt128 key) => key >> 32 == 0xffff;
 
     /// <summary>Forgetting it now would change nothing.</summary>
     internal bool IsForgettable(long now)

@@ -134,18 +134,68 @@ public sealed class AddressBoundsTests
             connection.Dispose();
     }
 
-    [TestCase("nonsense")]
-    [TestCase(",,,,")]
-    [TestCase("\u00ff\u00fe, ;;, 999.999.999.999")]
-    [TestCase("203.0.113.7, unknown")]
-    [TestCase("[::1")]
-    public async Task Garbage_from_a_proxy_harms_nobody(string garbage)
+    [TestCase("")]
+    [TestCase("X-Forwarded-For: nonsense\r\n")]
+    [TestCase("X-Forwarded-For: ,,,,\r\n")]
+    [TestCase("X-Forwarded-For: \u00ff\u00fe, ;;, 999.999.999.999\r\n")]
+    [TestCase("X-Forwarded-For: 203.0.113.7, unknown\r\n")]
+    [TestCase("X-Forwarded-For: [::1\r\n")]
+    [TestCase("X-Forwarded-For: 127.0.0.1\r\n")]
+    [TestCase("Forwarded: for=\"\r\n")]
+    [TestCase("Forwarded: for=_hidden\r\n")]
+    [TestCase("X-Real-IP: 203.0.113.7\r\n")]
+    public async Task A_request_for_which_a_proxy_names_no_client_counts_against_the_proxy(string fields)
     {
         await using TestServer server = await StartBehindProxyAsync();
         using RawConnection connection = server.Connect();
-        Assert.That(await ServedAsync(connection, 30, garbage), Is.EqualTo(30));
-        Assert.That(await ServedAsync(connection, 15, Client), Is.EqualTo(10), "and is counted against nobody");
-        (await OpenAsync(server, garbage)).Dispose();
+        using RawPeer first = await RawPeer.OpenAsync(server.Connect(), "/", fields);
+        using RawPeer second = await RawPeer.OpenAsync(server.Connect(), "/" + first.Id, fields);
+        Asking.IsRefusal(await server.AskAsync("GET", "/" + first.Id, fields), 429, "too many streams");
+        Assert.That(await ServedFieldsAsync(connection, 15, fields), Is.EqualTo(7), "three of ten were asked before");
+        Assert.That(await ServedAsync(connection, 15, Client), Is.EqualTo(10), "and no client's are used up");
+    }
+
+    [Test]
+    [Platform(Exclude = "Win")]
+    public async Task A_proxy_on_the_Unix_socket_is_counted_by_itself()
+    {
+        using var folder = new TempFolder();
+        await using TestServer server = await StartBehindProxyAsync(options =>
+        {
+            options.SocketPath = folder["socket"];
+            options.Proxies.Add("unix");
+        });
+        using RawConnection connection = RawConnection.Connect(new System.Net.Sockets.UnixDomainSocketEndPoint(folder["socket"]));
+        Assert.That(await ServedFieldsAsync(connection, 15, ""), Is.EqualTo(10));
+        Assert.That(await ServedAsync(connection, 15, Client), Is.EqualTo(10));
+    }
+
+    [Test]
+    public async Task A_client_can_be_named_in_Forwarded_and_can_not_choose_its_name()
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawConnection connection = server.Connect();
+        int served = 0;
+        for (int n = 0; n < 30; n++)
+        {
+            string own = n % 2 == 0 ? "" : $"for=198.51.100.{n}, ";
+            served += await ServedFieldsAsync(connection, 1, $"Forwarded: {own}for=\"{Client}:{n}\";proto=https\r\n");
+        }
+
+        Assert.That(served, Is.EqualTo(10));
+    }
+
+    [TestCase("X-Forwarded-For: 203.0.113.7\r\nForwarded: for=198.51.100.#\r\n", Description = "nginx, Caddy and Envoy pass Forwarded on")]
+    [TestCase("X-Forwarded-For: 198.51.100.#\r\nForwarded: for=203.0.113.7\r\n", Description = "HAProxy with option forwarded alone")]
+    [TestCase("X-Forwarded-For: 203.0.113.7\r\nForwarded: for=\"#\r\n")]
+    public async Task Whichever_field_a_proxy_writes_a_client_gets_no_new_name_by_the_other(string fields)
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawConnection connection = server.Connect();
+        int served = 0;
+        for (int n = 0; n < 30; n++)
+            served += await ServedFieldsAsync(connection, 1, fields.Replace("#", $"{n}", StringComparison.Ordinal));
+        Assert.That(served, Is.EqualTo(10));
     }
 
     [Test]
@@ -202,12 +252,13 @@ public sealed class AddressBoundsTests
             // Received at once; when the body is waited for, in the client's name, more answers are to be sent than the proxy takes.
             string answered = string.Concat(Enumerable.Repeat("GET /x HTTP/1.1\r\nHost:a\r\n\r\n", 40));
             narrow.Send(answered + PostText.Head("/" + owner.Id, $"{PostText.Json}{Asking.From(Client)}Content-Length: 5\r\n"));
-            await Eventually.AsyncTrue(() => server.Server.State.Addresses.Count == 1);
+            await Eventually.AsyncTrue(() => server.Server.State.Addresses.Count == 2);
             narrow.Reset();
         }
 
         await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
-        await _clock.PassUntilAsync(60, () => server.Server.State.Addresses.Count == 0);
+        await _clock.PassUntilAsync(60, () => server.Server.State.Addresses.Count == 1);
+        Assert.That(server.Server.State.Streams.Streams.Count, Is.EqualTo(1), "The owner's stream counts against the proxy, which named no client.");
     }
 
     /// <summary>A server to which loopback is a proxy, and which lets an address do very little.</summary>
@@ -236,12 +287,16 @@ public sealed class AddressBoundsTests
     }
 
     /// <summary>How many of <paramref name="count"/> requests were not refused for their number.</summary>
-    private static async Task<int> ServedAsync(RawConnection connection, int count, string client)
+    private static Task<int> ServedAsync(RawConnection connection, int count, string client) =>
+        ServedFieldsAsync(connection, count, Asking.From(client));
+
+    private static async Task<int> ServedFieldsAsync(RawConnection connection, int count, string fields)
     {
         int served = 0;
         for (int n = 0; n < count; n++)
         {
-            int status = (await AskAsync(connection, client)).Status;
+            connection.Send(Asking.Text("GET", "/nowhere", fields));
+            int status = (await connection.ReadResponseAsync()).Status;
             Assert.That(status, Is.AnyOf(404, 429));
             served += status == 404 ? 1 : 0;
         }

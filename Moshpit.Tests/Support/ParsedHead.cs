@@ -47,6 +47,12 @@ internal sealed record ParsedHead
 
     public string RequestedHeaders { get; private init; } = "";
 
+    public string ForwardedFor { get; private init; } = "";
+
+    public string Forwarded { get; private init; } = "";
+
+    public bool IsForwarded { get; private init; }
+
     /// <summary>Parses raw bytes, written as Latin-1.</summary>
     public static ParsedHead Of(string raw, RequestLimits? limits = null) => Of(Encoding.Latin1.GetBytes(raw), limits);
 
@@ -82,5 +88,8 @@ internal sealed record ParsedHead
         HasContentEncoding = request.HasContentEncoding,
         Origin = request.HasOrigin ? Encoding.Latin1.GetString(request.Origin) : null,
         RequestedHeaders = Encoding.Latin1.GetString(request.RequestedHeaders),
+        ForwardedFor = Encoding.Latin1.GetString(request.ForwardedFor),
+        Forwarded = Encoding.Latin1.GetString(request.Forwarded),
+        IsForwarded = request.IsForwarded,
     };
 }
