@@ -39,7 +39,10 @@ internal sealed class Admission(ServerState server, int descriptors)
     {
         bool isHeld = server.Addresses.TryHold(address, out usage);
         refusal = !isHeld ? Rejections.TooManyConnectionsFromAddress : TryCount() ? null : Rejections.TooManyConnections;
-        if (refusal is null || Interlocked.Increment(ref _refused) <= _mostRefused)
+        if (refusal is null)
+            return true;
+        server.Diagnostics.OnRefused(refusal, (object?)usage ?? address);
+        if (Interlocked.Increment(ref _refused) <= _mostRefused)
             return true;
         Leave(usage, refusal);
         return false;

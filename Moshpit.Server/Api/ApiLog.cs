@@ -13,8 +13,10 @@ internal static partial class ApiLog
     [LoggerMessage(200, LogLevel.Debug, "Peer {Cid} joined channel {Id}.")]
     public static partial void StreamOpened(ILogger logger, ShortId id, ShortId cid);
 
-    [LoggerMessage(201, LogLevel.Debug, "Peer {Cid} left channel {Id}: {Reason}.")]
-    public static partial void StreamEnded(ILogger logger, ShortId id, ShortId cid, DisconnectReason reason);
+    [LoggerMessage(201, LogLevel.Information,
+        "Peer {Cid} of {Client} left channel {Id}: {Reason}. Its stream lasted {Seconds} s and was sent {Bytes} bytes.")]
+    public static partial void StreamEnded(
+        ILogger logger, ShortId id, ShortId cid, object client, DisconnectReason reason, double seconds, long bytes);
 
     [LoggerMessage(202, LogLevel.Debug, "A request was refused: {Status} {Name}.")]
     public static partial void Refused(ILogger logger, int status, string name);
@@ -42,6 +44,23 @@ internal static partial class ApiLog
         + "MaxConnectionsPerAddress ({Connections}) or MaxStreamsPerAddress ({Streams}) is higher. Raise the limit (ulimit -n, LimitNOFILE= in a systemd "
         + "unit), or lower --max-connections-per-address and --max-streams.")]
     public static partial void SmallShare(ILogger logger, int share, int connections, int streams);
+
+    [LoggerMessage(210, LogLevel.Warning, "At a limit: refused {Count} times with {Status} {Name}, last {Client}.")]
+    public static partial void ManyRefused(ILogger logger, long count, int status, string name, object client);
+
+    [LoggerMessage(211, LogLevel.Warning, "Cut {Count} streams for {Reason}, last one of {Client}.")]
+    public static partial void StreamsCut(ILogger logger, long count, DisconnectReason reason, object client);
+
+    [LoggerMessage(212, LogLevel.Warning, "At a limit: messages take {Bytes} bytes of memory, more than {Limit}. Peers that read slowest are cut.")]
+    public static partial void MessagesTakeMuchMemory(ILogger logger, long bytes, long limit);
+
+    [LoggerMessage(213, LogLevel.Warning, "A request from {Client} came through a proxy that is not named. All clients of that proxy share the "
+        + "limits of one address. If the proxy is yours, name its address with --proxy.")]
+    public static partial void UnnamedProxy(ILogger logger, object client);
+
+    [LoggerMessage(214, LogLevel.Warning, "A request over loopback or a Unix socket came through a proxy that is not named. Its clients have no "
+        + "limits by address. If the proxy is yours, name it with --proxy (127.0.0.1, ::1 or unix).")]
+    public static partial void UnnamedLocalProxy(ILogger logger);
 
     /// <summary>The first 8 of an id's 32 digits.</summary>
     internal readonly struct ShortId(UInt128 id)

@@ -31,6 +31,9 @@ internal sealed class HttpConnection : ISlotted
     private readonly AddressUsage? _usage;
     private readonly bool _isProxy;
 
+    /// <summary>Against which address the request counts that is being answered; null: it is not limited.</summary>
+    private AddressUsage? _client;
+
     /// <summary>The address of a named proxy; null for a Unix socket, and where <see cref="_isProxy"/> is false.</summary>
     private readonly IPAddress? _proxy;
 
@@ -236,7 +239,11 @@ internal sealed class HttpConnection : ISlotted
             if (_refusal is not null)
                 return await RefuseAsync(_refusal).ConfigureAwait(false);
 
+            if (request.IsForwarded && !_isProxy)
+                _server.Diagnostics.OnUnnamedProxy(_usage);
+
             AddressUsage? usage = _isProxy ? ForwardedClient.Hold(_server.Addresses, _proxy, request) : _usage;
+            _client = usage;
             Ending? ending = null;
             try
             {
@@ -447,6 +454,8 @@ internal sealed class HttpConnection : ISlotted
     {
         rejection = _server.WithLimits(rejection);
         ApiLog.Refused(_server.Logger, rejection.Status, rejection.Name);
+        if (rejection != _refusal)
+            _server.Diagnostics.OnRefused(rejection, _client);
         ResponseWriter.WriteRejection(_connection.Output, State.Request, rejection, close);
     }
 }

@@ -49,6 +49,7 @@ internal sealed class ServerState : IAsyncDisposable
     {
         Options = options;
         Logger = _log = new LogQueue(options.LoggerFactory.CreateLogger("Moshpit"));
+        Diagnostics = new Diagnostics(Logger);
         Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options), Logger);
         Clock.Tick += OnTick;
         Channels = new ChannelRegistry
@@ -112,6 +113,8 @@ internal sealed class ServerState : IAsyncDisposable
     public MoshpitServerOptions Options { get; }
 
     public ILogger Logger { get; }
+
+    public Diagnostics Diagnostics { get; }
 
     public ServerClock Clock { get; }
 
@@ -190,6 +193,8 @@ internal sealed class ServerState : IAsyncDisposable
             if (Streams.EndedFor(reason) is > 0 and long count)
                 ApiLog.EndedFor(Logger, count, reason);
         }
+
+        Diagnostics.Flush();
     }
 
     /// <summary><paramref name="rejection"/>, with the limits in force in its sentence.</summary>
@@ -320,12 +325,15 @@ internal sealed class ServerState : IAsyncDisposable
             connection?.OnTick(now);
         Streams.OnTick();
         Addresses.OnTick(now);
+        Diagnostics.OnTick(now, Frames.OutstandingBytes, Streams.TotalBacklogLimit);
     }
 
     private void OnStreamEnded(StreamConnection stream, DisconnectReason reason)
     {
         var peer = (Peer)stream.Owner!;
-        ApiLog.StreamEnded(Logger, new(peer.Channel.Id), new(peer.Cid), reason);
+        Diagnostics.OnStreamEnded(reason, stream.Usage);
+        double seconds = (Clock.Now - stream.OpenedAt) / 1000d;
+        ApiLog.StreamEnded(Logger, new(peer.Channel.Id), new(peer.Cid), Diagnostics.NameOf(stream.Usage), reason, seconds, stream.BytesSent);
 
         // Its room first: the owner, who is told then, may count on it.
         stream.Usage?.RemoveStream();

@@ -40,7 +40,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         _socket = socket;
         _transport = transport;
         _watch = new EndWatch(this);
-        _lastProgress = transport.Clock.Now;
+        OpenedAt = _lastProgress = transport.Clock.Now;
     }
 
     private enum State : byte
@@ -66,6 +66,12 @@ internal sealed class StreamConnection : FrameSink, ISlotted
 
     /// <summary>Where the stream counts, held until it ends; null for a client that is not limited.</summary>
     public AddressUsage? Usage { get; set; }
+
+    /// <summary>When it began, as the clock tells it.</summary>
+    public long OpenedAt { get; }
+
+    /// <summary>Bytes that the kernel has taken for the peer.</summary>
+    public long BytesSent { get; private set; }
 
     /// <inheritdoc/>
     public override bool HasEnded => _state != State.Open;
@@ -116,6 +122,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
                 error = SocketError.OperationAborted;
             }
 
+            BytesSent += Math.Max(sent, 0);
             if (sent == span.Length && error == SocketError.Success)
                 return;
 
@@ -261,6 +268,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
                     return false;
 
                 _lastProgress = _transport.Clock.Now;
+                BytesSent += sent;
                 head = head[sent..];
                 if (!head.IsEmpty)
                     continue;
