@@ -41,7 +41,7 @@ internal sealed class Admission(ServerState server, int descriptors)
         refusal = !isHeld ? Rejections.TooManyConnectionsFromAddress : TryCount() ? null : Rejections.TooManyConnections;
         if (refusal is null)
             return true;
-        server.Diagnostics.OnRefused(refusal, (object?)usage ?? address);
+        server.Warnings.OnRefused(refusal, (object?)usage ?? address);
         if (Interlocked.Increment(ref _refused) <= _mostRefused)
             return true;
         Leave(usage, refusal);

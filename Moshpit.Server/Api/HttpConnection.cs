@@ -240,7 +240,7 @@ internal sealed class HttpConnection : ISlotted
                 return await RefuseAsync(_refusal).ConfigureAwait(false);
 
             if (request.IsForwarded && !_isProxy)
-                _server.Diagnostics.OnUnnamedProxy(_usage);
+                _server.Warnings.OnUnnamedProxy(_usage);
 
             AddressUsage? usage = _isProxy ? ForwardedClient.Hold(_server.Addresses, _proxy, request) : _usage;
             _client = usage;
@@ -334,7 +334,7 @@ internal sealed class HttpConnection : ISlotted
     /// <summary>Answers a request other than POST, or refuses it. Null: the connection may go on.</summary>
     private Ending? Answer(Rejection? rejection, AddressUsage? usage)
     {
-        if (rejection is null && Routes.TryAnswer(_server, _connection, _state.Request, usage, out rejection))
+        if (rejection is null && Routes.TryAnswer(_server, _connection, State.Request, usage, out rejection))
             return Ending.Stream;
         if (rejection is not null)
             WriteRejection(rejection, close: false);
@@ -455,7 +455,7 @@ internal sealed class HttpConnection : ISlotted
         rejection = _server.WithLimits(rejection);
         ApiLog.Refused(_server.Logger, rejection.Status, rejection.Name);
         if (rejection != _refusal)
-            _server.Diagnostics.OnRefused(rejection, _client);
+            _server.Warnings.OnRefused(rejection, _client);
         ResponseWriter.WriteRejection(_connection.Output, State.Request, rejection, close);
     }
 }

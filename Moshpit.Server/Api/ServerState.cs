@@ -49,7 +49,7 @@ internal sealed class ServerState : IAsyncDisposable
     {
         Options = options;
         Logger = _log = new LogQueue(options.LoggerFactory.CreateLogger("Moshpit"));
-        Diagnostics = new Diagnostics(Logger);
+        Warnings = new OperatorWarnings(Logger);
         Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options), Logger);
         Clock.Tick += OnTick;
         Channels = new ChannelRegistry
@@ -114,7 +114,7 @@ internal sealed class ServerState : IAsyncDisposable
 
     public ILogger Logger { get; }
 
-    public Diagnostics Diagnostics { get; }
+    public OperatorWarnings Warnings { get; }
 
     public ServerClock Clock { get; }
 
@@ -194,7 +194,7 @@ internal sealed class ServerState : IAsyncDisposable
                 ApiLog.EndedFor(Logger, count, reason);
         }
 
-        Diagnostics.Flush();
+        Warnings.Flush();
     }
 
     /// <summary><paramref name="rejection"/>, with the limits in force in its sentence.</summary>
@@ -325,15 +325,15 @@ internal sealed class ServerState : IAsyncDisposable
             connection?.OnTick(now);
         Streams.OnTick();
         Addresses.OnTick(now);
-        Diagnostics.OnTick(now, Frames.OutstandingBytes, Streams.TotalBacklogLimit);
+        Warnings.OnTick(now, Streams.Budget.Used, Streams.Budget.Limit);
     }
 
     private void OnStreamEnded(StreamConnection stream, DisconnectReason reason)
     {
         var peer = (Peer)stream.Owner!;
-        Diagnostics.OnStreamEnded(reason, stream.Usage);
+        Warnings.OnStreamEnded(reason, stream.Usage);
         double seconds = (Clock.Now - stream.OpenedAt) / 1000d;
-        ApiLog.StreamEnded(Logger, new(peer.Channel.Id), new(peer.Cid), Diagnostics.NameOf(stream.Usage), reason, seconds, stream.BytesSent);
+        ApiLog.StreamEnded(Logger, new(peer.Channel.Id), new(peer.Cid), OperatorWarnings.NameOf(stream.Usage), reason, seconds, stream.BytesSent);
 
         // Its room first: the owner, who is told then, may count on it.
         stream.Usage?.RemoveStream();

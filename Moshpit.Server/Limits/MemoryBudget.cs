@@ -17,7 +17,6 @@ internal sealed class MemoryBudget
     private const long MostDefault = 4L * 1024 * 1024 * 1024;
 
     private readonly FramePool _frames;
-    private readonly long _limit;
     private readonly long _backlogLimit;
     private readonly long _maxBacklog;
     private long _kernelBytes;
@@ -30,10 +29,13 @@ internal sealed class MemoryBudget
     public MemoryBudget(FramePool frames, long limit, long backlogLimit, long maxBacklog)
     {
         _frames = frames;
-        _limit = limit;
+        Limit = limit;
         _backlogLimit = backlogLimit;
         _maxBacklog = Math.Max(backlogLimit, maxBacklog);
     }
+
+    /// <summary>Bytes that all messages under way may take together.</summary>
+    public long Limit { get; }
 
     /// <summary>Bytes in use now.</summary>
     public long Used => _frames.OutstandingBytes + Volatile.Read(ref _kernelBytes);
@@ -42,9 +44,9 @@ internal sealed class MemoryBudget
     public int StreamsBehind => Volatile.Read(ref _streamsBehind);
 
     /// <summary>All together take more than they may.</summary>
-    public bool IsExceeded => Used > _limit;
+    public bool IsExceeded => Used > Limit;
 
-    private long EvenShare => _limit / Math.Max(1, StreamsBehind);
+    private long EvenShare => Limit / Math.Max(1, StreamsBehind);
 
     /// <summary>Bytes that may wait for one peer as long as there is memory for all: at least what every peer may always have.</summary>
     public long Allowance => Math.Max(_backlogLimit, Math.Min(_maxBacklog, EvenShare));

@@ -13,7 +13,7 @@ namespace Moshpit.Tests.Spec;
 public sealed class OperatorTests
 {
     private const string Client = "203.0.113.7";
-    private const int Period = (int)(Diagnostics.Interval / 1000);
+    private const int Period = (int)(OperatorWarnings.Interval / 1000);
 
     private readonly FakeTimeProvider _clock = new();
     private readonly ErrorLog _log = new(LogLevel.Information);
@@ -156,11 +156,11 @@ public sealed class OperatorTests
     [Test]
     public void Memory_over_its_limit_is_told_of_once_a_period()
     {
-        var diagnostics = new Diagnostics(_log);
-        for (long now = 0; now <= Diagnostics.Interval; now += 1000)
-            diagnostics.OnTick(now, messageBytes: now is 1000 or > 2000 ? 101 : 100, messageLimit: 100);
+        var warnings = new OperatorWarnings(_log);
+        for (long now = 0; now <= OperatorWarnings.Interval; now += 1000)
+            warnings.OnTick(now, messageBytes: now is 1000 or > 2000 ? 101 : 100, messageLimit: 100);
         Assert.That(Lines(212), Is.EqualTo(new[] { "At a limit: messages take 101 bytes of memory, more than 100. Peers that read slowest are cut." }));
-        diagnostics.OnTick(1000 + Diagnostics.Interval, 102, 100);
+        warnings.OnTick(1000 + OperatorWarnings.Interval, 102, 100);
         Assert.That(Lines(212), Has.Count.EqualTo(2));
     }
 

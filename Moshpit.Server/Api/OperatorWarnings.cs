@@ -11,7 +11,7 @@ namespace Moshpit.Server.Api;
 /// <see cref="Interval"/> at most, with the number of cases since the last one: a flood of refusals must not become a flood of logs. What is
 /// counted here is a refusal or an end, never a message that is delivered.
 /// </summary>
-internal sealed class Diagnostics(ILogger logger)
+internal sealed class OperatorWarnings(ILogger logger)
 {
     /// <summary>Milliseconds between two warnings of one kind.</summary>
     public const long Interval = 10_000;
