@@ -16,7 +16,8 @@ public sealed class MemoryLimitTests
     {
         using MemoryGroup? group = MemoryGroup.TryCreate(Memory);
         string heap = $"export DOTNET_GCHeapHardLimit={Memory:x};";
-        using MoshpitProgram program = MoshpitProgram.StartInShell(heap + group?.Enter, "", "--port", "0", "--host", "127.0.0.1");
+        using MoshpitProgram program = MoshpitProgram.StartInShell(
+            heap + group?.Enter, "", "--port", "0", "--host", "127.0.0.1", "--max-connections", "5000");
         int port = await program.ListeningAsync();
         using RawPeer flooded = await RawPeer.OpenAsync(RawConnection.Connect(port), "/");
         using RawPeer other = await RawPeer.OpenAsync(RawConnection.Connect(port), "/");
