@@ -107,7 +107,7 @@ static async Task<int> ServeAsync(CommandLine.Arguments arguments)
         if (identity is not null)
             Privileges.Drop(identity);
         server.Accept();
-        using HeapTrimmer trimmer = HeapTrimmer.Start();
+        using HeapTrimmer trimmer = HeapTrimmer.Start(server.State);
         StandardStreams.Print(server.EndPoints
             .Select(endPoint => endPoint is IPEndPoint ip ? $"{ip.Port}" : $"{endPoint}").Distinct().Select(where => $"listening on {where}"));
         await Task.Delay(Timeout.Infinite, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
