@@ -4,7 +4,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Moshpit.Server;
 
-/// <summary>The options of the program, as the user sees them. Each has an environment variable, which holds where the option is not given.</summary>
+/// <summary>The options of the program, as the user sees them. Each has an environment variable, which holds if the option is not given.</summary>
 internal sealed class CommandLine
 {
     /// <summary>Follows the sentence that says what is wrong.</summary>
@@ -58,7 +58,8 @@ internal sealed class CommandLine
         },
         new Setting<bool>
         {
-            Name = "--json", Default = "false", Description = "write each log as a line of JSON", Kind = "true or false", Read = TryReadFlag,
+            Name = "--json", Default = "false", Description = "write each log as a line of JSON",
+            Kind = "true or false", Read = TryReadFlag,
             Set = (arguments, json) => arguments.Json = json,
         },
         new Setting<string[]>
@@ -73,8 +74,8 @@ internal sealed class CommandLine
             nameof(MoshpitServerOptions.MaxChannels), (options, value) => options.MaxChannels = value),
         Count("--max-peers", "N", "most peers in a channel", int.MaxValue, Defaults.MaxPeersPerChannel,
             nameof(MoshpitServerOptions.MaxPeersPerChannel), (options, value) => options.MaxPeersPerChannel = value),
-        Count("--max-connections-per-address", "N", "most connections at once from one address", int.MaxValue, Defaults.MaxConnectionsPerAddress,
-            nameof(MoshpitServerOptions.MaxConnectionsPerAddress), (options, value) => options.MaxConnectionsPerAddress = value),
+        Count("--max-connections-per-address", "N", "most connections at once from one address", int.MaxValue,
+            Defaults.MaxConnectionsPerAddress, nameof(MoshpitServerOptions.MaxConnectionsPerAddress), (options, value) => options.MaxConnectionsPerAddress = value),
         Count("--max-streams", "N", "most streams at once from one address", int.MaxValue, Defaults.MaxStreamsPerAddress,
             nameof(MoshpitServerOptions.MaxStreamsPerAddress), (options, value) => options.MaxStreamsPerAddress = value),
         Count("--max-requests", "N", "most requests a second from one address", int.MaxValue, Defaults.RequestsPerSecondPerAddress,
@@ -120,14 +121,16 @@ internal sealed class CommandLine
     }
 
     private static Setting<string> Name(
-        string name, string? alias, string valueName, string description, string? standard, string? property, Action<Arguments, string> set) => new()
+        string name, string? alias, string valueName, string description, string? standard, string? property,
+        Action<Arguments, string> set) => new()
     {
         Name = name, Alias = alias, ValueName = valueName, Description = description, Default = standard, Property = property, Set = set,
         Read = TryReadText,
     };
 
     private static Setting<int> Count(
-        string name, string valueName, string description, int most, int standard, string property, Action<MoshpitServerOptions, int> set) => new()
+        string name, string valueName, string description, int most, int standard, string property,
+        Action<MoshpitServerOptions, int> set) => new()
     {
         Name = name, ValueName = valueName, Description = description, Default = Text(standard), Property = property,
         Kind = Whole(1, most), Read = (text, out value) => TryReadWhole(text, 1, most, out value),

@@ -184,7 +184,10 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Where logs go. Default: nowhere. Tokens and payloads are never logged.</summary>
+    /// <summary>
+    /// Where logs go. Default: nowhere. Tokens and payloads are never logged. A logger that blocks or throws holds up nothing: entries that it
+    /// does not take in time are dropped, and their number is logged. It is called on one thread, a little later than what it tells of.
+    /// </summary>
     public ILoggerFactory LoggerFactory { get; set; } = NullLoggerFactory.Instance;
 
     /// <summary>The source of time, for tests. Default <see cref="TimeProvider.System"/>.</summary>
