@@ -41,12 +41,17 @@ internal sealed class LogQueueTests
             },
         };
         var queue = new LogQueue(log);
-        Log(queue, 0);
-        Assert.That(inside.Wait(RawConnection.Patience), Is.True);
-        for (int n = 1; n <= LogQueue.Capacity + 7; n++)
-            Log(queue, n);
-        Assert.That(log.Lines, Is.Empty, "the logger does not block; this test says nothing");
-        goOn.Set();
+        await WithoutBlockingAsync(
+            () =>
+            {
+                Log(queue, 0);
+                Assert.That(inside.Wait(RawConnection.Patience), Is.True);
+                for (int n = 1; n <= LogQueue.Capacity + 7; n++)
+                    Log(queue, n);
+                Assert.That(log.Lines, Is.Empty, "the logger does not block; this test says nothing");
+                return Task.CompletedTask;
+            },
+            goOn);
         await Eventually.AsyncTrue(() => log.Lines.Count == LogQueue.Capacity + 2);
         Log(queue, -1);
         await queue.CloseAsync();
@@ -60,10 +65,14 @@ internal sealed class LogQueueTests
     {
         using var never = new ManualResetEventSlim();
         var queue = new LogQueue(new ErrorLog(LogLevel.Debug) { Heard = _ => never.Wait() });
-        for (int n = 0; n < 10; n++)
-            Log(queue, n);
-        await queue.CloseAsync().WaitAsync(RawConnection.Patience);
-        never.Set();
+        await WithoutBlockingAsync(
+            async () =>
+            {
+                for (int n = 0; n < 10; n++)
+                    Log(queue, n);
+                await queue.CloseAsync();
+            },
+            never);
     }
 
     [Test]
@@ -101,11 +110,28 @@ internal sealed class LogQueueTests
     public async Task A_logger_that_does_not_even_say_its_levels_blocks_nothing()
     {
         using var never = new ManualResetEventSlim();
-        var queue = new LogQueue(new LevelLog { OnAsked = never.Wait });
-        Assert.That((queue.IsEnabled(LogLevel.Information), queue.IsEnabled(LogLevel.Warning)), Is.EqualTo((false, true)));
-        Log(queue, 1);
-        await queue.CloseAsync().WaitAsync(RawConnection.Patience);
-        never.Set();
+        await WithoutBlockingAsync(
+            async () =>
+            {
+                var queue = new LogQueue(new LevelLog { OnAsked = never.Wait });
+                Assert.That((queue.IsEnabled(LogLevel.Information), queue.IsEnabled(LogLevel.Warning)), Is.EqualTo((false, true)));
+                Log(queue, 1);
+                await queue.CloseAsync();
+            },
+            never);
+    }
+
+    /// <summary>Fails if <paramref name="work"/> does not end by itself; sets <paramref name="block"/>, which the logger waits for, in any case.</summary>
+    private static async Task WithoutBlockingAsync(Func<Task> work, ManualResetEventSlim block)
+    {
+        try
+        {
+            await Task.Run(work).WaitAsync(RawConnection.Patience);
+        }
+        finally
+        {
+            block.Set();
+        }
     }
 
     private static void Log(LogQueue queue, int n) =>

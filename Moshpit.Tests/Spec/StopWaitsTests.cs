@@ -14,7 +14,7 @@ public sealed class StopWaitsTests
     public async Task A_log_that_blocks_for_ever_stops_no_connection_and_not_the_end()
     {
         using var never = new ManualResetEventSlim();
-        var log = new ErrorLog { Heard = _ => never.Wait() };
+        var log = new ErrorLog { Heard = _ => never.Wait(RawConnection.Patience * 2) };
         await using (TestServer server = await StartAsync(options => options.LoggerFactory = log))
         {
             using RawConnection connection = server.Connect();
