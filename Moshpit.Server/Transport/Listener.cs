@@ -13,6 +13,9 @@ internal sealed class Listener : IAsyncDisposable
     /// <summary>How long a failing accept is not repeated.</summary>
     private static readonly TimeSpan Backoff = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>After a warning, how long there is no other: descriptors may run out, come back and run out ten times a second.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(10);
+
     private readonly Socket _socket;
     private readonly UnixSocketFile? _file;
     private readonly Action<Socket> _accepted;
@@ -96,6 +99,8 @@ internal sealed class Listener : IAsyncDisposable
     private async Task AcceptAsync()
     {
         bool failing = false;
+        bool told = false;
+        long? toldAt = null;
         while (!_stop.IsCancellationRequested)
         {
             try
@@ -104,7 +109,8 @@ internal sealed class Listener : IAsyncDisposable
                 if (failing)
                 {
                     failing = false;
-                    TransportLog.AcceptRecovered(_logger);
+                    if (told)
+                        TransportLog.AcceptRecovered(_logger);
                 }
 
                 SocketSettings.Prepare(socket);
@@ -123,8 +129,13 @@ internal sealed class Listener : IAsyncDisposable
                 if (!failing)
                 {
                     failing = true;
-                    string error = e is SocketException { SocketErrorCode: var code } ? code.ToString() : e.ToString();
-                    TransportLog.AcceptFailed(_logger, error, Backoff.TotalMilliseconds);
+                    told = toldAt is null || _time.GetElapsedTime(toldAt.Value) >= Quiet;
+                    if (told)
+                    {
+                        toldAt = _time.GetTimestamp();
+                        string error = e is SocketException { SocketErrorCode: var code } ? code.ToString() : e.ToString();
+                        TransportLog.AcceptFailed(_logger, error, Backoff.TotalMilliseconds);
+                    }
                 }
 
                 await Task.Delay(Backoff, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

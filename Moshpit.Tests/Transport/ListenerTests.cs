@@ -60,6 +60,34 @@ internal sealed class ListenerTests
         Assert.That(log.Lines.Last(), Does.StartWith("101 Accepting connections again."));
     }
 
+    [TestCase(9, 2)]
+    [TestCase(10, 4)]
+    [Platform("Linux")]
+    public async Task When_it_can_and_can_not_accept_in_turn_it_says_so_once_in_ten_seconds(int seconds, int lines)
+    {
+        var clock = new CountingClock();
+        var log = new ErrorLog(LogLevel.Warning);
+        Channel<Socket> accepted = Channel.CreateUnbounded<Socket>();
+        var settings = new SocketSettings(0, TimeSpan.FromSeconds(20));
+        await using Listener listener = Listener.Bind(
+            new IPEndPoint(IPAddress.Loopback, 0), settings, socket => accepted.Writer.TryWrite(socket), clock, log);
+        Socket listening = SocketOf(listener);
+        listener.Start();
+        for (int failure = 1; failure <= 2; failure++)
+        {
+            int due = failure;
+            listening.Shutdown(SocketShutdown.Receive);
+            await Eventually.AsyncTrue(() => clock.Waits == due);
+            listening.Listen();
+            using var again = new Socket(new SafeSocketHandle(listening.Handle, ownsHandle: false));
+            using RawConnection client = RawConnection.Connect(again.LocalEndPoint!);
+            clock.Advance(failure == 1 ? TimeSpan.FromSeconds(seconds) : Backoff);
+            (await accepted.Reader.ReadAsync().AsTask().WaitAsync(RawConnection.Patience)).Dispose();
+        }
+
+        Assert.That(log.Lines, Has.Count.EqualTo(lines));
+    }
+
     [Test]
     public async Task An_error_of_whoever_takes_the_connections_does_not_end_it()
     {
