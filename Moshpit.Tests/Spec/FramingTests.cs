@@ -87,8 +87,10 @@ public sealed class FramingTests
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();
         using RawConnection unfinished = server.Connect();
-        unfinished.Send(owner.Post("1")[..^1]);
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 1);
+        unfinished.Send(PostText.Head("/" + owner.Id, PostText.Json + "Expect: 100-continue\r\nContent-Length: 5\r\n"));
+
+        // Only then the server knows of the request, and waits for its end.
+        await unfinished.ReadUntilAsync("100 Continue\r\n\r\n");
         using var hurry = new CancellationTokenSource();
         Task stopping = server.Server.StopAsync(hurry.Token);
         await hurry.CancelAsync();
