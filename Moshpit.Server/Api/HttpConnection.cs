@@ -94,10 +94,27 @@ internal sealed class HttpConnection : ISlotted
     public static void Serve(Socket socket, ServerState server)
     {
         IPAddress? address = (socket.RemoteEndPoint as IPEndPoint)?.Address;
-        if (server.Admission.TryEnter(address, out AddressUsage? usage, out Rejection? refusal))
-            _ = new HttpConnection(socket, server, address, usage, refusal).RunAsync();
-        else
+        if (!server.Admission.TryEnter(address, out AddressUsage? usage, out Rejection? refusal))
+        {
             socket.Dispose();
+            return;
+        }
+
+        HttpConnection connection;
+        try
+        {
+            connection = new HttpConnection(socket, server, address, usage, refusal);
+        }
+        catch (Exception e)
+        {
+            // Memory ran out: this one client goes.
+            ApiLog.Failed(server.Logger, e);
+            socket.Dispose();
+            server.Admission.Leave(usage, refusal);
+            return;
+        }
+
+        _ = connection.RunAsync();
     }
 
     /// <summary>Its slot among all connections that carry requests.</summary>
@@ -134,8 +151,7 @@ internal sealed class HttpConnection : ISlotted
         Ending ending;
         do
         {
-            SocketError waited = await _connection.WaitAsync().ConfigureAwait(false);
-            ending = await GuardAsync(ServeRequestsAsync(waited)).ConfigureAwait(false);
+            ending = await GuardAsync(ServeRequestsAsync()).ConfigureAwait(false);
             Rest();
         }
         while (ending == Ending.Rest);
@@ -196,9 +212,10 @@ internal sealed class HttpConnection : ISlotted
         return Ending.Close;
     }
 
-    /// <summary>Serves what comes after a rest, whose wait ended with <paramref name="waited"/>.</summary>
-    private async ValueTask<Ending> ServeRequestsAsync(SocketError waited)
+    /// <summary>Rests until something comes, and serves it.</summary>
+    private async ValueTask<Ending> ServeRequestsAsync()
     {
+        SocketError waited = await _connection.WaitAsync().ConfigureAwait(false);
         if (waited != SocketError.Success)
         {
             // As in EndEarlyAsync: a FIN before the close.
@@ -373,7 +390,10 @@ internal sealed class HttpConnection : ISlotted
 
         if (outcome == ParseOutcome.Rejected)
             return await RefuseAsync(rejection!).ConfigureAwait(false);
-        rejection ??= await DeliverAsync(post, usage).ConfigureAwait(false);
+        if (rejection is null && (usage is not null || post.MustKeepUp is { Sink.IsBehind: true }))
+            rejection = await WhenInTurnAsync(post, isLimited: usage is not null).ConfigureAwait(false);
+        if (rejection is null && !await DeliverAsync(post).ConfigureAwait(false))
+            rejection = post.Failure;
         request.KeepAlive &= !_server.Stopping;
         if (rejection is null)
             ResponseWriter.WriteOk(_connection.Output, request);
@@ -382,25 +402,24 @@ internal sealed class HttpConnection : ISlotted
         return null;
     }
 
-    /// <summary>Has <paramref name="post"/> delivered when its turn has come. Null: it was.</summary>
-    private async ValueTask<Rejection?> DeliverAsync(Post post, AddressUsage? usage)
+    /// <summary>Waits until <paramref name="post"/> may be delivered. Otherwise it is refused, and its frame is returned.</summary>
+    private async ValueTask<Rejection?> WhenInTurnAsync(Post post, bool isLimited)
     {
-        if (usage is not null || post.MustKeepUp is { Sink.IsBehind: true })
-        {
-            ValueTask<Rejection?> turn = Pace.WhenInTurnAsync(post, isLimited: usage is not null, _server);
-            if (!turn.IsCompleted)
-                FlushPublished();
-            if (await turn.ConfigureAwait(false) is { } rejection)
-            {
-                post.Frame.Release();
-                return rejection;
-            }
-        }
+        ValueTask<Rejection?> turn = Pace.WhenInTurnAsync(post, isLimited, _server);
+        if (!turn.IsCompleted)
+            FlushPublished();
+        Rejection? rejection = await turn.ConfigureAwait(false);
+        if (rejection is not null)
+            post.Frame.Release();
+        return rejection;
+    }
 
+    private ValueTask<bool> DeliverAsync(Post post)
+    {
         if (_published != post.Channel)
             FlushPublished();
         _published = post.Channel;
-        return await post.DeliverAsync().ConfigureAwait(false) ? null : post.Failure;
+        return post.DeliverAsync();
     }
 
     /// <summary>Called when the client has nothing more to say for now: what it published goes out, all that came at once together.</summary>

@@ -16,8 +16,11 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// </summary>
     private const int PieceLength = 16 * 1024;
 
-    /// <summary>Milliseconds since the peer last took something within which it counts as reading.</summary>
-    private const long ReadingPatience = 2000;
+    /// <summary>
+    /// Milliseconds since the peer last took something within which it counts as reading. Less than anything waits for it (Pace), by a period of
+    /// the clock, so that a wait for a peer that does not read never ends in a refusal.
+    /// </summary>
+    private const long ReadingPatience = 1000;
 
     private readonly Socket _socket;
     private readonly StreamTransport _transport;

@@ -46,9 +46,12 @@ internal sealed class RecordingSink : FrameSink
     /// <summary>It stands for a peer that does not know chunks.</summary>
     public bool IsPlain { get; init; }
 
-    public override bool IsBehind => false;
+    /// <summary>What is waited for before more is written; null: it is not behind.</summary>
+    public Task? Room { get; set; }
 
-    public override Task? WhenRoom() => null;
+    public override bool IsBehind => Room is not null;
+
+    public override Task? WhenRoom() => Room;
 
     public override bool HasEnded => Completed != DisconnectReason.None;
 
