@@ -394,6 +394,10 @@ internal sealed class HttpConnection : ISlotted
             rejection = await WhenInTurnAsync(post, isLimited: usage is not null).ConfigureAwait(false);
         if (rejection is null && !await DeliverAsync(post).ConfigureAwait(false))
             rejection = post.Failure;
+
+        // A message that is refused for now will come again, and so will those behind it: served now, they would overtake it.
+        if (rejection is { IsTemporary: true })
+            return await RefuseAsync(rejection).ConfigureAwait(false);
         request.KeepAlive &= !_server.Stopping;
         if (rejection is null)
             ResponseWriter.WriteOk(_connection.Output, request);

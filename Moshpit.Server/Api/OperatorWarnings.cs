@@ -28,7 +28,7 @@ internal sealed class OperatorWarnings(ILogger logger)
     /// <param name="client">Its address; null over loopback or a Unix socket.</param>
     public void OnRefused(Rejection rejection, object? client)
     {
-        if (rejection.Status is 429 or 503 && rejection != Rejections.ShuttingDown)
+        if (rejection.IsTemporary && rejection != Rejections.ShuttingDown)
             _refusals.GetOrAdd(rejection.Name, static (_, status) => new Tally { Status = status }, rejection.Status).Add(client);
     }
 

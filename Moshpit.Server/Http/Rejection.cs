@@ -8,14 +8,19 @@ namespace Moshpit.Server.Http;
 /// </summary>
 internal sealed class Rejection
 {
+    /// <summary>Seconds after which a refusal for now is worth another try, if nothing better is known.</summary>
+    private const int DefaultRetryAfter = 5;
+
     private readonly byte[] _body;
 
     /// <param name="status">Status code of the answer.</param>
     /// <param name="name">Stable name, in kebab-case.</param>
     /// <param name="sentence">English, for the client's developer.</param>
     /// <param name="close">Where the next request starts is unknown or can't be trusted.</param>
-    public Rejection(int status, string name, string sentence, bool close = false)
+    /// <param name="retryAfter">Of a 429 or 503: after how many seconds another try makes sense.</param>
+    public Rejection(int status, string name, string sentence, bool close = false, int retryAfter = DefaultRetryAfter)
     {
+        RetryAfter = retryAfter;
         Status = status;
         Name = name;
         Sentence = sentence;
@@ -32,11 +37,17 @@ internal sealed class Rejection
     /// <summary>The connection can't be trusted to be in step any more, and ends after the answer.</summary>
     public bool Close { get; }
 
+    /// <summary>It holds for now only (429, 503): the same request may be served later.</summary>
+    public bool IsTemporary => Status is 429 or 503;
+
+    /// <summary>Of a temporary refusal: after how many seconds another try makes sense.</summary>
+    public int RetryAfter { get; }
+
     /// <summary>The sentence as it is sent.</summary>
     public ReadOnlySpan<byte> Body => _body;
 
     /// <summary>The same refusal in words that fit the one case, where the general sentence would help less.</summary>
-    public Rejection With(string sentence) => new(Status, Name, sentence, Close);
+    public Rejection With(string sentence) => new(Status, Name, sentence, Close, RetryAfter);
 
     public override string ToString() => $"{Status} {Name}";
 }

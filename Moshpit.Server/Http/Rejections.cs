@@ -178,10 +178,12 @@ internal static class Rejections
         429, "too-many-connections-from-address", "Your address has too many connections open; close some of them first.", close: true);
 
     public static readonly Rejection TooManyRequests = new(
-        429, "too-many-requests", "There were too many requests from your address within a second; send fewer.");
+        429, "too-many-requests", "There were too many requests from your address within a second; send fewer.",
+        retryAfter: 1);
 
     public static readonly Rejection SenderTooFast = new(
-        429, "sender-too-fast", "This peer sends more bytes a second than a peer may; wait for some seconds, then send again.");
+        429, "sender-too-fast", "This peer sends more bytes a second than a peer may; wait for some seconds, then send again.",
+        retryAfter: 2);
 
     public static readonly Rejection ReceiverBehind = new(
         429, "receiver-behind", "A peer that has to get this reads more slowly than you send; wait for some seconds, then send again.");

@@ -43,8 +43,13 @@ internal static class ResponseWriter
         // Section 12.5.3: in a 415 it says which codings would have been accepted.
         if (rejection.Status == 415)
             output.Write("Accept-Encoding: identity\r\n"u8);
-        if (rejection.Status is 429 or 503)
-            output.Write("Retry-After: 5\r\nAccess-Control-Expose-Headers: Retry-After\r\n"u8);
+        if (rejection.IsTemporary)
+        {
+            output.Write("Retry-After: "u8);
+            WriteNumber(output, rejection.RetryAfter);
+            output.Write("\r\nAccess-Control-Expose-Headers: Retry-After\r\n"u8);
+        }
+
         WriteCommon(output, request);
         WriteConnection(output, request, close || rejection.Close || !request.KeepAlive);
         output.Write("\r\n"u8);

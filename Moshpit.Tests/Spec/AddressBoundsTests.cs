@@ -44,6 +44,26 @@ public sealed class AddressBoundsTests
     }
 
     [Test]
+    public async Task A_message_that_is_refused_for_now_is_not_overtaken_by_those_pipelined_behind_it()
+    {
+        await using TestServer server = await StartBehindProxyAsync();
+        using RawPeer owner = await server.CreateAsync();
+        using RawConnection connection = server.Connect();
+        string Post(int n) => PostText.WithLength("/" + owner.Id, PostText.Body(owner.Token, $"{n}"), PostText.Json + Asking.From(Client));
+        connection.Send(string.Concat(Enumerable.Range(0, 20).Select(Post)));
+        for (int n = 0; n < 10; n++)
+            Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(200));
+        RawResponse refused = await connection.ReadResponseAsync();
+        Asking.IsRefusal(refused, 429, "too many requests");
+        Assert.That(refused["Connection"], Is.EqualTo("close"));
+        Assert.That(await connection.ReadToEndAsync(), Is.Empty, "and nothing behind it is answered");
+        _clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.That((await server.PostAsync(owner, "10", Asking.From(Client))).Status, Is.EqualTo(200));
+        for (int n = 0; n <= 10; n++)
+            Assert.That(await owner.ReadSignalAsync(), Is.EqualTo($"{n}"));
+    }
+
+    [Test]
     public async Task Too_many_new_channels_within_a_minute_are_refused_until_time_has_passed()
     {
         await using TestServer server = await StartBehindProxyAsync(options => options.MaxStreamsPerAddress = 5);
