@@ -13,28 +13,41 @@
 //
 // Each peer holds one text/event-stream response open and POSTs what it has to say over a second connection.
 // C# 9; netstandard2.1 (Unity, not its WebGL player, which has no sockets), net8.0 and later; trimming and native AOT; no package.
-// It does not reconnect: after a reconnect a peer has another cid, and an owner another channel, so that is for its user to decide.
+// If two assemblies of a program hold this file, define MOSHPIT_CLIENT_INTERNAL in them: all types become internal.
+// The client does not reconnect: after a reconnect a peer has another cid, and an owner another channel. The program decides about that.
+//
+// What its HTTP does: HTTP/1.1 over TCP, TLS and Unix sockets; Content-Length, chunks and bodies that end with the connection; interim
+// responses, redirects, kept connections, pipelined POSTs. What it does not do: HTTP/2, proxies (see ConnectCallback), cookies, content
+// codings, challenges for credentials, folded header lines. A response that needs one of these is an error.
 //
 // What stands where:
 //
 //     1. The surface      MoshpitClient, MoshpitClientOptions, MoshpitEvent, MoshpitException
-//     2. The peer         MoshpitPeer: reading the stream, writing in order
-//     3. Queues           EventQueue (what waits to be enumerated), PendingWrite (what waits to be sent)
-//     4. The event stream SseParser: bytes in, events out (WHATWG HTML, section 9.2)
+//     2. The peer         MoshpitPeer: opens the stream and reads it
+//     3. Writing          Outbox: sends messages in order, and decides what becomes of them; OutgoingMessage
+//     4. Reading          EventQueue (what waits to be read), SseParser (bytes in, events out; WHATWG HTML, section 9.2)
 //     5. HTTP             HttpHead and HttpReader: responses as in RFC 9112, over any Stream
 //     6. The network      Endpoint (where a request goes), Connection (TCP, Unix socket, TLS), Step (time limits and cancellation)
 //     7. JSON             Json: checks that a text is one value, and finds the members of an object (RFC 8259)
 
 #nullable enable
+// Rules of AnalysisMode All that make no sense for this file:
+#pragma warning disable CA2007 // ConfigureAwait: what awaits without it runs on the thread pool, where there is no context
+#pragma warning disable CA1031, CA1032, CA1054 // failures are told by tasks; only the client makes its exceptions; a Unix socket is no Uri
+#pragma warning disable CA1001, CA2000, CA2025, CA2213 // who disposes of what is written down where it is opened
+#pragma warning disable CA1068, CA1510, CA1849 // a lambda reads best last; netstandard2.1 has no ThrowIfNull; no Dispose here blocks
 
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.IO;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Runtime.ExceptionServices;
+using System.Security.Cryptography;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
@@ -45,10 +58,19 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace Moshpit.Client
 {
+#if !MOSHPIT_CLIENT_INTERNAL
+    // One public part makes the whole type public. Without this block all types are internal.
+    public partial class MoshpitClient { }
+    public partial class MoshpitClientOptions { }
+    public partial class MoshpitEvent { }
+    public partial class MoshpitException { }
+    public partial class MoshpitPeer { }
+#endif
+
     // ---- 1. The surface ---------------------------------------------------------------------------------------------
 
     /// <summary>Opens peers on one Moshpit server. Safe for use by several threads; holds no connection itself.</summary>
-    public sealed class MoshpitClient
+    sealed partial class MoshpitClient
     {
         private readonly Endpoint _server;
         private readonly MoshpitClientOptions _options;
@@ -61,7 +83,7 @@ namespace Moshpit.Client
         public MoshpitClient(string url, MoshpitClientOptions? options = null)
         {
             _server = Endpoint.Parse(url ?? throw new ArgumentNullException(nameof(url)));
-            _options = (options ?? new MoshpitClientOptions()).CheckedCopy();
+            _options = (options ?? new MoshpitClientOptions()).CheckedCopy(_server);
         }
 
         /// <summary>Creates a channel and owns it: when this peer leaves, the channel is gone and the streams of the others end.</summary>
@@ -84,13 +106,18 @@ namespace Moshpit.Client
         }
     }
 
-    /// <summary>Limits and time limits of a <see cref="MoshpitClient"/>. A time is positive, at most 24 days, or
+    /// <summary>Limits, time limits and callbacks of a <see cref="MoshpitClient"/>. A time is positive, at most 24 days, or
     /// <see cref="Timeout.InfiniteTimeSpan"/> for none.</summary>
-    public sealed class MoshpitClientOptions
+    sealed partial class MoshpitClientOptions
     {
         // What the client says itself; a second one would contradict it.
         private static readonly string[] OwnHeaders =
-            { "Host", "Accept", "Connection", "Content-Length", "Content-Type", "Expect", "Transfer-Encoding", "Upgrade" };
+        {
+            "Host", "Accept", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Expect", "Transfer-Encoding", "Upgrade",
+        };
+
+        private string _headerLines = ""; // Headers as they stand in a request, each with its CR LF
+        private Endpoint? _origin;
 
         /// <summary>Time for resolving the name, connecting and the TLS handshake, together. Default: 10 seconds.</summary>
         public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
@@ -104,37 +131,58 @@ namespace Moshpit.Client
         /// Moshpit's heartbeats. The original Node server sends none: set <see cref="Timeout.InfiniteTimeSpan"/> for it.</summary>
         public TimeSpan SilenceTimeout { get; set; } = TimeSpan.FromSeconds(60);
 
-        /// <summary>The most bytes of one event (its data, name and the line being read, a comment's too). Default: 1 MiB. A larger one ends
-        /// the peer.</summary>
-        public int MaxEventSize { get; set; } = 1 << 20;
+        /// <summary>How long after its Write a message may be tried again, when the server refused it for now (429 or 503) or could not be
+        /// reached. Default: 30 seconds. Zero: never, such a message fails at once.</summary>
+        public TimeSpan SendTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-        /// <summary>How many characters of events may wait to be enumerated before the stream is no longer read (what one more read completes
+        /// <summary>The most bytes of one event (its data, name and the line being read, a comment's too). Default: 10 MiB. A larger one
+        /// ends the peer.</summary>
+        public int MaxEventSize { get; set; } = 10 << 20;
+
+        /// <summary>How many characters of events may wait to be read before the stream is no longer read (what one more read completes
         /// comes on top). Default: 1 Mi. A server cuts off a peer that doesn't read for long.</summary>
         public int ReceiveBufferSize { get; set; } = 1 << 20;
 
-        /// <summary>How many characters may wait to be sent, before <c>connect</c> and after; each message counts 64 more. Default: 1 Mi. A
+        /// <summary>How many characters may wait to be sent and answered; each message counts 64 more. Default: 1 Mi. A
         /// <see cref="MoshpitPeer.Write(string, string, CancellationToken)"/> beyond it fails; nothing else does.</summary>
         public int WriteBufferSize { get; set; } = 1 << 20;
 
-        /// <summary>Headers to add to every request, <c>Authorization</c> say. They go to the origin (scheme, host, port) of the client's URL
-        /// alone, not to another one that it redirects to. Default: none.</summary>
+        /// <summary>Headers to add to every request. They go to the origin (scheme, host, port) of the client's URL alone, not to another
+        /// one that it redirects to. Default: none.</summary>
         public IDictionary<string, string> Headers { get; } =
             new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+
+        /// <summary>Gives the value of the <c>Authorization</c> header, or null for none. It is asked before each connection to the origin of
+        /// the client's URL, within <see cref="ConnectTimeout"/>. Default: null.</summary>
+        public Func<CancellationToken, ValueTask<string?>>? Authorization { get; set; }
+
+        /// <summary>Gives a connected stream to this host and port instead of a TCP connection: through a proxy, say. The client puts TLS over
+        /// it for https, and disposes it; disposing must end a read that waits. It is not asked for a Unix socket. Default: null.</summary>
+        public Func<DnsEndPoint, CancellationToken, ValueTask<Stream>>? ConnectCallback { get; set; }
+
+        /// <summary>Changes the settings of TLS before each handshake: certificates of the client, trusted roots, versions. Default:
+        /// null.</summary>
+        public Action<SslClientAuthenticationOptions>? ConfigureTls { get; set; }
 
         /// <summary>Decides about the server's certificate (https). Default: null, the system's rules.</summary>
         public RemoteCertificateValidationCallback? CertificateValidation { get; set; }
 
-        /// <summary>The <see cref="Headers"/> as they stand in a request, each with its CR LF.</summary>
-        internal string HeaderLines { get; private set; } = "";
+        /// <summary>Takes a line for each connection, loss, new try and end. No line holds a secret, and ids are shortened. It is called by
+        /// several threads, and what it throws is ignored. Default: null.</summary>
+        public Action<string>? Log { get; set; }
 
-        internal MoshpitClientOptions CheckedCopy()
+        internal MoshpitClientOptions CheckedCopy(Endpoint origin)
         {
             CheckTime(ConnectTimeout, nameof(ConnectTimeout));
             CheckTime(ResponseTimeout, nameof(ResponseTimeout));
             CheckTime(SilenceTimeout, nameof(SilenceTimeout));
+            if (SendTimeout != TimeSpan.Zero)
+                CheckTime(SendTimeout, nameof(SendTimeout));
             CheckSize(MaxEventSize, nameof(MaxEventSize));
             CheckSize(ReceiveBufferSize, nameof(ReceiveBufferSize));
             CheckSize(WriteBufferSize, nameof(WriteBufferSize));
+            if (Authorization != null && Headers.ContainsKey("Authorization"))
+                throw new ArgumentException("There is an Authorization in Headers and a callback for it. Set one of them.");
             var lines = new StringBuilder();
             foreach (KeyValuePair<string, string> header in Headers)
             {
@@ -145,8 +193,34 @@ namespace Moshpit.Client
             }
 
             var copy = (MoshpitClientOptions)MemberwiseClone();
-            copy.HeaderLines = lines.ToString();
+            copy._headerLines = lines.ToString();
+            copy._origin = origin;
             return copy;
+        }
+
+        /// <summary>The header lines for a connection to this place: none for another origin than that of the client's URL.</summary>
+        internal async Task<string> HeaderLinesForAsync(Endpoint endpoint, CancellationToken cancellationToken)
+        {
+            if (!endpoint.HasSameOrigin(_origin!))
+                return "";
+            string? credentials = Authorization is null ? null : await Authorization(cancellationToken);
+            if (credentials is null)
+                return _headerLines;
+            if (!IsFieldValue(credentials))
+                throw new MoshpitException("The Authorization callback gave a text with a character that can't be sent.");
+            return _headerLines + "Authorization: " + credentials + "\r\n";
+        }
+
+        internal void Tell(string line)
+        {
+            try
+            {
+                Log?.Invoke(Text.OneLine(line));
+            }
+            catch (Exception)
+            {
+                // A log must not end what it reports on.
+            }
         }
 
         private static bool IsFieldValue(string value)
@@ -171,12 +245,13 @@ namespace Moshpit.Client
     }
 
     /// <summary>One event of a peer's stream. Immutable.</summary>
-    public sealed class MoshpitEvent
+    sealed partial class MoshpitEvent
     {
         internal MoshpitEvent(string name, string data, string lastEventId)
         {
             Name = name;
-            Data = data;
+            // _cid is for addressing. Left in, it would choose the addressee of a program that writes what it reads.
+            Data = name == "signal" ? Json.WithoutCid(data) : data;
             LastEventId = lastEventId;
             // Only the server speaks under these names; what peers say comes as "signal", whatever members it has.
             if (name != "connect" && name != "join" && name != "leave")
@@ -191,7 +266,8 @@ namespace Moshpit.Client
         /// server calls it; <c>message</c> where it gives no name.</summary>
         public string Name { get; }
 
-        /// <summary>The data; from a Moshpit server one JSON value.</summary>
+        /// <summary>The data; from a Moshpit server one JSON value. A <c>signal</c>'s object has no member <c>_cid</c>: that name is reserved
+        /// for addressing, and the client takes it out.</summary>
         public string Data { get; }
 
         /// <summary>The stream's last event id when this event came; empty as long as there was none.</summary>
@@ -220,25 +296,34 @@ namespace Moshpit.Client
     }
 
     /// <summary>What went wrong between this client and the server: refused, lost, late, or not understood.</summary>
-    public sealed class MoshpitException : IOException
+    sealed partial class MoshpitException : IOException
     {
-        internal MoshpitException(
-            string message, Exception? inner = null, int? status = null, string? reply = null, bool outcomeUnknown = false)
-            : base(message, inner)
+        internal MoshpitException(string message, Exception? inner = null, int? status = null, string? reply = null,
+            TimeSpan? retryAfter = null, bool isTransient = false, bool outcomeUnknown = false)
+            : base(Text.OneLine(message), inner)
         {
             Status = status;
             Reply = reply;
+            RetryAfter = retryAfter;
+            IsTransient = isTransient || status == 429 || status == 502 || status == 503 || status == 504;
             OutcomeUnknown = outcomeUnknown;
         }
 
         /// <summary>The HTTP status, where the server answered with one that is not success; else null.</summary>
         public int? Status { get; }
 
-        /// <summary>The server's sentence about it, at most 4 KiB; else null.</summary>
+        /// <summary>The server's sentence about it, at most 4 KiB, as it was sent; else null.</summary>
         public string? Reply { get; }
 
-        /// <summary>True where a message was sent, wholly or in part, and not answered: it may have been delivered or not. It was not sent a
-        /// second time; to do so is for the caller to decide.</summary>
+        /// <summary>How long the server asks to wait before a new try (<c>Retry-After</c>); null where it does not say.</summary>
+        public TimeSpan? RetryAfter { get; }
+
+        /// <summary>True where the same may succeed later: the status is 429, 502, 503 or 504, or the connection failed, broke or was
+        /// late.</summary>
+        public bool IsTransient { get; }
+
+        /// <summary>True where a message was sent, wholly or in part, and the server did not say what became of it: it may have been delivered
+        /// or not. It was not sent a second time; to do so is for the caller to decide.</summary>
         public bool OutcomeUnknown { get; }
     }
 
@@ -246,46 +331,28 @@ namespace Moshpit.Client
 
     /// <summary>
     /// A peer of a channel: enumerate it for what it is told, <see cref="Write(string, string, CancellationToken)"/> for what it has to say.
-    /// It connects as soon as it is made. Safe for use by several threads, and enumerated once.
+    /// It connects as soon as it is made. Safe for use by several threads, with one reader at a time.
     /// </summary>
     /// <remarks>
-    /// The enumeration ends when the server ends the stream (the owner left) or the peer is disposed. Anything else is thrown from it: a
-    /// <see cref="MoshpitException"/>, or an <see cref="OperationCanceledException"/> if the token given to Open was cancelled.
-    /// Events that come before the enumeration wait for it, up to <see cref="MoshpitClientOptions.ReceiveBufferSize"/>; after it (a
-    /// <c>break</c>) they are read and dropped, and the peer stays until it is disposed.
+    /// The enumeration ends when the server ends the stream in good order (the owner left) or the peer is disposed. Anything else is thrown
+    /// from it: a <see cref="MoshpitException"/>, or an <see cref="OperationCanceledException"/> if the token given to Open was cancelled.
+    /// A stream that was cut, that ends in the middle of an event, or that ends before <c>connect</c>, did not end in good order.
+    /// Events wait to be read, up to <see cref="MoshpitClientOptions.ReceiveBufferSize"/>; then the stream is not read any further. After
+    /// a <c>break</c> the peer stays, and another enumeration goes on with the next event.
     /// </remarks>
-    public sealed class MoshpitPeer : IAsyncEnumerable<MoshpitEvent>, IAsyncDisposable, IDisposable
+    sealed partial class MoshpitPeer : IAsyncEnumerable<MoshpitEvent>, IAsyncDisposable, IDisposable
     {
-        private const int MaxRedirects = 10;
-        private const int MaxReplySize = 4096;
-        private const string LateAnswer = "The server did not answer within";
-
-        // Many servers close an idle connection after 5 seconds (Node's default). A message written at that very moment would have an
-        // unknown outcome, so a connection that was idle for nearly as long is not used again.
-        private static readonly TimeSpan ReuseWithin = TimeSpan.FromSeconds(4);
-        private static readonly TimeSpan CloseAfter = TimeSpan.FromSeconds(5); // of use to nobody any more
-
         private readonly MoshpitClientOptions _options;
         private readonly Endpoint _start;
         private readonly EventQueue _events;
+        private readonly Outbox _outbox;
         private readonly CancellationTokenSource _leaving = new CancellationTokenSource();
         private readonly CancellationToken _canceled;
         private readonly CancellationTokenRegistration _onCanceled;
         private readonly TaskCompletionSource<MoshpitEvent> _connected =
             new TaskCompletionSource<MoshpitEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly Task _reading;
+        private readonly Task _running;
         private int _isEnumerated;
-
-        // All below: under the lock of _writes. _sending runs while there is something to send, and it alone uses _kept meanwhile.
-        private readonly Queue<PendingWrite> _writes = new Queue<PendingWrite>();
-        private int _writesSize;
-        private Endpoint? _postTo;
-        private Task _sending = Task.CompletedTask;
-        private bool _isSending;
-        private bool _closesLater;
-        private bool _hasEnded;
-        private Exception? _failure;
-        private Connection? _kept;
 
         internal MoshpitPeer(Endpoint start, MoshpitClientOptions options, CancellationToken cancellationToken)
         {
@@ -293,34 +360,41 @@ namespace Moshpit.Client
             _options = options;
             _canceled = cancellationToken;
             _events = new EventQueue(options.ReceiveBufferSize);
+            _outbox = new Outbox(options, _leaving.Token);
             Step.Observe(_connected.Task); // a failure is told by the enumeration too
             _onCanceled = cancellationToken.Register(() => End(new OperationCanceledException(cancellationToken), atOnce: true));
             // On the thread pool, and so without the caller's SynchronizationContext (Unity's, a window's): nothing below waits for it.
-            _reading = Task.Run(ReadStreamAsync);
+            _running = Task.Run(RunAsync, CancellationToken.None);
         }
 
         /// <summary>Completes with the <c>connect</c> event (id, cid, token), or fails as the enumeration does, or with a
         /// <see cref="MoshpitException"/> if the peer ended before it was connected.</summary>
         public Task<MoshpitEvent> Connected => _connected.Task;
 
-        /// <summary>The events, <c>connect</c> first.</summary>
-        /// <param name="cancellationToken">Ends this enumeration at once, with an <see cref="OperationCanceledException"/>. The peer
-        /// stays; the token given to Open ends it.</param>
-        /// <exception cref="InvalidOperationException">The peer is being, or has been, enumerated; thrown when this enumeration begins.</exception>
+        /// <summary>The events, <c>connect</c> first. An enumeration after a <c>break</c> goes on where the one before it stopped.</summary>
+        /// <param name="cancellationToken">Ends this enumeration at once, with an <see cref="OperationCanceledException"/>. No event is lost,
+        /// and the peer stays; the token given to Open ends it.</param>
+        /// <exception cref="InvalidOperationException">Another enumeration is not over; thrown when this enumeration begins.</exception>
         public IAsyncEnumerator<MoshpitEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default) => EnumerateAsync(cancellationToken);
+
+        /// <summary>The next event; null at the end of the stream. It throws what the enumeration throws.</summary>
+        /// <param name="cancellationToken">Stops waiting. No event is lost: the next call gets it.</param>
+        /// <exception cref="InvalidOperationException">Another call, or an enumeration, is waiting for the next event.</exception>
+        public ValueTask<MoshpitEvent?> ReadAsync(CancellationToken cancellationToken = default) => _events.TakeAsync(cancellationToken);
 
         /// <summary>Sends one JSON value to every peer of the channel, this one included, or to one of them.</summary>
         /// <remarks>
-        /// Works at once: what is written before <c>connect</c> waits for it. Messages arrive in the order of the calls, one POST after the
-        /// other, as long as none has an unknown outcome. A message that is not answered is never sent again; the one connection that is
-        /// replaced without a word is a kept one that the server had closed before a byte of the message was written.
+        /// Works at once: what is written before <c>connect</c> waits for it. Messages are sent in the order of the calls, many of them
+        /// before the first is answered. No message is sent twice unless it is known that the server did not process it. A message that the
+        /// server refuses for now (429 or 503), or that can't be sent because the server can't be reached, is held, with all messages after
+        /// it, and tried again within <see cref="MoshpitClientOptions.SendTimeout"/>.
         /// Await the task before you dispose the peer: what waits then is not sent any more.
         /// </remarks>
         /// <param name="json">Exactly one JSON value, nested at most 63 deep. Of an object the member <c>_cid</c> is taken out and is the
         /// addressee (empty or null: to all). The server's limit is 10 KiB for all of the request's body.</param>
         /// <param name="cid">The addressee; null: to all.</param>
-        /// <param name="cancellationToken">A message not yet begun is taken back. One under way is given up with its connection, and
-        /// may have been delivered.</param>
+        /// <param name="cancellationToken">A message not yet begun is taken back. One under way may have been delivered; its task is cancelled
+        /// at once all the same.</param>
         /// <returns>A task that completes when the server has taken the message. It fails with a <see cref="MoshpitException"/> (the status
         /// and the server's sentence; or <see cref="MoshpitException.OutcomeUnknown"/>; or too much waits to be sent; or the peer ended), or is
         /// cancelled.</returns>
@@ -333,14 +407,26 @@ namespace Moshpit.Client
             if (cid is { Length: 0 })
                 throw new ArgumentException("The cid is empty. To send to all, give null.", nameof(cid)); // an oversight must not tell all
             string data = Json.TakeOutCid(json, ref cid);
-            return Enqueue(new PendingWrite(data, cid, cancellationToken));
+            return _outbox.Add(new OutgoingMessage(data, cid, cancellationToken));
         }
+
+        /// <summary>Sends <paramref name="text"/> as a JSON string.</summary>
+        /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
+        public Task WriteText(string text, string? cid = null, CancellationToken cancellationToken = default) =>
+            Write(Json.Quote(text ?? throw new ArgumentNullException(nameof(text))), cid, cancellationToken);
 
 #if NET8_0_OR_GREATER
         /// <summary>Sends <paramref name="value"/> as JSON, with source-generated metadata: for trimmed and native AOT programs.</summary>
         /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
         public Task WriteAsJson<T>(T value, JsonTypeInfo<T> typeInfo, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(JsonSerializer.Serialize(value, typeInfo), cid, cancellationToken);
+
+        /// <summary>Sends <paramref name="value"/> as JSON, by reflection and with these options.</summary>
+        /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
+        [RequiresUnreferencedCode("Uses reflection. In trimmed programs use the overload with a JsonTypeInfo.")]
+        [RequiresDynamicCode("Uses reflection. In native AOT programs use the overload with a JsonTypeInfo.")]
+        public Task WriteAsJson<T>(T value, JsonSerializerOptions options, string? cid = null, CancellationToken cancellationToken = default) =>
+            Write(JsonSerializer.Serialize(value, options), cid, cancellationToken);
 
         /// <summary>Sends <paramref name="value"/> as JSON, by reflection.</summary>
         /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
@@ -357,18 +443,14 @@ namespace Moshpit.Client
         public async ValueTask DisposeAsync()
         {
             Dispose();
-            Task sending;
-            lock (_writes)
-                sending = _sending;
-            await _reading.ConfigureAwait(false);
-            await sending.ConfigureAwait(false);
+            await _running.ConfigureAwait(false);
         }
 
         private async IAsyncEnumerator<MoshpitEvent> EnumerateAsync(CancellationToken cancellationToken)
         {
             // Here, not in the call: an enumerator that is disposed of before its first step is none.
             if (Interlocked.Exchange(ref _isEnumerated, 1) != 0)
-                throw new InvalidOperationException("A peer can be enumerated once: two enumerations would each get some of the events.");
+                throw new InvalidOperationException("A peer has one enumeration at a time: two would each get some of the events.");
             try
             {
                 while (await _events.TakeAsync(cancellationToken).ConfigureAwait(false) is { } next)
@@ -376,55 +458,26 @@ namespace Moshpit.Client
             }
             finally
             {
-                _events.Discard();
+                Volatile.Write(ref _isEnumerated, 0);
             }
         }
 
-        // -- Reading
-
-        private async Task ReadStreamAsync()
+        private async Task RunAsync()
         {
+            Exception? failure = null;
             try
             {
                 using Connection connection = await OpenStreamAsync();
-                // Before connect nothing can be sent. A stream that never says it (of some other server, say) must not keep writers waiting.
-                using var patience = new System.Threading.Timer( // in full: Windows Forms has a Timer too
-                    _ => GiveUpOnConnect(), null, _options.ResponseTimeout, Timeout.InfiniteTimeSpan);
-                var parser = new SseParser(_options.MaxEventSize);
-                var events = new List<MoshpitEvent>();
-                while (true)
-                {
-                    ReadOnlyMemory<byte> bytes = await connection.BoundedAsync(
-                        "The stream was silent for", _options.SilenceTimeout, _leaving.Token, () => connection.Reader.ReadBodyAsync().AsTask());
-                    if (bytes.IsEmpty)
-                        break;
-                    try
-                    {
-                        parser.Push(bytes.Span, events);
-                    }
-                    finally
-                    {
-                        // Also when Push fails, or Connect: what was complete before that is given out.
-                        try
-                        {
-                            foreach (MoshpitEvent e in events)
-                                if (e.Name == "connect")
-                                    Connect(e, connection.Endpoint);
-                        }
-                        finally
-                        {
-                            await _events.AddAsync(events);
-                            events.Clear();
-                        }
-                    }
-                }
-
-                End(null, atOnce: false);
+                await ReadStreamAsync(connection);
             }
             catch (Exception e)
             {
-                End(e, atOnce: false);
+                failure = e;
             }
+
+            End(failure, atOnce: false);
+            await _outbox.Finished;
+            _onCanceled.Dispose(); // not before: there was something to cancel
         }
 
         private async Task<Connection> OpenStreamAsync()
@@ -433,50 +486,97 @@ namespace Moshpit.Client
             for (int redirects = 0; ; redirects++)
             {
                 Connection connection = await Connection.OpenAsync(endpoint, _options, _leaving.Token);
-                HttpHead head;
+                bool isStream = false;
                 try
                 {
-                    head = await connection.BoundedAsync(LateAnswer, _options.ResponseTimeout, _leaving.Token, async () =>
+                    HttpHead head = await connection.BoundedAsync(_options.ResponseTimeout, _leaving.Token, async () =>
                     {
-                        await connection.SendAsync(Request("GET", endpoint, "Accept: text/event-stream\r\n", ""));
+                        await connection.SendAsync(Encoding.ASCII.GetBytes("GET " + endpoint.Target + " HTTP/1.1\r\nHost: " +
+                            endpoint.HostHeader + "\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n" + connection.HeaderLines + "\r\n"));
                         return await connection.Reader.ReadHeadAsync();
                     });
-                    if (head.Status == 200 || head.Status == 201)
-                    {
-                        if (!head.IsEventStream)
-                            throw new MoshpitException(endpoint + " answered with something else than an event stream: Content-Type is '" +
-                                head["Content-Type"] + "', Content-Encoding '" + head["Content-Encoding"] + "'.");
+                    isStream = head.Status == 200 || head.Status == 201;
+                    if (isStream && !head.IsEventStream)
+                        throw new MoshpitException(endpoint + " answered with something else than an event stream: Content-Type is '" +
+                            Text.Short(head["Content-Type"]) + "', Content-Encoding '" + Text.Short(head["Content-Encoding"]) + "'.");
+                    if (isStream)
                         return connection;
-                    }
-
                     if (!head.IsRedirect)
-                        throw Refusal(endpoint, head, await ReadReplyAsync(connection, _leaving.Token));
+                        throw head.Refusal(endpoint, await connection.BoundedAsync(
+                            _options.ResponseTimeout, _leaving.Token, () => connection.Reader.ReadReplyAsync(() => true)));
+                    endpoint = endpoint.Follow(head, redirects);
                 }
-                catch
+                finally
                 {
-                    connection.Dispose();
-                    throw;
+                    if (!isStream)
+                        connection.Dispose();
                 }
-
-                connection.Dispose();
-                endpoint = Redirect(endpoint, head, redirects);
             }
         }
 
-        private void Connect(MoshpitEvent connect, Endpoint streamAt)
+        /// <summary>Reads the stream to its end; returns if that is a proper one.</summary>
+        private async Task ReadStreamAsync(Connection connection)
+        {
+            // Before connect nothing can be sent. A stream that never says it (of some other server, say) must not keep writers waiting.
+            using var patience = new System.Threading.Timer( // in full: Windows Forms has a Timer too
+                _ => GiveUpOnConnect(), null, _options.ResponseTimeout, Timeout.InfiniteTimeSpan);
+            using var silence = new Step("The stream was silent for", _options.SilenceTimeout, _leaving.Token);
+            using CancellationTokenRegistration stop = silence.Token.Register(connection.Dispose);
+            var parser = new SseParser(_options.MaxEventSize);
+            var events = new List<MoshpitEvent>();
+            while (true)
+            {
+                ReadOnlyMemory<byte> bytes;
+                try
+                {
+                    silence.Restart();
+                    bytes = await connection.Reader.ReadBodyAsync();
+                    silence.Pause();
+                }
+                catch (Exception e)
+                {
+                    throw silence.Explain(e, "The connection to " + connection.Endpoint + " was lost");
+                }
+
+                if (bytes.IsEmpty)
+                    break;
+                Exception? failure = null;
+                try
+                {
+                    parser.Push(bytes.Span, events);
+                }
+                catch (MoshpitException e)
+                {
+                    failure = e;
+                }
+
+                // Also when Push or Connect fails: what was complete before that is given out.
+                foreach (MoshpitEvent e in events)
+                    if (e.Name == "connect")
+                        failure = Connect(e, connection.Endpoint) ?? failure;
+                await _events.AddAsync(events);
+                events.Clear();
+                if (failure != null)
+                    throw failure;
+            }
+
+            // The response is complete, but a proxy whose server has died may have completed it.
+            if (!_connected.Task.IsCompleted)
+                throw new MoshpitException("The stream ended before its connect event.", isTransient: true);
+            if (parser.IsInsideEvent)
+                throw new MoshpitException("The stream ended in the middle of an event.", isTransient: true);
+        }
+
+        private MoshpitException? Connect(MoshpitEvent connect, Endpoint streamAt)
         {
             if (_connected.Task.IsCompleted)
-                return;
+                return null;
             if (connect.Id is null || connect.Cid is null || connect.Token is null || !Endpoint.IsChannelId(connect.Id))
-                throw new MoshpitException("The server's connect event has no usable id, cid and token.");
-            if (!_connected.TrySetResult(connect))
-                return; // the peer has ended meanwhile
-            lock (_writes)
-            {
-                // Beside the stream, wherever redirects have led: POST /pit/ID for a stream at /pit/ or /pit/ID.
-                _postTo = streamAt.Resolve(connect.Id);
-                StartSending();
-            }
+                return new MoshpitException("The server's connect event has no usable id, cid and token.");
+            // Beside the stream, wherever redirects have led: POST /pit/ID for a stream at /pit/ or /pit/ID.
+            if (_connected.TrySetResult(connect))
+                _outbox.Start(streamAt.Resolve(connect.Id), connect.Token);
+            return null;
         }
 
         private void GiveUpOnConnect()
@@ -494,55 +594,144 @@ namespace Moshpit.Client
                 _connected.TrySetCanceled(_canceled);
             else
                 _connected.TrySetException(failure ?? new MoshpitException("The peer ended before it was connected."));
-            PendingWrite[] unsent;
-            bool isSending;
-            lock (_writes)
-            {
-                if (!_hasEnded)
-                    _failure = failure;
-                _hasEnded = true;
-                unsent = _writes.ToArray();
-                _writes.Clear();
-                isSending = _isSending;
-                if (!isSending)
-                    _kept?.Dispose();
-            }
-
-            foreach (PendingWrite write in unsent)
-                if (write.TryBegin())
-                    write.Fail(Ended());
-            if (atOnce || !isSending)
-                _onCanceled.Dispose(); // else when what is under way is done: until then there is something to cancel
+            if (_outbox.End(failure))
+                _options.Tell(_start + ": the peer ended" + (failure is null ? "." : ": " + failure.Message));
             if (atOnce)
                 _leaving.Cancel();
         }
+    }
 
-        private Exception Ended() =>
-            new MoshpitException("The message was not sent: the peer has left, or its stream has ended.", _failure);
+    // ---- 3. Writing -------------------------------------------------------------------------------------------------
 
-        // -- Writing
+    /// <summary>
+    /// Sends the messages of one peer, in order, over one connection at a time. A message waits, is sent, and is answered; its place in the
+    /// two queues says which. Several are sent before the first is answered (pipelining, RFC 9112, 9.3.2), but the first message of a
+    /// connection goes alone: its answer shows where messages go and whether the connection stays.
+    /// </summary>
+    internal sealed class Outbox
+    {
+        private const int MaxSent = 64; // messages on the connection without an answer
+        private const int MaxSentSize = 64 * 1024; // and their characters; a larger message goes alone
 
-        private Task Enqueue(PendingWrite write)
+        private static readonly Stopwatch Clock = Stopwatch.StartNew();
+
+        private readonly MoshpitClientOptions _options;
+        private readonly CancellationToken _leaving;
+
+        // The lock guards all fields of this block, and what the messages say about their place. No message is completed under it.
+        private readonly object _lock = new object();
+        private readonly LinkedList<OutgoingMessage> _waiting = new LinkedList<OutgoingMessage>();
+        private int _size; // of all messages without an outcome
+        private Endpoint? _postTo; // null before connect
+        private string _bodyStart = "";
+        private bool _isSending;
+        private Task _sending = Task.CompletedTask;
+        private TaskCompletionSource<bool>? _added; // the connection has room, and waits for a message
+        private bool _hasEnded;
+        private Exception? _failure;
+        private MoshpitException? _holdReason;
+        private TimeSpan _heldUntil; // by the Clock
+        private Connection? _kept; // while nothing is sent
+
+        // Used by the sending task alone.
+        private readonly Queue<OutgoingMessage> _sent = new Queue<OutgoingMessage>(); // and not answered yet
+        private int _sentSize;
+        private Endpoint? _target; // _postTo, or where a redirect has led from there
+        private bool _pipelines = true;
+        private int _failedTries; // in a row
+        private byte[] _batch = Array.Empty<byte>();
+
+        private readonly System.Threading.Timer _closeKept; // in full: Windows Forms has a Timer too
+
+        public Outbox(MoshpitClientOptions options, CancellationToken leaving)
         {
-            lock (_writes)
+            _options = options;
+            _leaving = leaving;
+            _closeKept = new System.Threading.Timer(_ => CloseKept());
+        }
+
+        /// <summary>Completes when nothing is being sent. Asked after End.</summary>
+        public Task Finished
+        {
+            get
             {
+                lock (_lock)
+                    return _sending;
+            }
+        }
+
+        /// <summary>Takes a message, whose task it returns.</summary>
+        public Task Add(OutgoingMessage message)
+        {
+            message.OnCanceled = message.CancellationToken.Register(() => Cancel(message)); // perhaps right now
+            Exception? refusal = null;
+            lock (_lock)
+            {
+                TimeSpan now = Clock.Elapsed;
+                message.Deadline = _options.SendTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + _options.SendTimeout;
                 if (_hasEnded)
-                    return Task.FromException(Ended());
-                if (write.Size > _options.WriteBufferSize - _writesSize)
-                    return Task.FromException(new MoshpitException("The message was not sent: it counts " + write.Size + " characters, " +
-                        _writesSize + " wait already, and WriteBufferSize is " + _options.WriteBufferSize + ". Await what Write returns, or raise it."));
-                _writesSize += write.Size;
-                _writes.Enqueue(write);
-                StartSending();
+                {
+                    refusal = Ended();
+                }
+                else if (message.Size > _options.WriteBufferSize - _size)
+                {
+                    refusal = new MoshpitException("The message was not sent: it counts " + message.Size + " characters, " +
+                        _size + " wait already, and WriteBufferSize is " + _options.WriteBufferSize + ". Await what Write returns, or raise it.");
+                }
+                else if (now < _heldUntil && message.Deadline <= _heldUntil)
+                {
+                    refusal = NotDelivered(_holdReason!);
+                }
+                else if (!message.IsCanceled)
+                {
+                    _size += message.Size;
+                    message.Place = _waiting.AddLast(message);
+                    _added?.TrySetResult(true);
+                    StartSending();
+                }
             }
 
-            write.ListenForCancellation(TryTakeBack);
-            return write.Task;
+            if (refusal != null)
+                message.Complete(refusal);
+            return message.Task;
+        }
+
+        /// <summary>The peer is connected: messages go to this place, with this token.</summary>
+        public void Start(Endpoint postTo, string token)
+        {
+            lock (_lock)
+            {
+                _postTo = postTo;
+                _bodyStart = "{\"token\":" + Json.Quote(token) + ",";
+                StartSending();
+            }
+        }
+
+        /// <summary>Fails what waits, and what is added later; what was sent may still be answered. False: it had ended before.</summary>
+        public bool End(Exception? failure)
+        {
+            List<OutgoingMessage> unsent;
+            lock (_lock)
+            {
+                if (_hasEnded)
+                    return false;
+                _hasEnded = true;
+                _failure = failure;
+                unsent = TakeWaiting(TimeSpan.MaxValue);
+                _added?.TrySetResult(true);
+                if (!_isSending)
+                    _kept?.Dispose();
+            }
+
+            _closeKept.Dispose();
+            foreach (OutgoingMessage message in unsent)
+                message.Complete(Ended());
+            return true;
         }
 
         private void StartSending()
         {
-            if (_isSending || _postTo is null || _writes.Count == 0)
+            if (_isSending || _hasEnded || _postTo is null || _waiting.Count == 0)
                 return;
             _isSending = true;
             _sending = Task.Run(SendAllAsync);
@@ -550,231 +739,395 @@ namespace Moshpit.Client
 
         private async Task SendAllAsync()
         {
-            while (TryDequeue(out PendingWrite? write))
-            {
-                Exception? failure = null;
-                bool isTakenBack = !write.TryBegin();
-                try
-                {
-                    if (!isTakenBack)
-                        await PostAsync(write);
-                }
-                catch (Exception e)
-                {
-                    failure = e;
-                }
-
-                Forget(write);
-                if (isTakenBack)
-                    continue;
-                if (failure != null)
-                    write.Fail(failure);
-                else
-                    write.Succeed();
-            }
-        }
-
-        private bool TryDequeue([NotNullWhen(true)] out PendingWrite? write)
-        {
-            bool hasEnded;
-            lock (_writes)
-            {
-                if (_writes.TryDequeue(out write))
-                    return true;
-                _isSending = false;
-                hasEnded = _hasEnded;
-                if (hasEnded)
-                    _kept?.Dispose();
-                else if (_kept != null && !_closesLater)
-                {
-                    _closesLater = true;
-                    _ = CloseLaterAsync();
-                }
-            }
-
-            if (hasEnded)
-                _onCanceled.Dispose();
-            return false;
-        }
-
-        /// <summary>Closes a connection that was kept for the next message when it is too old for one.</summary>
-        private async Task CloseLaterAsync()
-        {
             while (true)
             {
-                try
+                TimeSpan hold;
+                Connection? kept;
+                lock (_lock)
                 {
-                    await Task.Delay(CloseAfter, _leaving.Token);
-                }
-                catch (OperationCanceledException)
-                {
-                    return;
-                }
+                    if (_waiting.Count == 0)
+                    {
+                        _isSending = false;
+                        if (_hasEnded)
+                            _kept?.Dispose();
+                        else if (_kept != null)
+                            _closeKept.Change(_kept.KeepFor, Timeout.InfiniteTimeSpan);
+                        return;
+                    }
 
-                Connection old;
-                lock (_writes)
-                {
-                    if (!_isSending && _kept != null && _kept.Idle < ReuseWithin)
-                        continue; // used meanwhile
-                    _closesLater = false;
-                    if (_isSending || _kept is null)
-                        return; // when sending is done, this starts anew
-                    old = _kept;
+                    hold = _heldUntil - Clock.Elapsed;
+                    kept = _kept;
                     _kept = null;
                 }
 
-                old.Dispose();
-                return;
-            }
-        }
-
-        /// <summary>A message does not wait any more.</summary>
-        private void Forget(PendingWrite write)
-        {
-            lock (_writes)
-                _writesSize -= write.Size;
-        }
-
-        /// <summary>Unless it was begun: it is not sent. Its place in the queue stays until it is its turn, but not what it says.</summary>
-        private bool TryTakeBack(PendingWrite write)
-        {
-            lock (_writes)
-            {
-                if (!write.TryBegin())
-                    return false;
-                _writesSize -= write.Size;
-                write.DropText();
-                _writesSize += write.Size;
-                return true;
-            }
-        }
-
-        private async Task PostAsync(PendingWrite write)
-        {
-            string cid = write.Cid is null ? "" : "\"cid\":" + Json.Quote(write.Cid) + ",";
-            string body = "{\"token\":" + Json.Quote(_connected.Task.Result.Token!) + "," + cid + "\"data\":" + write.Data + "}";
-            using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(_leaving.Token, write.CancellationToken);
-            Endpoint endpoint = _postTo!;
-            for (int redirects = 0; ; redirects++)
-            {
-                HttpHead head;
-                string reply;
-                Connection? connection = null;
                 try
                 {
-                    byte[] request = Request("POST", endpoint, "Content-Type: application/json\r\n", body);
-                    connection = await TakeKeptOrOpenAsync(endpoint, stop.Token);
-                    Task sending = Task.CompletedTask;
-                    head = await connection.BoundedAsync(LateAnswer, _options.ResponseTimeout, stop.Token, async () =>
+                    if (hold > TimeSpan.Zero)
                     {
-                        // Both at once: a server may refuse a large message (413) before it has read all of it.
-                        sending = connection.SendAsync(request);
-                        Step.Observe(sending); // should it fail, an answer may have come all the same; if not, the reading ends too
-                        HttpHead answer = await connection.Reader.ReadHeadAsync();
-                        if (answer.Status < 300)
-                            await sending; // a success that came before the end of the message must not cut it off
-                        return answer;
-                    });
-                    reply = await ReadReplyAsync(connection, stop.Token);
-                    if (head.AllowsReuse && connection.Reader.IsAtEnd && sending.Status == TaskStatus.RanToCompletion)
-                        _kept = connection;
-                    else
-                        connection.Dispose();
+                        kept?.Dispose();
+                        await Task.Delay(hold + TimeSpan.FromMilliseconds(1), _leaving); // a timer may be early by less than that
+                        continue;
+                    }
+
+                    _target ??= _postTo!;
+                    if (kept is null || !kept.Endpoint.HasSameOrigin(_target) || kept.Idle >= kept.KeepFor || !kept.IsQuiet)
+                    {
+                        kept?.Dispose();
+                        kept = await Connection.OpenAsync(_target, _options, _leaving);
+                    }
                 }
                 catch (Exception e)
                 {
-                    connection?.Dispose();
-                    if (write.CancellationToken.IsCancellationRequested)
-                        throw new OperationCanceledException(write.CancellationToken);
-                    if (connection is null)
-                        throw _leaving.IsCancellationRequested ? Ended() : new MoshpitException("The message was not sent: " + e.Message, e);
-                    throw new MoshpitException("The outcome is unknown: the message was sent, wholly or in part, and not answered; " +
-                        "it was not sent again. " + e.Message, e, outcomeUnknown: true);
+                    // Without a connection nothing was sent.
+                    Hold(e as MoshpitException ?? new MoshpitException("The peer has left.", e));
+                    continue;
                 }
 
-                if (head.Status >= 200 && head.Status < 300)
-                    return;
-                // 301 and 302 make a GET of a POST by custom, and a GET would open a stream: they are an error here. 307 and 308 don't.
-                if (head.Status != 307 && head.Status != 308)
-                    throw Refusal(endpoint, head, reply);
-                endpoint = Redirect(endpoint, head, redirects);
+                await UseAsync(kept, _target);
             }
         }
 
-        private async Task<Connection> TakeKeptOrOpenAsync(Endpoint endpoint, CancellationToken cancellationToken)
+        /// <summary>
+        /// Sends and reads answers until nothing is left to do or the connection is of no more use. This is the place that decides what the
+        /// end of a connection means for each message. A message without an answer has an unknown outcome, with one exception: after an
+        /// answer with <c>Connection: close</c> the server processes no further request of the connection (RFC 9112, 9.6; Moshpit's protocol
+        /// promises it for 429 and 503). What was sent behind such an answer was not processed, and is sent again.
+        /// </summary>
+        private async Task UseAsync(Connection connection, Endpoint target)
         {
-            Connection? kept = _kept;
-            _kept = null;
-            if (kept != null && kept.Endpoint.HasSameOrigin(endpoint) && kept.Idle < ReuseWithin && kept.IsQuiet)
-                return kept;
-            kept?.Dispose();
-            return await Connection.OpenAsync(endpoint, _options, cancellationToken);
-        }
-
-        // -- Both
-
-        private byte[] Request(string method, Endpoint endpoint, string headers, string body)
-        {
-            byte[] content = Encoding.UTF8.GetBytes(body);
-            string head = method + " " + endpoint.Target + " HTTP/1.1\r\nHost: " + endpoint.HostHeader + "\r\n" + headers +
-                (_start.HasSameOrigin(endpoint) ? _options.HeaderLines : "") +
-                (method == "POST" ? "Content-Length: " + content.Length + "\r\n\r\n" : "\r\n");
-            byte[] request = new byte[head.Length + content.Length]; // the head is ASCII
-            Encoding.ASCII.GetBytes(head, 0, head.Length, request, 0);
-            content.CopyTo(request, head.Length);
-            return request;
-        }
-
-        // A redirect is trusted: where it leads gets the message, and the token in it.
-        private static Endpoint Redirect(Endpoint endpoint, HttpHead head, int redirects)
-        {
-            if (redirects == MaxRedirects)
-                throw new MoshpitException(endpoint + " redirects more than " + MaxRedirects + " times.", status: head.Status);
-            return endpoint.Follow(head["Location"], head.Status);
-        }
-
-        private static MoshpitException Refusal(Endpoint endpoint, HttpHead head, string reply)
-        {
-            string sentence = reply.Length <= 200 ? reply : reply.Substring(0, 200) + "...";
-            string why = head.IsRedirect ? " A POST follows 307 and 308 only; give the client the URL that it is redirected to." : "";
-            return new MoshpitException(endpoint + " answered " + head.Status + ": " + sentence + why, status: head.Status, reply: reply);
-        }
-
-        /// <summary>The first 4 KiB of the body. The status says what happened; a body that is cut off can't change that.</summary>
-        private async Task<string> ReadReplyAsync(Connection connection, CancellationToken cancellationToken)
-        {
-            using var text = new MemoryStream();
+            var again = new List<OutgoingMessage>();
+            MoshpitException? refusal = null; // for now, by 429 or 503
+            MoshpitException? loss = null;
+            bool canKeep = true;
+            Task writing = Task.CompletedTask;
+            string head = "POST " + target.Target + " HTTP/1.1\r\nHost: " + target.HostHeader + "\r\nContent-Type: application/json\r\n" +
+                connection.HeaderLines + "Content-Length: ";
+            using var step = new Step(Step.LateAnswer, _options.ResponseTimeout, _leaving);
+            using CancellationTokenRegistration stop = step.Token.Register(connection.Dispose);
             try
             {
-                await connection.BoundedAsync(LateAnswer, _options.ResponseTimeout, cancellationToken, async () =>
+                Task<(HttpHead Head, string Reply)>? answering = null;
+                while (canKeep)
                 {
-                    ReadOnlyMemory<byte> bytes;
-                    while (text.Length < MaxReplySize && !(bytes = await connection.Reader.ReadBodyAsync()).IsEmpty)
-                        text.Write(bytes.Span.Slice(0, Math.Min(bytes.Length, MaxReplySize - (int)text.Length)));
-                    return true;
-                });
+                    Task? added = null;
+                    if (writing.Status == TaskStatus.RanToCompletion && again.Count == 0)
+                    {
+                        if (_sent.Count == 0 && !connection.IsQuiet)
+                            throw new MoshpitException(target + " closed the connection before anything was sent.", isTransient: true);
+                        bool isIdle = _sent.Count == 0;
+                        int length = Begin(head, connection.IsProven && _pipelines ? MaxSent : 1, out added);
+                        if (isIdle)
+                            step.Restart();
+                        if (length > 0)
+                            Step.Observe(writing = connection.SendAsync(_batch.AsMemory(0, length))); // if it fails, reading ends too, or an answer had come
+                    }
+
+                    if (_sent.Count == 0)
+                        break;
+                    answering ??= ReadAnswerAsync(connection.Reader, step);
+                    await Task.WhenAny(answering, writing.IsCompleted ? added ?? answering : writing);
+                    if (!answering.IsCompleted)
+                        continue;
+                    HttpHead answer = (await answering).Head;
+                    string reply = (await answering).Reply;
+                    answering = null;
+                    step.Restart();
+
+                    OutgoingMessage message = _sent.Dequeue();
+                    _sentSize -= message.Size;
+                    connection.Learn(answer);
+                    if (answer.IsRefusalForNow)
+                        refusal = answer.Refusal(target, reply, isToMessage: true);
+                    else
+                        _failedTries = 0;
+                    if (answer.IsSuccess)
+                        Finish(message, null);
+                    else if (answer.IsRefusalForNow || TryRedirect(message, target, answer, reply))
+                        again.Add(message);
+                    if (answer.SaysClose)
+                    {
+                        again.AddRange(_sent);
+                        _sent.Clear();
+                        _sentSize = 0;
+                    }
+
+                    if (answer.IsSuccess && _sent.Count == 0)
+                        await writing; // a success that came before the end of the message must not cut it off
+                    // If no answer is missing, what was received after this one belongs to no message.
+                    canKeep = answer.AllowsReuse && connection.Reader.IsBodyRead &&
+                        (_sent.Count > 0 || (!connection.Reader.HasMore && writing.Status == TaskStatus.RanToCompletion));
+                }
+
+                if (_sent.Count > 0)
+                    loss = new MoshpitException(target + " ended the connection with an answer.", isTransient: true);
             }
-            catch (Exception e) when (e is MoshpitException || e is OperationCanceledException)
+            catch (Exception e)
             {
+                canKeep = false;
+                loss = step.Explain(e, "The connection to " + target + " was lost") as MoshpitException ??
+                    new MoshpitException("The peer has left.", e);
             }
 
-            return Encoding.UTF8.GetString(text.ToArray()).Trim();
+            if (!canKeep)
+                connection.Dispose();
+            if (!writing.IsCompleted)
+                _batch = Array.Empty<byte>(); // the write that is given up may still look at the old one
+            Settle(connection, canKeep, again, refusal, loss);
         }
+
+        private async Task<(HttpHead Head, string Reply)> ReadAnswerAsync(HttpReader reader, Step step)
+        {
+            HttpHead head = await reader.ReadHeadAsync();
+            step.Restart(); // the body has a time of its own
+            return (head, await reader.ReadReplyAsync(mayStop: () => _sent.Count == 1)); // else answers stand behind the body
+        }
+
+        /// <summary>Writes the requests that may be sent now into the batch, whose length it returns.</summary>
+        /// <param name="head">The head of a request, up to the value of Content-Length.</param>
+        /// <param name="most">How many messages may be without an answer.</param>
+        /// <param name="added">If there is room and no message: completes when one is added. Else null.</param>
+        private int Begin(string head, int most, out Task? added)
+        {
+            var begun = new List<OutgoingMessage>();
+            lock (_lock)
+            {
+                while (_waiting.First is { } first && _sent.Count < most && (_sent.Count == 0 || _sentSize + first.Value.Size <= MaxSentSize))
+                {
+                    _waiting.RemoveFirst();
+                    first.Value.Place = null;
+                    _sentSize += first.Value.Size;
+                    _sent.Enqueue(first.Value);
+                    begun.Add(first.Value);
+                }
+
+                _added = _waiting.Count == 0 && _sent.Count < most ? NewSignal() : null;
+                added = _added?.Task;
+            }
+
+            int length = 0;
+            foreach (OutgoingMessage message in begun)
+            {
+                string cid = message.Cid is null ? "" : "\"cid\":" + Json.Quote(message.Cid) + ",";
+                string body = _bodyStart + cid + "\"data\":" + message.Data + "}";
+                string request = head + Encoding.UTF8.GetByteCount(body).ToString(CultureInfo.InvariantCulture) + "\r\n\r\n" + body;
+                int most8 = Encoding.UTF8.GetMaxByteCount(request.Length);
+                if (_batch.Length - length < most8)
+                    Array.Resize(ref _batch, length + most8);
+                length += Encoding.UTF8.GetBytes(request, 0, request.Length, _batch, length);
+            }
+
+            return length;
+        }
+
+        /// <summary>Where the answer is a redirect that can be followed, so is the way of this message and of all after it. Else it fails.</summary>
+        private bool TryRedirect(OutgoingMessage message, Endpoint target, HttpHead answer, string reply)
+        {
+            try
+            {
+                // 301 and 302 make a GET of a POST by custom, and a GET would open a stream: they are an error here. 307 and 308 don't.
+                if (answer.Status != 307 && answer.Status != 308)
+                    throw answer.Refusal(target, reply, isToMessage: true);
+                _target = target.Follow(answer, message.Redirects++);
+                return true;
+            }
+            catch (MoshpitException e)
+            {
+                Finish(message, e);
+                return false;
+            }
+        }
+
+        /// <summary>After the use of a connection: gives each message on it its outcome or its place in the queue.</summary>
+        private void Settle(Connection connection, bool canKeep, List<OutgoingMessage> again, MoshpitException? refusal, MoshpitException? loss)
+        {
+            bool wasPipelined = _sent.Count > 1;
+            int unknown = _sent.Count;
+            foreach (OutgoingMessage message in _sent)
+                Finish(message, new MoshpitException("The outcome is unknown: the message was sent, wholly or in part, and not answered; " +
+                    "it was not sent again. " + loss!.Message, loss, isTransient: loss.IsTransient, outcomeUnknown: true));
+            _sent.Clear();
+            _sentSize = 0;
+            _pipelines &= !wasPipelined; // perhaps the server can't do it
+            var dropped = new List<OutgoingMessage>();
+            lock (_lock)
+            {
+                _added = null;
+                _kept = canKeep ? connection : null;
+                for (int i = again.Count - 1; i >= 0; i--)
+                {
+                    if (_hasEnded || again[i].IsCanceled)
+                        dropped.Add(again[i]);
+                    else
+                        again[i].Place = _waiting.AddFirst(again[i]);
+                }
+            }
+
+            foreach (OutgoingMessage message in dropped)
+                Finish(message, Ended());
+            if (loss != null)
+                _target = null;
+            if (loss != null)
+                _options.Tell(loss.Message + " Messages of unknown outcome: " + unknown + ".");
+            if (refusal != null)
+                Hold(refusal);
+            else if (loss != null && (unknown > 0 || !connection.IsProven))
+                Hold(loss);
+        }
+
+        /// <summary>Nothing is sent for a while. Messages that have not as much time fail.</summary>
+        private void Hold(MoshpitException why)
+        {
+            TimeSpan pause = TimeSpan.Zero;
+            if (why.RetryAfter > TimeSpan.Zero)
+                pause = why.RetryAfter.Value + Random(TimeSpan.Zero, why.RetryAfter.Value / 4); // not all clients at once
+            else if (_options.SendTimeout != TimeSpan.Zero)
+                pause = Random(TimeSpan.FromMilliseconds(125), TimeSpan.FromMilliseconds(250)) * (1 << Math.Min(_failedTries++, 5));
+
+            List<OutgoingMessage> late;
+            int held;
+            lock (_lock)
+            {
+                _holdReason = why;
+                _heldUntil = Clock.Elapsed + pause;
+                late = TakeWaiting(_heldUntil);
+                held = _waiting.Count;
+            }
+
+            foreach (OutgoingMessage message in late)
+                message.Complete(NotDelivered(why));
+            if (held > 0)
+                _options.Tell("Messages held for " + pause + ": " + held + ". " + why.Message);
+        }
+
+        /// <summary>Takes the messages out of the queue whose time is over then.</summary>
+        private List<OutgoingMessage> TakeWaiting(TimeSpan then)
+        {
+            var taken = new List<OutgoingMessage>();
+            for (LinkedListNode<OutgoingMessage>? next, node = _waiting.First; node != null; node = next)
+            {
+                next = node.Next;
+                if (node.Value.Deadline > then)
+                    continue;
+                _waiting.Remove(node);
+                node.Value.Place = null;
+                _size -= node.Value.Size;
+                taken.Add(node.Value);
+            }
+
+            return taken;
+        }
+
+        private void Finish(OutgoingMessage message, Exception? failure)
+        {
+            lock (_lock)
+                _size -= message.Size;
+            message.Complete(failure);
+        }
+
+        private void Cancel(OutgoingMessage message)
+        {
+            lock (_lock)
+            {
+                message.IsCanceled = true;
+                if (message.Place != null)
+                {
+                    _waiting.Remove(message.Place);
+                    message.Place = null;
+                    _size -= message.Size;
+                }
+            }
+
+            message.Cancel(); // if it was sent, its answer is read all the same: the messages behind it need the connection
+        }
+
+        private void CloseKept()
+        {
+            lock (_lock)
+            {
+                if (!_isSending)
+                    _kept?.Dispose();
+                if (!_isSending)
+                    _kept = null;
+            }
+        }
+
+        private MoshpitException Ended() => new MoshpitException("The message was not sent: the peer has left, or its stream has ended.",
+            _failure, isTransient: _failure is MoshpitException { IsTransient: true });
+
+        private static MoshpitException NotDelivered(MoshpitException why) => new MoshpitException(
+            "The message was not delivered, and SendTimeout leaves no time to try again. " + why.Message, why, why.Status, why.Reply,
+            why.RetryAfter, why.IsTransient);
+
+        private static TimeSpan Random(TimeSpan least, TimeSpan most) => least +
+            TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32((int)Math.Min((most - least).TotalMilliseconds, int.MaxValue - 1) + 1));
+
+        private static TaskCompletionSource<bool> NewSignal() =>
+            new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    // ---- 3. Queues --------------------------------------------------------------------------------------------------
+    /// <summary>A message until its outcome is known.</summary>
+    internal sealed class OutgoingMessage
+    {
+        private const int Overhead = 64;
 
-    /// <summary>Events between the stream and the enumeration: one side adds, one side takes.</summary>
+        private readonly TaskCompletionSource<bool> _done =
+            new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public OutgoingMessage(string data, string? cid, CancellationToken cancellationToken)
+        {
+            Data = data;
+            Cid = cid;
+            CancellationToken = cancellationToken;
+        }
+
+        public string Data { get; }
+
+        public string? Cid { get; }
+
+        public CancellationToken CancellationToken { get; }
+
+        /// <summary>Its characters, and some for its objects.</summary>
+        public int Size => Overhead + Data.Length + (Cid?.Length ?? 0);
+
+        public Task Task => _done.Task;
+
+        /// <summary>Where it waits; null before and after.</summary>
+        public LinkedListNode<OutgoingMessage>? Place { get; set; }
+
+        public CancellationTokenRegistration OnCanceled { get; set; }
+
+        public bool IsCanceled { get; set; }
+
+        /// <summary>It is not tried again after this time of the outbox's clock.</summary>
+        public TimeSpan Deadline { get; set; }
+
+        public int Redirects { get; set; }
+
+        public void Complete(Exception? failure)
+        {
+            OnCanceled.Dispose();
+            if (failure is null)
+                _done.TrySetResult(true);
+            else
+                _done.TrySetException(failure);
+        }
+
+        public void Cancel() => _done.TrySetCanceled(CancellationToken);
+    }
+
+    // ---- 4. Reading -------------------------------------------------------------------------------------------------
+
+    /// <summary>Events between the stream and its reader: one side adds, one side takes.</summary>
     internal sealed class EventQueue
     {
         private readonly Queue<MoshpitEvent> _events = new Queue<MoshpitEvent>(); // its lock guards all fields
         private readonly int _capacity;
         private long _size;
         private bool _hasEnded;
-        private bool _isDiscarding;
+        private bool _isTaking;
         private Exception? _failure;
-        private TaskCompletionSource<bool>? _change; // somebody waits for an event, or for the end
-        private TaskCompletionSource<bool>? _room; // somebody waits for room
+        private TaskCompletionSource<bool>? _change; // the reader waits for an event, or for the end
+        private TaskCompletionSource<bool>? _room; // the stream waits for room
 
         public EventQueue(int capacity) => _capacity = capacity;
 
@@ -783,7 +1136,7 @@ namespace Moshpit.Client
         {
             lock (_events)
             {
-                if (_hasEnded || _isDiscarding || events.Count == 0)
+                if (_hasEnded || events.Count == 0)
                     return Task.CompletedTask;
                 foreach (MoshpitEvent e in events)
                 {
@@ -814,47 +1167,54 @@ namespace Moshpit.Client
             }
         }
 
-        /// <summary>Nobody will take any more: drops what waits and what comes.</summary>
-        public void Discard()
+        /// <summary>The next event; null at the end. Throws what the peer failed with.</summary>
+        /// <exception cref="InvalidOperationException">Another call waits.</exception>
+        public async ValueTask<MoshpitEvent?> TakeAsync(CancellationToken cancellationToken)
         {
             lock (_events)
             {
-                _isDiscarding = true;
-                _events.Clear();
-                Wake(ref _room);
+                if (_isTaking)
+                    throw new InvalidOperationException("Another call waits for the next event already.");
+                _isTaking = true;
+            }
+
+            try
+            {
+                while (true)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    if (TryTake(out MoshpitEvent? next, out TaskCompletionSource<bool>? change))
+                        return next;
+                    using (cancellationToken.Register(() => change.TrySetCanceled(cancellationToken)))
+                        await change.Task.ConfigureAwait(false);
+                }
+            }
+            finally
+            {
+                lock (_events)
+                    _isTaking = false;
             }
         }
 
-        /// <summary>The next event; null at the end. Throws what the peer failed with.</summary>
-        public async ValueTask<MoshpitEvent?> TakeAsync(CancellationToken cancellationToken)
+        /// <summary>True: the next event, or null at the end. False: there is neither before the change completes.</summary>
+        private bool TryTake(out MoshpitEvent? next, [NotNullWhen(false)] out TaskCompletionSource<bool>? change)
         {
-            while (true)
+            lock (_events)
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                TaskCompletionSource<bool> change;
-                lock (_events)
+                change = null;
+                if (_events.TryDequeue(out next))
                 {
-                    if (_events.Count > 0)
-                    {
-                        MoshpitEvent next = _events.Dequeue();
-                        _size -= SizeOf(next);
-                        if (_size < _capacity)
-                            Wake(ref _room);
-                        return next;
-                    }
-
-                    if (_hasEnded)
-                    {
-                        if (_failure != null)
-                            ExceptionDispatchInfo.Capture(_failure).Throw();
-                        return null;
-                    }
-
-                    _change = change = NewSignal();
+                    _size -= SizeOf(next);
+                    if (_size < _capacity)
+                        Wake(ref _room);
+                    return true;
                 }
 
-                using (cancellationToken.Register(() => change.TrySetCanceled(cancellationToken)))
-                    await change.Task.ConfigureAwait(false);
+                if (!_hasEnded)
+                    _change = change = NewSignal();
+                else if (_failure != null)
+                    ExceptionDispatchInfo.Capture(_failure).Throw();
+                return _hasEnded;
             }
         }
 
@@ -872,70 +1232,9 @@ namespace Moshpit.Client
         }
     }
 
-    /// <summary>A message that waits to be sent. It is either begun or taken back, never both.</summary>
-    internal sealed class PendingWrite
-    {
-        private const int Overhead = 64;
-
-        private readonly TaskCompletionSource<bool> _done =
-            new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-        private CancellationTokenRegistration _onCanceled;
-        private int _isDecided;
-
-        public PendingWrite(string data, string? cid, CancellationToken cancellationToken)
-        {
-            Data = data;
-            Cid = cid;
-            CancellationToken = cancellationToken;
-        }
-
-        public string Data { get; private set; }
-
-        public string? Cid { get; private set; }
-
-        public CancellationToken CancellationToken { get; }
-
-        /// <summary>Its characters, and some for its objects.</summary>
-        public int Size => Overhead + Data.Length + (Cid?.Length ?? 0);
-
-        public Task Task => _done.Task;
-
-        public void ListenForCancellation(Func<PendingWrite, bool> tryTakeBack)
-        {
-            if (!CancellationToken.CanBeCanceled)
-                return;
-            _onCanceled = CancellationToken.Register(() =>
-            {
-                if (tryTakeBack(this))
-                    _done.TrySetCanceled(CancellationToken);
-            });
-            _ = _done.Task.ContinueWith(_ => _onCanceled.Dispose(), TaskScheduler.Default);
-        }
-
-        public void DropText()
-        {
-            Data = "";
-            Cid = null;
-        }
-
-        public bool TryBegin() => Interlocked.Exchange(ref _isDecided, 1) == 0;
-
-        public void Succeed() => _done.TrySetResult(true);
-
-        public void Fail(Exception failure)
-        {
-            if (failure is OperationCanceledException)
-                _done.TrySetCanceled(CancellationToken);
-            else
-                _done.TrySetException(failure);
-        }
-    }
-
-    // ---- 4. The event stream ----------------------------------------------------------------------------------------
-
     /// <summary>
     /// Parses text/event-stream as WHATWG HTML 9.2.5 and 9.2.6 say. Bytes may be cut anywhere. What stands after the last empty line when
-    /// the stream ends is no event: there is nothing to call then.
+    /// the stream ends is no event. The field <c>retry</c> is ignored: this client does not reconnect.
     /// </summary>
     internal sealed class SseParser
     {
@@ -958,8 +1257,9 @@ namespace Moshpit.Client
         /// <summary>The last event id string: what the last complete block left in the buffer, whether it had data or not.</summary>
         public string LastEventId { get; private set; } = "";
 
-        /// <summary>The reconnection time in milliseconds, at most 10^15; null if none was told. This client does not reconnect.</summary>
-        public long? Retry { get; private set; }
+        /// <summary>Something of an event was received, and its end was not. A comment is nothing of an event.</summary>
+        public bool IsInsideEvent => (_lineLength > 0 && _line[0] != ':') || _dataSize > 0 || _eventType.Length > 0 ||
+            !ReferenceEquals(_lastEventIdBuffer, LastEventId);
 
         /// <summary>Takes the next bytes of the stream and adds the events that they complete to <paramref name="events"/>.</summary>
         /// <exception cref="MoshpitException">An event is larger than allowed. The parser can't go on.</exception>
@@ -1035,9 +1335,6 @@ namespace Moshpit.Client
                     if (value.IndexOf((byte)0) < 0)
                         _lastEventIdBuffer = Decode(value);
                     break;
-                case "retry":
-                    Retry = ReadDigits(value) ?? Retry;
-                    break;
             }
         }
 
@@ -1055,19 +1352,6 @@ namespace Moshpit.Client
         // Line by line is as good as the whole stream at once: CR and LF never stand inside a sequence of UTF-8, and replacement
         // never goes past one. (Mono may put in another number of U+FFFD for a broken sequence than WHATWG and .NET do.)
         private static string Decode(ReadOnlySpan<byte> bytes) => Encoding.UTF8.GetString(bytes);
-
-        private static long? ReadDigits(ReadOnlySpan<byte> value)
-        {
-            long number = 0;
-            foreach (byte b in value)
-            {
-                if (b < '0' || b > '9')
-                    return null;
-                number = Math.Min(number * 10 + (b - '0'), 1_000_000_000_000_000);
-            }
-
-            return value.IsEmpty ? (long?)null : number;
-        }
     }
 
     // ---- 5. HTTP ----------------------------------------------------------------------------------------------------
@@ -1075,6 +1359,8 @@ namespace Moshpit.Client
     /// <summary>Status line and headers of a response.</summary>
     internal sealed class HttpHead
     {
+        private static readonly TimeSpan LongestTime = TimeSpan.FromDays(12); // twice as long is what a timer can wait
+
         private readonly List<KeyValuePair<string, string>> _fields;
 
         public HttpHead(int minorVersion, int status, List<KeyValuePair<string, string>> fields)
@@ -1088,14 +1374,47 @@ namespace Moshpit.Client
 
         public int Status { get; }
 
-        public bool IsRedirect => Status == 301 || Status == 302 || Status == 307 || Status == 308;
+        public bool IsSuccess => Status >= 200 && Status < 300;
+
+        public bool IsRedirect => Status == 301 || Status == 302 || Status == 303 || Status == 307 || Status == 308;
+
+        /// <summary>The server takes no message now, and may take the same one later.</summary>
+        public bool IsRefusalForNow => Status == 429 || Status == 503;
 
         public bool IsEventStream =>
             string.Equals((this["Content-Type"] ?? "").Split(';')[0].Trim(), "text/event-stream", StringComparison.OrdinalIgnoreCase) &&
             string.Equals(this["Content-Encoding"] ?? "identity", "identity", StringComparison.OrdinalIgnoreCase);
 
-        public bool AllowsReuse => MinorVersion >= 1 &&
-            !Array.Exists((this["Connection"] ?? "").Split(','), o => o.Trim().Equals("close", StringComparison.OrdinalIgnoreCase));
+        public bool AllowsReuse => MinorVersion >= 1 && !SaysClose;
+
+        /// <summary>In HTTP/1.1: the server processes no further request of this connection (RFC 9112, 9.6).</summary>
+        public bool SaysClose => MinorVersion >= 1 &&
+            Array.Exists((this["Connection"] ?? "").Split(','), o => o.Trim().Equals("close", StringComparison.OrdinalIgnoreCase));
+
+        /// <summary>How long the server keeps an idle connection (<c>Keep-Alive: timeout=5</c>); null where it does not say.</summary>
+        public TimeSpan? KeepAliveTimeout
+        {
+            get
+            {
+                foreach (string parameter in (this["Keep-Alive"] ?? "").Split(','))
+                    if (parameter.Trim().StartsWith("timeout=", StringComparison.OrdinalIgnoreCase))
+                        return ReadSeconds(parameter.Trim().Substring("timeout=".Length));
+                return null;
+            }
+        }
+
+        /// <summary>delay-seconds or an HTTP-date (RFC 9110, 10.2.3); null where there is neither.</summary>
+        public TimeSpan? RetryAfter
+        {
+            get
+            {
+                string value = this["Retry-After"] ?? "";
+                if (!DateTimeOffset.TryParseExact(value, "r", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date))
+                    return ReadSeconds(value);
+                TimeSpan left = date - DateTimeOffset.UtcNow;
+                return left < TimeSpan.Zero ? TimeSpan.Zero : left < LongestTime ? left : LongestTime;
+            }
+        }
 
         /// <summary>The field's value; of a repeated one, all values with commas between them (RFC 9110, 5.3); null if there is none.</summary>
         public string? this[string name]
@@ -1109,6 +1428,23 @@ namespace Moshpit.Client
                 return value;
             }
         }
+
+        /// <summary>The exception for this answer, where it is none that is wanted.</summary>
+        public MoshpitException Refusal(Endpoint endpoint, string reply, bool isToMessage = false)
+        {
+            string why = IsRedirect ? " A POST follows 307 and 308 only; give the client the URL that it is redirected to." : "";
+            // A gateway that got no answer from its server does not know what that did.
+            bool isUnknown = isToMessage && (Status == 502 || Status == 504);
+            return new MoshpitException(endpoint + " answered " + Status + ": " + Text.Short(reply) + why,
+                status: Status, reply: reply, retryAfter: RetryAfter, outcomeUnknown: isUnknown);
+        }
+
+        private static TimeSpan? ReadSeconds(string text)
+        {
+            if (text.Length == 0 || !Array.TrueForAll(text.ToCharArray(), c => c >= '0' && c <= '9'))
+                return null;
+            return text.Length < 7 ? TimeSpan.FromSeconds(int.Parse(text, CultureInfo.InvariantCulture)) : LongestTime;
+        }
     }
 
     /// <summary>
@@ -1118,7 +1454,8 @@ namespace Moshpit.Client
     internal sealed class HttpReader
     {
         private const int MaxHeadSize = 32 * 1024; // characters of a head, or of all trailers
-        private const int MaxHeadLines = 256; // and its lines: joining those that are folded or repeated costs their number times their length
+        private const int MaxHeadLines = 256; // and its lines: joining those that are repeated costs their number times their length
+        private const int MaxReplySize = 4096;
 
         private readonly Stream _stream;
         private readonly byte[] _buffer = new byte[8192];
@@ -1139,14 +1476,17 @@ namespace Moshpit.Client
             Close,
         }
 
-        /// <summary>The body has been read to its end, and nothing was received after it.</summary>
-        public bool IsAtEnd => _framing == Framing.Done && _start == _end;
+        /// <summary>The body has been read to its end.</summary>
+        public bool IsBodyRead => _framing == Framing.Done;
+
+        /// <summary>Something was received after what has been read.</summary>
+        public bool HasMore => _start < _end;
 
         /// <summary>tchar, RFC 9110, 5.6.2.</summary>
         public static bool IsToken(string text)
         {
             foreach (char c in text)
-                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && "!#$%&'*+-.^_`|~".IndexOf(c) < 0)
+                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && !"!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal))
                     return false;
             return text.Length > 0;
         }
@@ -1167,7 +1507,7 @@ namespace Moshpit.Client
                 int status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
                 head = new HttpHead(line[7] - '0', status, await ReadFieldsAsync());
                 if (status == 101)
-                    throw Malformed("a switch of protocols that nobody asked for");
+                    throw Malformed("a switch of protocols that was not asked for");
             }
             while (head.Status < 200);
             StartBody(head);
@@ -1196,6 +1536,32 @@ namespace Moshpit.Client
             if (_framing == Framing.Length && _left == 0)
                 _framing = Framing.Done;
             return bytes;
+        }
+
+        /// <summary>The first 4 KiB of the body, as text. The status has said what happened; a body that is cut off can't change that, but then
+        /// <see cref="IsBodyRead"/> is false.</summary>
+        /// <param name="mayStop">Asked after 4 KiB: no response behind this one is wanted.</param>
+        public async Task<string> ReadReplyAsync(Func<bool> mayStop)
+        {
+            var text = new StringBuilder();
+            Decoder decoder = Encoding.UTF8.GetDecoder();
+            char[] characters = new char[MaxReplySize + 1];
+            int left = MaxReplySize;
+            try
+            {
+                ReadOnlyMemory<byte> bytes;
+                while ((left > 0 || !mayStop()) && !(bytes = await ReadBodyAsync()).IsEmpty)
+                {
+                    int taken = Math.Min(left, bytes.Length);
+                    left -= taken;
+                    text.Append(characters, 0, decoder.GetChars(bytes.Span.Slice(0, taken), characters, flush: false));
+                }
+            }
+            catch (Exception e) when (e is IOException || e is ObjectDisposedException)
+            {
+            }
+
+            return text.ToString().Trim();
         }
 
         /// <summary>How the body is delimited: RFC 9112, 6.3, for responses to GET and POST.</summary>
@@ -1269,16 +1635,8 @@ namespace Moshpit.Client
                     return fields;
                 if (lines == MaxHeadLines)
                     throw Malformed("a head of more than " + MaxHeadLines + " lines");
-                if ((line[0] == ' ' || line[0] == '\t') && fields.Count > 0)
-                {
-                    // obs-fold: a user agent replaces it by a space (RFC 9112, 5.2).
-                    KeyValuePair<string, string> last = fields[fields.Count - 1];
-                    fields[fields.Count - 1] = new KeyValuePair<string, string>(last.Key, (last.Value + " " + line.Trim(' ', '\t')).Trim());
-                    continue;
-                }
-
-                int colon = line.IndexOf(':');
-                if (colon < 0 || !IsToken(line.Substring(0, colon)) || line.IndexOf('\0') >= 0)
+                int colon = line.IndexOf(':', StringComparison.Ordinal);
+                if (colon < 0 || !IsToken(line.Substring(0, colon)) || line.Contains('\0', StringComparison.Ordinal))
                     throw Malformed("a header");
                 fields.Add(new KeyValuePair<string, string>(line.Substring(0, colon), line.Substring(colon + 1).Trim(' ', '\t')));
             }
@@ -1318,7 +1676,8 @@ namespace Moshpit.Client
 
         private static MoshpitException Malformed(string what) => new MoshpitException("The server's response is malformed: " + what + ".");
 
-        private static MoshpitException CutOff() => new MoshpitException("The server closed the connection before its response was complete.");
+        private static MoshpitException CutOff() =>
+            new MoshpitException("The server closed the connection before its response was complete.", isTransient: true);
     }
 
     // ---- 6. The network ---------------------------------------------------------------------------------------------
@@ -1327,6 +1686,7 @@ namespace Moshpit.Client
     internal sealed class Endpoint
     {
         private const string UnixPrefix = "http://unix:/";
+        private const int MaxRedirects = 10;
 
         private readonly Uri _url;
 
@@ -1341,7 +1701,7 @@ namespace Moshpit.Client
         public bool IsSecure => _url.Scheme == "https";
 
         /// <summary>The name or address to connect to; an IPv6 address without brackets.</summary>
-        public string Host => _url.IdnHost.Replace("%25", "%"); // before an IPv6 address's zone (RFC 6874)
+        public string Host => _url.IdnHost.Replace("%25", "%", StringComparison.Ordinal); // before an IPv6 address's zone (RFC 6874)
 
         public int Port => _url.Port;
 
@@ -1378,7 +1738,7 @@ namespace Moshpit.Client
                 parsed.UserInfo.Length > 0 || parsed.Query.Length > 0 || parsed.Fragment.Length > 0)
                 throw new ArgumentException("Not the URL of a server: '" + url + "'. It looks like http://host:port, https://host or " +
                     "http://unix:/path/to.sock, without user, query and fragment.", nameof(url));
-            bool hasSlash = parsed.AbsolutePath.EndsWith("/", StringComparison.Ordinal);
+            bool hasSlash = parsed.AbsolutePath.EndsWith('/');
             return new Endpoint(hasSlash ? parsed : new Uri(parsed.AbsoluteUri + "/"), socketPath);
         }
 
@@ -1387,13 +1747,17 @@ namespace Moshpit.Client
         public bool HasSameOrigin(Endpoint other) =>
             _url.Scheme == other._url.Scheme && Host == other.Host && Port == other.Port && SocketPath == other.SocketPath;
 
-        /// <summary>Where a redirect leads: to http or https, never from https to http, and to no Unix socket but this one.</summary>
-        public Endpoint Follow(string? location, int status)
+        /// <summary>Where a redirect leads: to http or https, never from https to http, and to no Unix socket but this one. It is trusted:
+        /// the place gets the message, and the token in it.</summary>
+        public Endpoint Follow(HttpHead head, int redirects)
         {
-            if (location is null || !Uri.TryCreate(_url, location, out Uri? url) || !IsHttp(url))
-                throw new MoshpitException(this + " redirects to nowhere: Location is '" + location + "'.", status: status);
+            string location = head["Location"] ?? "";
+            if (redirects == MaxRedirects)
+                throw new MoshpitException(this + " redirects more than " + MaxRedirects + " times.", status: head.Status);
+            if (location.Length == 0 || !Uri.TryCreate(_url, location, out Uri? url) || !IsHttp(url))
+                throw new MoshpitException(this + " redirects to nowhere: its Location is no URL.", status: head.Status);
             if (IsSecure && url.Scheme == "http")
-                throw new MoshpitException(this + " redirects from https to http, which is not followed.", status: status);
+                throw new MoshpitException(this + " redirects from https to http, which is not followed.", status: head.Status);
             var next = new Endpoint(url, SocketPath);
             return HasSameOrigin(next) ? next : new Endpoint(url, null);
         }
@@ -1412,35 +1776,53 @@ namespace Moshpit.Client
             }
         }
 
-        public override string ToString() => SocketPath is null ? _url.AbsoluteUri : "http://unix:" + SocketPath + ":" + Target;
+        /// <summary>For messages and logs: without the query, and with ids cut short.</summary>
+        public override string ToString() =>
+            (SocketPath is null ? _url.GetLeftPart(UriPartial.Authority) : "http://unix:" + SocketPath + ":") + Text.Short(_url.AbsolutePath);
     }
 
     /// <summary>A connection to a server, with a reader for its responses. Disposing it is how every wait on it is stopped.</summary>
     internal sealed class Connection : IDisposable
     {
-        private readonly Socket _socket;
+        // RFC 8305, 5: when the next address is tried beside the last one.
+        private static readonly TimeSpan NextAddressAfter = TimeSpan.FromMilliseconds(250);
+
+        private readonly Socket? _socket; // null if the stream came from the ConnectCallback
+        private readonly Stream _transport;
         private readonly Stream _stream;
         private int _lastUse = Environment.TickCount;
 
-        private Connection(Endpoint endpoint, Socket socket, Stream stream)
+        private Connection(Endpoint endpoint, Socket? socket, Stream transport, Stream stream, string headerLines)
         {
             Endpoint = endpoint;
+            HeaderLines = headerLines;
             _socket = socket;
+            _transport = transport;
             _stream = stream;
             Reader = new HttpReader(stream);
         }
 
         public Endpoint Endpoint { get; }
 
+        /// <summary>The user's headers for requests on this connection.</summary>
+        public string HeaderLines { get; }
+
         public HttpReader Reader { get; }
 
-        /// <summary>How long ago something was last done, up to 49 days.</summary>
+        /// <summary>An answer on this connection was final: requests may follow each other without waiting.</summary>
+        public bool IsProven { get; private set; }
+
+        /// <summary>How long the connection may be idle and used again. Many servers close after 5 seconds without saying so (Node does). A
+        /// message that meets the close has an unknown outcome, so there is a margin.</summary>
+        public TimeSpan KeepFor { get; private set; } = TimeSpan.FromSeconds(4);
+
+        /// <summary>How long ago the last answer came, up to 49 days.</summary>
         public TimeSpan Idle => TimeSpan.FromMilliseconds(unchecked((uint)(Environment.TickCount - _lastUse)));
 
         /// <summary>
         /// Nothing to read, so not closed by the server either, as far as this machine knows. Asked before the first byte of a request is
         /// written, it tells for certain when that request can go to another connection instead. A close that is under way just now
-        /// is not seen, and will be an unknown outcome.
+        /// is not seen, and will be an unknown outcome. (A new TLS connection has something to read: session tickets.)
         /// </summary>
         public bool IsQuiet
         {
@@ -1448,7 +1830,7 @@ namespace Moshpit.Client
             {
                 try
                 {
-                    return !_socket.Poll(0, SelectMode.SelectRead);
+                    return _socket is null || (Endpoint.IsSecure && !IsProven) || !_socket.Poll(0, SelectMode.SelectRead);
                 }
                 catch (Exception e) when (e is SocketException || e is ObjectDisposedException)
                 {
@@ -1462,7 +1844,10 @@ namespace Moshpit.Client
             using var step = new Step("Connecting to " + endpoint + " took longer than", options.ConnectTimeout, cancellationToken);
             try
             {
-                return await step.Stoppable(OpenAsync(endpoint, options, step));
+                options.Tell("Connecting to " + endpoint + ".");
+                Connection connection = await step.Stoppable(OpenAsync(endpoint, options, step));
+                options.Tell("Connected to " + endpoint + ".");
+                return connection;
             }
             catch (Exception e)
             {
@@ -1470,17 +1855,67 @@ namespace Moshpit.Client
             }
         }
 
-        public async Task SendAsync(byte[] bytes)
+        /// <summary>Connects to one of the addresses: the next one is tried when an attempt fails, and when it takes long, beside it.</summary>
+        /// <param name="addresses">In the order in which the resolver gave them.</param>
+        /// <param name="connect">Connects to one address; it must heed the token.</param>
+        /// <param name="cancellationToken">Stops all attempts.</param>
+        public static async Task<Socket> ConnectToFirstAsync(
+            IReadOnlyList<IPAddress> addresses, Func<IPAddress, CancellationToken, Task<Socket>> connect, CancellationToken cancellationToken)
         {
-            await _stream.WriteAsync(bytes.AsMemory());
+            var untried = new Queue<IPAddress>(Interleave(addresses));
+            var attempts = new List<Task<Socket>>();
+            Exception failure = new SocketException((int)SocketError.HostNotFound);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            try
+            {
+                while (untried.Count > 0 || attempts.Count > 0)
+                {
+                    if (untried.TryDequeue(out IPAddress? address))
+                        attempts.Add(connect(address, stop.Token));
+                    var events = new List<Task>(attempts);
+                    if (untried.Count > 0)
+                        events.Add(Task.Delay(NextAddressAfter, stop.Token));
+                    if (!(await Task.WhenAny(events) is Task<Socket> ended))
+                        continue;
+                    attempts.Remove(ended);
+                    if (ended.Status == TaskStatus.RanToCompletion)
+                        return await ended;
+                    failure = ended.Exception?.InnerException ?? new OperationCanceledException(cancellationToken);
+                    if (cancellationToken.IsCancellationRequested)
+                        break;
+                }
+
+                throw failure;
+            }
+            finally
+            {
+                stop.Cancel();
+                foreach (Task<Socket> loser in attempts)
+                    _ = loser.ContinueWith(t => t.Exception is null && !t.IsCanceled ? t.Result : null, TaskScheduler.Default)
+                        .ContinueWith(t => t.Result?.Dispose(), TaskScheduler.Default);
+            }
+        }
+
+        public async Task SendAsync(ReadOnlyMemory<byte> bytes)
+        {
+            await _stream.WriteAsync(bytes);
             await _stream.FlushAsync();
+        }
+
+        /// <summary>Takes note of what an answer says about the connection.</summary>
+        public void Learn(HttpHead answer)
+        {
+            _lastUse = Environment.TickCount;
+            IsProven = !answer.IsRedirect && !answer.IsRefusalForNow;
+            if (answer.KeepAliveTimeout is { } timeout)
+                KeepFor = timeout - TimeSpan.FromSeconds(Math.Min(timeout.TotalSeconds, Math.Max(1, timeout.TotalSeconds / 10)));
         }
 
         /// <summary>Runs something on this connection that has a time limit. If that is over, or on cancellation, the connection is
         /// disposed, which ends the wait on every platform; not all of them heed a token in the middle of a read.</summary>
-        public async Task<T> BoundedAsync<T>(string late, TimeSpan limit, CancellationToken cancellationToken, Func<Task<T>> action)
+        public async Task<T> BoundedAsync<T>(TimeSpan limit, CancellationToken cancellationToken, Func<Task<T>> action)
         {
-            using var step = new Step(late, limit, cancellationToken);
+            using var step = new Step(Step.LateAnswer, limit, cancellationToken);
             try
             {
                 using (step.Token.Register(Dispose))
@@ -1490,44 +1925,48 @@ namespace Moshpit.Client
             {
                 throw step.Explain(e, "The connection to " + Endpoint + " was lost");
             }
-            finally
-            {
-                _lastUse = Environment.TickCount;
-            }
         }
 
         public void Dispose()
         {
-            _socket.Dispose(); // first, so that nothing waits for a last word through it
+            _transport.Dispose(); // first, so that nothing waits for a last word through it
             _stream.Dispose();
         }
 
         private static async Task<Connection> OpenAsync(Endpoint endpoint, MoshpitClientOptions options, Step step)
         {
-            Socket socket = await ConnectAsync(endpoint, step);
-            Stream stream = new NetworkStream(socket, ownsSocket: true);
+            string headerLines = await options.HeaderLinesForAsync(endpoint, step.Token);
+            Socket? socket = null;
+            Stream? transport = null;
+            Stream? stream = null;
             try
             {
+                if (options.ConnectCallback != null && endpoint.SocketPath is null)
+                    transport = await options.ConnectCallback(new DnsEndPoint(endpoint.Host, endpoint.Port), step.Token);
+                else
+                    transport = new NetworkStream(socket = await ConnectAsync(endpoint, step), ownsSocket: true);
+                stream = transport;
                 if (endpoint.IsSecure)
                 {
-                    var secure = new SslStream(stream);
+                    var secure = new SslStream(transport);
                     stream = secure;
                     var tls = new SslClientAuthenticationOptions
                     {
                         TargetHost = endpoint.Host,
                         RemoteCertificateValidationCallback = options.CertificateValidation,
                     };
-                    using (step.Token.Register(socket.Dispose))
+                    options.ConfigureTls?.Invoke(tls);
+                    using (step.Token.Register(transport.Dispose))
                         await secure.AuthenticateAsClientAsync(tls, CancellationToken.None);
                 }
 
                 step.Token.ThrowIfCancellationRequested(); // stopped in the last moment: nothing was sent
-                return new Connection(endpoint, socket, stream);
+                return new Connection(endpoint, socket, transport, stream, headerLines);
             }
             catch
             {
-                socket.Dispose();
-                stream.Dispose();
+                transport?.Dispose();
+                stream?.Dispose();
                 throw;
             }
         }
@@ -1535,35 +1974,24 @@ namespace Moshpit.Client
         private static async Task<Socket> ConnectAsync(Endpoint endpoint, Step step)
         {
             if (endpoint.SocketPath != null)
-                return await ConnectAsync(new UnixDomainSocketEndPoint(endpoint.SocketPath), ProtocolType.Unspecified, step);
-            // One address after the other, within the one time limit: a first address that swallows packets can use it up.
+                return await ConnectAsync(new UnixDomainSocketEndPoint(endpoint.SocketPath), ProtocolType.Unspecified, step.Token);
             IPAddress[] addresses = IPAddress.TryParse(endpoint.Host, out IPAddress? literal)
                 ? new[] { literal }
                 : await Dns.GetHostAddressesAsync(endpoint.Host);
-            for (int i = 0; ; i++)
-            {
-                if (addresses.Length == 0)
-                    throw new SocketException((int)SocketError.HostNotFound);
-                try
-                {
-                    return await ConnectAsync(new IPEndPoint(addresses[i], endpoint.Port), ProtocolType.Tcp, step);
-                }
-                catch (SocketException) when (i < addresses.Length - 1 && !step.Token.IsCancellationRequested)
-                {
-                }
-            }
+            return await ConnectToFirstAsync(
+                addresses, (address, token) => ConnectAsync(new IPEndPoint(address, endpoint.Port), ProtocolType.Tcp, token), step.Token);
         }
 
-        private static async Task<Socket> ConnectAsync(EndPoint address, ProtocolType protocol, Step step)
+        private static async Task<Socket> ConnectAsync(EndPoint address, ProtocolType protocol, CancellationToken cancellationToken)
         {
             var socket = new Socket(address.AddressFamily, SocketType.Stream, protocol);
             try
             {
                 if (protocol == ProtocolType.Tcp)
                     socket.NoDelay = true;
-                using (step.Token.Register(socket.Dispose))
+                using (cancellationToken.Register(socket.Dispose))
                     await socket.ConnectAsync(address);
-                step.Token.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 return socket;
             }
             catch
@@ -1572,11 +2000,29 @@ namespace Moshpit.Client
                 throw;
             }
         }
+
+        /// <summary>The families of addresses by turns, the first address's first (RFC 8305, 4).</summary>
+        private static IEnumerable<IPAddress> Interleave(IReadOnlyList<IPAddress> addresses)
+        {
+            var first = new Queue<IPAddress>();
+            var others = new Queue<IPAddress>();
+            foreach (IPAddress address in addresses)
+                (address.AddressFamily == addresses[0].AddressFamily ? first : others).Enqueue(address);
+            while (first.Count + others.Count > 0)
+            {
+                if (first.TryDequeue(out IPAddress? one))
+                    yield return one;
+                if (others.TryDequeue(out IPAddress? other))
+                    yield return other;
+            }
+        }
     }
 
     /// <summary>A step with a time limit that may be cancelled from outside; it knows afterwards which of the two stopped it.</summary>
     internal sealed class Step : IDisposable
     {
+        public const string LateAnswer = "The server did not answer within";
+
         private readonly string _late;
         private readonly TimeSpan _limit;
         private readonly CancellationToken _outside;
@@ -1592,6 +2038,12 @@ namespace Moshpit.Client
         }
 
         public CancellationToken Token => _source.Token;
+
+        /// <summary>The time begins anew.</summary>
+        public void Restart() => _source.CancelAfter(_limit);
+
+        /// <summary>No time limit until the next Restart.</summary>
+        public void Pause() => _source.CancelAfter(Timeout.InfiniteTimeSpan);
 
         /// <summary>The outcome of a task, or at once an exception when the step is stopped: for what can't be, a name lookup and the checks of
         /// a certificate. The task closes its socket by itself.</summary>
@@ -1619,11 +2071,45 @@ namespace Moshpit.Client
             if (_outside.IsCancellationRequested)
                 return new OperationCanceledException(_outside);
             if (_source.IsCancellationRequested)
-                return new MoshpitException(_late + " " + _limit + ".", e);
-            return e is MoshpitException ? e : new MoshpitException(lost + ": " + e.Message, e);
+                return new MoshpitException(_late + " " + _limit + ".", e, isTransient: true);
+            bool isTransient = e is IOException || e is SocketException || e is ObjectDisposedException;
+            return e is MoshpitException ? e : new MoshpitException(lost + ": " + e.Message, e, isTransient: isTransient);
         }
 
         public void Dispose() => _source.Dispose();
+    }
+
+    /// <summary>What may stand in messages and logs.</summary>
+    internal static class Text
+    {
+        private const int LongestWord = 20; // an id has 32 letters and digits, a token too
+        private const int LongestText = 200;
+
+        /// <summary>A space for each control character.</summary>
+        public static string OneLine(string text)
+        {
+            char[] line = text.ToCharArray();
+            for (int i = 0; i < line.Length; i++)
+                line[i] = char.IsControl(line[i]) || line[i] == '\u2028' || line[i] == '\u2029' ? ' ' : line[i];
+            return new string(line);
+        }
+
+        /// <summary>The beginning, and of what may be an id or a token the first eight characters.</summary>
+        public static string Short(string? text)
+        {
+            var result = new StringBuilder();
+            string rest = text ?? "";
+            for (int start = 0, end; start < rest.Length && result.Length < LongestText; start = end)
+            {
+                for (end = start + 1; end < rest.Length && IsOfWord(rest[start]) && IsOfWord(rest[end]);)
+                    end++;
+                result.Append(rest, start, end - start > LongestWord ? 8 : end - start).Append(end - start > LongestWord ? "..." : "");
+            }
+
+            return result.Length <= LongestText ? result.ToString() : result.ToString(0, LongestText) + "...";
+        }
+
+        private static bool IsOfWord(char c) => char.IsLetterOrDigit(c) || c == '-' || c == '_';
     }
 
     // ---- 7. JSON ----------------------------------------------------------------------------------------------------
@@ -1658,12 +2144,9 @@ namespace Moshpit.Client
                 return json;
             if (cid != null)
                 throw new ArgumentException("There is a _cid in the object and a cid beside it. Say the addressee once.", nameof(json));
-            var rest = new StringBuilder("{");
-            foreach (Member member in members)
+            foreach (Member member in members.FindAll(m => m.Name == "_cid"))
             {
-                if (member.Name != "_cid")
-                    rest.Append(rest.Length > 1 ? "," : "").Append(json, member.Start, member.End - member.Start);
-                else if (json[member.ValueStart] == '"')
+                if (json[member.ValueStart] == '"')
                     cid = Unquote(json, member.ValueStart, member.End); // the last one counts, as everywhere with a repeated member
                 else if (json[member.ValueStart] == 'n')
                     cid = null;
@@ -1672,25 +2155,25 @@ namespace Moshpit.Client
             }
 
             cid = string.IsNullOrEmpty(cid) ? null : cid;
-            return rest.Append('}').ToString();
+            return WithoutCid(json, members);
+        }
+
+        /// <summary>The text, without the members <c>_cid</c> if it is an object.</summary>
+        public static string WithoutCid(string json)
+        {
+            if (!json.Contains("_cid", StringComparison.Ordinal) && !json.Contains('\\', StringComparison.Ordinal))
+                return json; // nor spelled with escapes
+            List<Member>? members = TryReadMembers(json);
+            return members != null && members.Exists(m => m.Name == "_cid") ? WithoutCid(json, members) : json;
         }
 
         /// <summary>The string members of these names of an object; null for each that it has not, and for all if the text is no object.</summary>
         public static string?[] StringMembers(string json, params string[] names)
         {
-            List<Member> members;
-            try
-            {
-                members = ReadMembers(json);
-            }
-            catch (FormatException)
-            {
-                return new string?[names.Length];
-            }
-
+            List<Member>? members = TryReadMembers(json);
             return Array.ConvertAll(names, name =>
             {
-                Member? member = members.FindLast(m => m.Name == name);
+                Member? member = members?.FindLast(m => m.Name == name);
                 return member != null && json[member.ValueStart] == '"' ? Unquote(json, member.ValueStart, member.End) : null;
             });
         }
@@ -1703,12 +2186,34 @@ namespace Moshpit.Client
                 if (c == '"' || c == '\\')
                     quoted.Append('\\').Append(c);
                 else if (c < ' ')
-                    quoted.Append("\\u").Append(((int)c).ToString("x4"));
+                    quoted.Append("\\u").Append(((int)c).ToString("x4", CultureInfo.InvariantCulture));
                 else
                     quoted.Append(c);
             }
 
             return quoted.Append('"').ToString();
+        }
+
+        private static string WithoutCid(string json, List<Member> members)
+        {
+            var rest = new StringBuilder("{");
+            foreach (Member member in members)
+                if (member.Name != "_cid")
+                    rest.Append(rest.Length > 1 ? "," : "").Append(json, member.Start, member.End - member.Start);
+            return rest.Append('}').ToString();
+        }
+
+        /// <summary>As ReadMembers, but null if it is not one JSON value.</summary>
+        private static List<Member>? TryReadMembers(string json)
+        {
+            try
+            {
+                return ReadMembers(json);
+            }
+            catch (FormatException)
+            {
+                return null;
+            }
         }
 
         /// <summary>The members of the object that the text is; none if it is another value.</summary>
@@ -1784,7 +2289,7 @@ namespace Moshpit.Client
                         if (!Uri.IsHexDigit(CharAt(s, at + 1)))
                             throw Unexpected(s, at + 1);
                 }
-                else if ("\"\\/bfnrt".IndexOf(s[at]) < 0)
+                else if (!"\"\\/bfnrt".Contains(s[at], StringComparison.Ordinal))
                 {
                     throw Unexpected(s, at);
                 }
@@ -1837,7 +2342,7 @@ namespace Moshpit.Client
                 }
                 else
                 {
-                    text.Append("\"\\/\b\f\n\r\t"["\"\\/bfnrt".IndexOf(s[at])]);
+                    text.Append("\"\\/\b\f\n\r\t"["\"\\/bfnrt".IndexOf(s[at], StringComparison.Ordinal)]);
                 }
             }
 

@@ -33,19 +33,13 @@ public class EventQueueTests
     }
 
     [Test]
-    public async Task The_end_and_a_discard_let_go_who_waits()
+    public async Task The_end_lets_the_adding_side_go_on()
     {
         var ended = new EventQueue(1);
         Task full = ended.AddAsync([Event(1)]);
         ended.End(null, drop: true);
         await full.Soon();
         Assert.That(await ended.TakeAsync(default), Is.Null);
-
-        var discarded = new EventQueue(1);
-        full = discarded.AddAsync([Event(1)]);
-        discarded.Discard();
-        await full.Soon();
-        Assert.That(discarded.AddAsync([Event(1)]).IsCompleted, Is.True);
     }
 
     [Test]

@@ -46,9 +46,10 @@ public class HttpReaderTests
                         Assert.That(expected.Take(actual.Length), Is.EqualTo(actual), name);
                     else
                         Assert.That(actual, Is.EqualTo(expected), name);
+                    // The vectors have no connect event, so that the client has one complaint about each response that it understands.
                     if (expect != "either")
-                        Assert.That(failure is MoshpitException, Is.EqualTo(expect == "fail"), name);
-                    Assert.That(failure, Is.Null.Or.TypeOf<MoshpitException>(), name);
+                        Assert.That(failure!.Message.Contains("before its connect event"), Is.EqualTo(expect == "open"), name);
+                    Assert.That(failure, Is.TypeOf<MoshpitException>(), name);
                 }
             }
         }
@@ -84,6 +85,7 @@ public class HttpReaderTests
     [TestCase("HTTP/1.1 200 OK\r\n: b\r\n\r\n")]
     [TestCase("HTTP/1.1 200 OK\r\nA\r\n\r\n")]
     [TestCase("HTTP/1.1 200 OK\r\n A: b\r\n\r\n")]
+    [TestCase("HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n")]
     [TestCase("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n")]
     [TestCase(Head + "Content-Length: 3\r\n\r\nab")]
     [TestCase(Head + "Content-Length: \r\n\r\nab")]
@@ -116,21 +118,14 @@ public class HttpReaderTests
         await Assert.ThrowsAsync<MoshpitException>(() => ReadAsync(Head + "X: " + new string('x', 40_000), 10_000));
     }
 
-    [TestCase("A: b\r\n")]
-    [TestCase(" b\r\n")]
-    public async Task A_head_of_very_many_lines_is_an_error(string line)
+    [Test]
+    public async Task A_head_of_very_many_lines_is_an_error()
     {
+        const string line = "A: b\r\n";
         // Head has one line besides the status line.
         string most = Head + string.Concat(Enumerable.Repeat(line, 255));
         Assert.That(await ReadAsync(most + "\r\nabc", 10_000), Is.EqualTo("abc"));
         await Assert.ThrowsAsync<MoshpitException>(() => ReadAsync(most + line + "\r\nabc", 10_000));
-    }
-
-    [Test]
-    public async Task A_folded_header_is_one_line()
-    {
-        using var stream = new Dribble("HTTP/1.1 200 OK\r\nA: b \r\n \t c\r\n\td\r\n\r\n", 3);
-        Assert.That((await new HttpReader(stream).ReadHeadAsync())["a"], Is.EqualTo("b c d"));
     }
 
     [TestCase("HTTP/1.1 200 OK\r\n\r\n", true)]
@@ -150,10 +145,10 @@ public class HttpReaderTests
         var reader = new HttpReader(stream);
         Assert.That((await reader.ReadHeadAsync()).Status, Is.EqualTo(200));
         Assert.That(await ReadBodyAsync(reader), Is.EqualTo("a"));
-        Assert.That(reader.IsAtEnd, Is.False, "there is something after the body");
+        Assert.That((reader.IsBodyRead, reader.HasMore), Is.EqualTo((true, true)));
         Assert.That((await reader.ReadHeadAsync()).Status, Is.EqualTo(404));
         Assert.That(await ReadBodyAsync(reader), Is.EqualTo("b"));
-        Assert.That(reader.IsAtEnd, Is.True);
+        Assert.That((reader.IsBodyRead, reader.HasMore), Is.EqualTo((true, false)));
     }
 
     private static async Task<string> ReadAsync(string response, int step)

@@ -35,7 +35,7 @@ internal sealed partial class EventStreamTarget : FuzzTarget
         RequireSame(Parse(pieces, Small).Text, Parse([input], Small).Text, "arriving in pieces, with a small limit");
         string ours = string.Join('\n', whole.Events.Select(e => $"{e.Name}|{e.Data}|{e.LastEventId}"));
         RequireSame(ours, Literally(Encoding.UTF8.GetString(input)), "ours");
-        return $"{Magnitude(whole.Events.Count)} {whole.Retry.HasValue}\n{string.Join('\n', whole.Events.Select(Shape))}";
+        return $"{Magnitude(whole.Events.Count)} {whole.IsInsideEvent}\n{string.Join('\n', whole.Events.Select(Shape))}";
     }
 
     public override void Probe(byte[] input)
@@ -61,9 +61,9 @@ internal sealed partial class EventStreamTarget : FuzzTarget
             result.Failure = e.Message;
         }
 
-        result.Retry = parser.Retry;
+        result.IsInsideEvent = parser.IsInsideEvent;
         result.Text = string.Concat(result.Events.Select(e => $"{e.Name}|{e.Data}|{e.LastEventId}|{e.Id}|{e.Cid}|{e.Token}\n")) +
-            $"{result.Failure} {parser.LastEventId} {parser.Retry}";
+            $"{result.Failure} {parser.LastEventId} {parser.IsInsideEvent}";
         return result;
     }
 
@@ -113,6 +113,6 @@ internal sealed partial class EventStreamTarget : FuzzTarget
 
         public string? Failure { get; set; }
 
-        public long? Retry { get; set; }
+        public bool IsInsideEvent { get; set; }
     }
 }

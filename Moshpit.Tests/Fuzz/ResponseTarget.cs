@@ -11,7 +11,7 @@ internal sealed class ResponseTarget : FuzzTarget
 
     public override string Name => "response";
 
-    // Lines that are folded into one are put together one by one: quadratic, but within the 32 KiB that a head may have.
+    // The values of a repeated field are put together one by one: quadratic, but within the 32 KiB that a head may have.
     public override int AllocationFactor => 16 * 1024;
 
     public override string[] Dictionary =>
