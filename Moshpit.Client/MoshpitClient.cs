@@ -34,7 +34,7 @@
 // Rules of AnalysisMode All that make no sense for this file:
 #pragma warning disable CA2007 // ConfigureAwait: what awaits without it runs on the thread pool, where there is no context
 #pragma warning disable CA1031, CA1032, CA1054 // failures are told by tasks; only the client makes its exceptions; a Unix socket is no Uri
-#pragma warning disable CA1001, CA2000, CA2025, CA2213 // who disposes of what is written down where it is opened
+#pragma warning disable CA1001, CA2000, CA2025, CA2213 // what a method opens is disposed of by the peer or the outbox
 #pragma warning disable CA1068, CA1510, CA1849 // a lambda reads best last; netstandard2.1 has no ThrowIfNull; no Dispose here blocks
 
 using System;
@@ -152,12 +152,14 @@ namespace Moshpit.Client
         public IDictionary<string, string> Headers { get; } =
             new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
-        /// <summary>Gives the value of the <c>Authorization</c> header, or null for none. It is asked before each connection to the origin of
-        /// the client's URL, within <see cref="ConnectTimeout"/>. Default: null.</summary>
+        /// <summary>Gives the value of the <c>Authorization</c> header, or null for none. It is asked before each connection to the
+        /// origin of the client's URL, within <see cref="ConnectTimeout"/>. A connection that was answered 401 is not used again. Default:
+        /// null.</summary>
         public Func<CancellationToken, ValueTask<string?>>? Authorization { get; set; }
 
-        /// <summary>Gives a connected stream to this host and port instead of a TCP connection: through a proxy, say. The client puts TLS over
-        /// it for https, and disposes it; disposing must end a read that waits. It is not asked for a Unix socket. Default: null.</summary>
+        /// <summary>Gives a connected stream to this host and port instead of a TCP connection: through a proxy, say. The client puts TLS
+        /// over it for https, and disposes it; disposing must end a read that waits. It is not asked for a Unix socket. Default:
+        /// null.</summary>
         public Func<DnsEndPoint, CancellationToken, ValueTask<Stream>>? ConnectCallback { get; set; }
 
         /// <summary>Changes the settings of TLS before each handshake: certificates of the client, trusted roots, versions. Default:
@@ -234,7 +236,7 @@ namespace Moshpit.Client
         private static void CheckTime(TimeSpan time, string name)
         {
             if (time != Timeout.InfiniteTimeSpan && (time <= TimeSpan.Zero || time > TimeSpan.FromDays(24)))
-                throw new ArgumentOutOfRangeException(name, time, "A time limit is positive, at most 24 days, or Timeout.InfiniteTimeSpan.");
+                throw new ArgumentOutOfRangeException(name, time, "A time is positive, at most 24 days, or Timeout.InfiniteTimeSpan.");
         }
 
         private static void CheckSize(int size, string name)
@@ -262,12 +264,12 @@ namespace Moshpit.Client
             Token = members[2];
         }
 
-        /// <summary><c>connect</c> (the first), <c>join</c> and <c>leave</c> (told to the owner), <c>signal</c> (a message), or what else the
-        /// server calls it; <c>message</c> where it gives no name.</summary>
+        /// <summary><c>connect</c> (the first), <c>join</c> and <c>leave</c> (told to the owner), <c>signal</c> (a message), or what else
+        /// the server calls it; <c>message</c> where it gives no name.</summary>
         public string Name { get; }
 
-        /// <summary>The data; from a Moshpit server one JSON value. A <c>signal</c>'s object has no member <c>_cid</c>: that name is reserved
-        /// for addressing, and the client takes it out.</summary>
+        /// <summary>The data; from a Moshpit server one JSON value. A <c>signal</c>'s object has no member <c>_cid</c>: that name is
+        /// reserved for addressing, and the client takes it out.</summary>
         public string Data { get; }
 
         /// <summary>The stream's last event id when this event came; empty as long as there was none.</summary>
@@ -279,7 +281,8 @@ namespace Moshpit.Client
         /// <summary>Of <c>connect</c> this peer's cid, of <c>join</c> and <c>leave</c> the other's; else null.</summary>
         public string? Cid { get; }
 
-        /// <summary>Of <c>connect</c> the secret that allows to write as this peer; else null. Don't log it (nor the data it stands in).</summary>
+        /// <summary>Of <c>connect</c> the secret that allows to write as this peer; else null. Don't log it, nor the data that it
+        /// stands in.</summary>
         public string? Token { get; }
 
 #if NET8_0_OR_GREATER
@@ -322,16 +325,16 @@ namespace Moshpit.Client
         /// late.</summary>
         public bool IsTransient { get; }
 
-        /// <summary>True where a message was sent, wholly or in part, and the server did not say what became of it: it may have been delivered
-        /// or not. It was not sent a second time; to do so is for the caller to decide.</summary>
+        /// <summary>True where a message was sent, wholly or in part, and the server did not say what became of it: it may have been
+        /// delivered or not. It was not sent a second time; to do so is for the caller to decide.</summary>
         public bool OutcomeUnknown { get; }
     }
 
     // ---- 2. The peer ------------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// A peer of a channel: enumerate it for what it is told, <see cref="Write(string, string, CancellationToken)"/> for what it has to say.
-    /// It connects as soon as it is made. Safe for use by several threads, with one reader at a time.
+    /// A peer of a channel: enumerate it for what it is told, <see cref="Write(string, string, CancellationToken)"/> for what it has to
+    /// say. It connects as soon as it is made. Safe for use by several threads, with one reader at a time.
     /// </summary>
     /// <remarks>
     /// The enumeration ends when the server ends the stream in good order (the owner left) or the peer is disposed. Anything else is thrown
@@ -371,11 +374,12 @@ namespace Moshpit.Client
         /// <see cref="MoshpitException"/> if the peer ended before it was connected.</summary>
         public Task<MoshpitEvent> Connected => _connected.Task;
 
-        /// <summary>The events, <c>connect</c> first. An enumeration after a <c>break</c> goes on where the one before it stopped.</summary>
-        /// <param name="cancellationToken">Ends this enumeration at once, with an <see cref="OperationCanceledException"/>. No event is lost,
-        /// and the peer stays; the token given to Open ends it.</param>
+        /// <summary>The events, <c>connect</c> first. An enumeration after a <c>break</c> goes on where the last one stopped.</summary>
+        /// <param name="cancellationToken">Ends this enumeration at once, with an <see cref="OperationCanceledException"/>. No event is
+        /// lost, and the peer stays; the token given to Open ends it.</param>
         /// <exception cref="InvalidOperationException">Another enumeration is not over; thrown when this enumeration begins.</exception>
-        public IAsyncEnumerator<MoshpitEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default) => EnumerateAsync(cancellationToken);
+        public IAsyncEnumerator<MoshpitEvent> GetAsyncEnumerator(CancellationToken cancellationToken = default) =>
+            EnumerateAsync(cancellationToken);
 
         /// <summary>The next event; null at the end of the stream. It throws what the enumeration throws.</summary>
         /// <param name="cancellationToken">Stops waiting. No event is lost: the next call gets it.</param>
@@ -393,13 +397,13 @@ namespace Moshpit.Client
         /// <param name="json">Exactly one JSON value, nested at most 63 deep. Of an object the member <c>_cid</c> is taken out and is the
         /// addressee (empty or null: to all). The server's limit is 10 KiB for all of the request's body.</param>
         /// <param name="cid">The addressee; null: to all.</param>
-        /// <param name="cancellationToken">A message not yet begun is taken back. One under way may have been delivered; its task is cancelled
-        /// at once all the same.</param>
+        /// <param name="cancellationToken">A message not yet begun is taken back. One under way may have been delivered; its task is
+        /// cancelled at once all the same.</param>
         /// <returns>A task that completes when the server has taken the message. It fails with a <see cref="MoshpitException"/> (the status
-        /// and the server's sentence; or <see cref="MoshpitException.OutcomeUnknown"/>; or too much waits to be sent; or the peer ended), or is
-        /// cancelled.</returns>
-        /// <exception cref="ArgumentException">Thrown by the call: not one JSON value, an empty <paramref name="cid"/>, a <c>_cid</c> that is no
-        /// string or comes with a <paramref name="cid"/>.</exception>
+        /// and the server's sentence; or <see cref="MoshpitException.OutcomeUnknown"/>; or too much waits to be sent; or the peer ended),
+        /// or is cancelled.</returns>
+        /// <exception cref="ArgumentException">Thrown by the call: not one JSON value, an empty <paramref name="cid"/>, a <c>_cid</c> that
+        /// is no string or comes with a <paramref name="cid"/>.</exception>
         public Task Write(string json, string? cid = null, CancellationToken cancellationToken = default)
         {
             if (json is null)
@@ -425,7 +429,8 @@ namespace Moshpit.Client
         /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
         [RequiresUnreferencedCode("Uses reflection. In trimmed programs use the overload with a JsonTypeInfo.")]
         [RequiresDynamicCode("Uses reflection. In native AOT programs use the overload with a JsonTypeInfo.")]
-        public Task WriteAsJson<T>(T value, JsonSerializerOptions options, string? cid = null, CancellationToken cancellationToken = default) =>
+        public Task WriteAsJson<T>(
+            T value, JsonSerializerOptions options, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(JsonSerializer.Serialize(value, options), cid, cancellationToken);
 
         /// <summary>Sends <paramref name="value"/> as JSON, by reflection.</summary>
@@ -436,7 +441,7 @@ namespace Moshpit.Client
             Write(JsonSerializer.Serialize(value), cid, cancellationToken);
 #endif
 
-        /// <summary>Leaves the channel at once: the enumeration ends, messages that wait are not sent. Doing it twice does no harm.</summary>
+        /// <summary>Leaves the channel at once: the enumeration ends, messages that wait are not sent. Twice does no harm.</summary>
         public void Dispose() => End(null, atOnce: true);
 
         /// <summary>Leaves the channel at once, as <see cref="Dispose"/>, and completes when the connections are closed.</summary>
@@ -492,7 +497,8 @@ namespace Moshpit.Client
                     HttpHead head = await connection.BoundedAsync(_options.ResponseTimeout, _leaving.Token, async () =>
                     {
                         await connection.SendAsync(Encoding.ASCII.GetBytes("GET " + endpoint.Target + " HTTP/1.1\r\nHost: " +
-                            endpoint.HostHeader + "\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n" + connection.HeaderLines + "\r\n"));
+                            endpoint.HostHeader + "\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n" +
+                            connection.HeaderLines + "\r\n"));
                         return await connection.Reader.ReadHeadAsync();
                     });
                     isStream = head.Status == 200 || head.Status == 201;
@@ -503,7 +509,7 @@ namespace Moshpit.Client
                         return connection;
                     if (!head.IsRedirect)
                         throw head.Refusal(endpoint, await connection.BoundedAsync(
-                            _options.ResponseTimeout, _leaving.Token, () => connection.Reader.ReadReplyAsync(() => true)));
+                            _options.ResponseTimeout, _leaving.Token, () => connection.Reader.ReadReplyAsync(head, () => true)));
                     endpoint = endpoint.Follow(head, redirects);
                 }
                 finally
@@ -532,6 +538,7 @@ namespace Moshpit.Client
                     silence.Restart();
                     bytes = await connection.Reader.ReadBodyAsync();
                     silence.Pause();
+                    silence.Token.ThrowIfCancellationRequested(); // a stream that is disposed may end as one that the server has ended
                 }
                 catch (Exception e)
                 {
@@ -586,7 +593,7 @@ namespace Moshpit.Client
                 End(late, atOnce: true);
         }
 
-        /// <summary>The one end of the peer; the first call counts. At once: what waits is dropped and the connections are closed.</summary>
+        /// <summary>The one end of the peer; the first call counts. At once: what waits is dropped, connections are closed.</summary>
         private void End(Exception? failure, bool atOnce)
         {
             _events.End(failure, atOnce);
@@ -675,8 +682,8 @@ namespace Moshpit.Client
                 }
                 else if (message.Size > _options.WriteBufferSize - _size)
                 {
-                    refusal = new MoshpitException("The message was not sent: it counts " + message.Size + " characters, " +
-                        _size + " wait already, and WriteBufferSize is " + _options.WriteBufferSize + ". Await what Write returns, or raise it.");
+                    refusal = new MoshpitException("The message was not sent: it counts " + message.Size + " characters, " + _size +
+                        " wait already, and WriteBufferSize is " + _options.WriteBufferSize + ". Await what Write returns, or raise it.");
                 }
                 else if (now < _heldUntil && message.Deadline <= _heldUntil)
                 {
@@ -779,7 +786,9 @@ namespace Moshpit.Client
                 catch (Exception e)
                 {
                     // Without a connection nothing was sent.
-                    Hold(e as MoshpitException ?? new MoshpitException("The peer has left.", e));
+                    _target = null;
+                    var why = e as MoshpitException ?? new MoshpitException("The peer has left.", e);
+                    Hold(why, mayPass: why.IsTransient);
                     continue;
                 }
 
@@ -790,8 +799,8 @@ namespace Moshpit.Client
         /// <summary>
         /// Sends and reads answers until nothing is left to do or the connection is of no more use. This is the place that decides what the
         /// end of a connection means for each message. A message without an answer has an unknown outcome, with one exception: after an
-        /// answer with <c>Connection: close</c> the server processes no further request of the connection (RFC 9112, 9.6; Moshpit's protocol
-        /// promises it for 429 and 503). What was sent behind such an answer was not processed, and is sent again.
+        /// answer with <c>Connection: close</c> the server processes no further request of the connection (RFC 9112, 9.6; Moshpit's
+        /// protocol promises it for 429 and 503). What was sent behind such an answer was not processed, and is sent again.
         /// </summary>
         private async Task UseAsync(Connection connection, Endpoint target)
         {
@@ -810,16 +819,16 @@ namespace Moshpit.Client
                 while (canKeep)
                 {
                     Task? added = null;
-                    if (writing.Status == TaskStatus.RanToCompletion && again.Count == 0)
+                    if (writing.Status == TaskStatus.RanToCompletion && again.Count == 0 && !connection.IsSpent)
                     {
                         if (_sent.Count == 0 && !connection.IsQuiet)
                             throw new MoshpitException(target + " closed the connection before anything was sent.", isTransient: true);
-                        bool isIdle = _sent.Count == 0;
-                        int length = Begin(head, connection.IsProven && _pipelines ? MaxSent : 1, out added);
-                        if (isIdle)
+                        if (_sent.Count == 0)
                             step.Restart();
+                        int length = Begin(head, connection.IsProven && _pipelines ? MaxSent : 1, out added);
                         if (length > 0)
-                            Step.Observe(writing = connection.SendAsync(_batch.AsMemory(0, length))); // if it fails, reading ends too, or an answer had come
+                            writing = connection.SendAsync(_batch.AsMemory(0, length));
+                        Step.Observe(writing); // if it fails, reading fails too, unless there is an answer
                     }
 
                     if (_sent.Count == 0)
@@ -828,8 +837,7 @@ namespace Moshpit.Client
                     await Task.WhenAny(answering, writing.IsCompleted ? added ?? answering : writing);
                     if (!answering.IsCompleted)
                         continue;
-                    HttpHead answer = (await answering).Head;
-                    string reply = (await answering).Reply;
+                    (HttpHead answer, string reply) = await answering;
                     answering = null;
                     step.Restart();
 
@@ -853,9 +861,9 @@ namespace Moshpit.Client
 
                     if (answer.IsSuccess && _sent.Count == 0)
                         await writing; // a success that came before the end of the message must not cut it off
-                    // If no answer is missing, what was received after this one belongs to no message.
-                    canKeep = answer.AllowsReuse && connection.Reader.IsBodyRead &&
-                        (_sent.Count > 0 || (!connection.Reader.HasMore && writing.Status == TaskStatus.RanToCompletion));
+                    canKeep = answer.AllowsReuse && connection.Reader.IsBodyRead;
+                    if (_sent.Count == 0) // then what was received after this answer belongs to no message
+                        canKeep &= !connection.Reader.HasMore && !connection.IsSpent && writing.Status == TaskStatus.RanToCompletion;
                 }
 
                 if (_sent.Count > 0)
@@ -879,7 +887,7 @@ namespace Moshpit.Client
         {
             HttpHead head = await reader.ReadHeadAsync();
             step.Restart(); // the body has a time of its own
-            return (head, await reader.ReadReplyAsync(mayStop: () => _sent.Count == 1)); // else answers stand behind the body
+            return (head, await reader.ReadReplyAsync(head, () => _sent.Count == 1)); // else answers stand behind the body
         }
 
         /// <summary>Writes the requests that may be sent now into the batch, whose length it returns.</summary>
@@ -891,7 +899,8 @@ namespace Moshpit.Client
             var begun = new List<OutgoingMessage>();
             lock (_lock)
             {
-                while (_waiting.First is { } first && _sent.Count < most && (_sent.Count == 0 || _sentSize + first.Value.Size <= MaxSentSize))
+                while (_waiting.First is { } first && _sent.Count < most &&
+                    (_sent.Count == 0 || _sentSize + first.Value.Size <= MaxSentSize))
                 {
                     _waiting.RemoveFirst();
                     first.Value.Place = null;
@@ -904,22 +913,27 @@ namespace Moshpit.Client
                 added = _added?.Task;
             }
 
+            if (_batch.Length > 4 * MaxSentSize)
+                _batch = Array.Empty<byte>(); // a large message is not kept
             int length = 0;
             foreach (OutgoingMessage message in begun)
             {
                 string cid = message.Cid is null ? "" : "\"cid\":" + Json.Quote(message.Cid) + ",";
                 string body = _bodyStart + cid + "\"data\":" + message.Data + "}";
-                string request = head + Encoding.UTF8.GetByteCount(body).ToString(CultureInfo.InvariantCulture) + "\r\n\r\n" + body;
-                int most8 = Encoding.UTF8.GetMaxByteCount(request.Length);
-                if (_batch.Length - length < most8)
-                    Array.Resize(ref _batch, length + most8);
-                length += Encoding.UTF8.GetBytes(request, 0, request.Length, _batch, length);
+                int bodySize = Encoding.UTF8.GetByteCount(body);
+                string start = head + bodySize.ToString(CultureInfo.InvariantCulture) + "\r\n\r\n"; // in ASCII
+                int end = length + start.Length + bodySize;
+                if (end > _batch.Length)
+                    Array.Resize(ref _batch, Math.Max(end, 2 * _batch.Length));
+                Encoding.UTF8.GetBytes(start, 0, start.Length, _batch, length);
+                Encoding.UTF8.GetBytes(body, 0, body.Length, _batch, length + start.Length);
+                length = end;
             }
 
             return length;
         }
 
-        /// <summary>Where the answer is a redirect that can be followed, so is the way of this message and of all after it. Else it fails.</summary>
+        /// <summary>True: the answer is a redirect, and this message and all after it follow it. False: the message has failed.</summary>
         private bool TryRedirect(OutgoingMessage message, Endpoint target, HttpHead answer, string reply)
         {
             try
@@ -938,7 +952,8 @@ namespace Moshpit.Client
         }
 
         /// <summary>After the use of a connection: gives each message on it its outcome or its place in the queue.</summary>
-        private void Settle(Connection connection, bool canKeep, List<OutgoingMessage> again, MoshpitException? refusal, MoshpitException? loss)
+        private void Settle(
+            Connection connection, bool canKeep, List<OutgoingMessage> again, MoshpitException? refusal, MoshpitException? loss)
         {
             bool wasPipelined = _sent.Count > 1;
             int unknown = _sent.Count;
@@ -974,13 +989,13 @@ namespace Moshpit.Client
                 Hold(loss);
         }
 
-        /// <summary>Nothing is sent for a while. Messages that have not as much time fail.</summary>
-        private void Hold(MoshpitException why)
+        /// <summary>Nothing is sent for a while. Messages that have not as much time fail; all do if the reason will not pass.</summary>
+        private void Hold(MoshpitException why, bool mayPass = true)
         {
             TimeSpan pause = TimeSpan.Zero;
             if (why.RetryAfter > TimeSpan.Zero)
                 pause = why.RetryAfter.Value + Random(TimeSpan.Zero, why.RetryAfter.Value / 4); // not all clients at once
-            else if (_options.SendTimeout != TimeSpan.Zero)
+            else if (mayPass && _options.SendTimeout != TimeSpan.Zero)
                 pause = Random(TimeSpan.FromMilliseconds(125), TimeSpan.FromMilliseconds(250)) * (1 << Math.Min(_failedTries++, 5));
 
             List<OutgoingMessage> late;
@@ -989,7 +1004,7 @@ namespace Moshpit.Client
             {
                 _holdReason = why;
                 _heldUntil = Clock.Elapsed + pause;
-                late = TakeWaiting(_heldUntil);
+                late = TakeWaiting(mayPass ? _heldUntil : TimeSpan.MaxValue);
                 held = _waiting.Count;
             }
 
@@ -1055,11 +1070,11 @@ namespace Moshpit.Client
             _failure, isTransient: _failure is MoshpitException { IsTransient: true });
 
         private static MoshpitException NotDelivered(MoshpitException why) => new MoshpitException(
-            "The message was not delivered, and SendTimeout leaves no time to try again. " + why.Message, why, why.Status, why.Reply,
+            "The message was not delivered, and is not tried again. " + why.Message, why, why.Status, why.Reply,
             why.RetryAfter, why.IsTransient);
 
-        private static TimeSpan Random(TimeSpan least, TimeSpan most) => least +
-            TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32((int)Math.Min((most - least).TotalMilliseconds, int.MaxValue - 1) + 1));
+        private static TimeSpan Random(TimeSpan least, TimeSpan most) =>
+            least + TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32((int)(most - least).TotalMilliseconds + 1));
 
         private static TaskCompletionSource<bool> NewSignal() =>
             new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -1152,7 +1167,7 @@ namespace Moshpit.Client
             }
         }
 
-        /// <summary>No more events. The first call counts, except that a later one may still drop what waits, and is then the end.</summary>
+        /// <summary>No more events. The first call counts, but a later one may still drop what waits, and is then the end.</summary>
         public void End(Exception? failure, bool drop)
         {
             lock (_events)
@@ -1342,7 +1357,8 @@ namespace Moshpit.Client
         {
             LastEventId = _lastEventIdBuffer;
             if (_data.Length > 0)
-                events.Add(new MoshpitEvent(_eventType.Length > 0 ? _eventType : "message", _data.ToString(0, _data.Length - 1), LastEventId));
+                events.Add(new MoshpitEvent(
+                    _eventType.Length > 0 ? _eventType : "message", _data.ToString(0, _data.Length - 1), LastEventId));
             _data.Clear();
             _dataSize = 0;
             _eventType = "";
@@ -1368,6 +1384,8 @@ namespace Moshpit.Client
             MinorVersion = minorVersion;
             Status = status;
             _fields = fields;
+            SaysClose = minorVersion >= 1 && this["Connection"] is { } options &&
+                Array.Exists(options.Split(','), o => o.Trim().Equals("close", StringComparison.OrdinalIgnoreCase));
         }
 
         public int MinorVersion { get; }
@@ -1388,8 +1406,7 @@ namespace Moshpit.Client
         public bool AllowsReuse => MinorVersion >= 1 && !SaysClose;
 
         /// <summary>In HTTP/1.1: the server processes no further request of this connection (RFC 9112, 9.6).</summary>
-        public bool SaysClose => MinorVersion >= 1 &&
-            Array.Exists((this["Connection"] ?? "").Split(','), o => o.Trim().Equals("close", StringComparison.OrdinalIgnoreCase));
+        public bool SaysClose { get; }
 
         /// <summary>How long the server keeps an idle connection (<c>Keep-Alive: timeout=5</c>); null where it does not say.</summary>
         public TimeSpan? KeepAliveTimeout
@@ -1409,14 +1426,15 @@ namespace Moshpit.Client
             get
             {
                 string value = this["Retry-After"] ?? "";
-                if (!DateTimeOffset.TryParseExact(value, "r", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date))
+                if (!DateTimeOffset.TryParseExact(
+                    value, "r", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date))
                     return ReadSeconds(value);
                 TimeSpan left = date - DateTimeOffset.UtcNow;
                 return left < TimeSpan.Zero ? TimeSpan.Zero : left < LongestTime ? left : LongestTime;
             }
         }
 
-        /// <summary>The field's value; of a repeated one, all values with commas between them (RFC 9110, 5.3); null if there is none.</summary>
+        /// <summary>The field's value; of a repeated one, all values with commas between (RFC 9110, 5.3); null if there is none.</summary>
         public string? this[string name]
         {
             get
@@ -1459,6 +1477,7 @@ namespace Moshpit.Client
 
         private readonly Stream _stream;
         private readonly byte[] _buffer = new byte[8192];
+        private readonly StringBuilder _line = new StringBuilder();
         private int _start; // _buffer[_start.._end] was received and not yet read
         private int _end;
         private int _lineBudget;
@@ -1486,7 +1505,8 @@ namespace Moshpit.Client
         public static bool IsToken(string text)
         {
             foreach (char c in text)
-                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && !"!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal))
+                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+                    !"!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal))
                     return false;
             return text.Length > 0;
         }
@@ -1500,8 +1520,9 @@ namespace Moshpit.Client
                 _lineBudget = MaxHeadSize;
                 string line = await ReadLineAsync();
                 // HTTP/1.x SP 3DIGIT [SP reason]; some servers leave out the last SP where the reason is empty.
-                bool valid = line.Length >= 12 && line.StartsWith("HTTP/1.", StringComparison.Ordinal) && IsDigit(line[7]) && line[8] == ' ' &&
-                    line[9] >= '1' && line[9] <= '9' && IsDigit(line[10]) && IsDigit(line[11]) && (line.Length == 12 || line[12] == ' ');
+                bool valid = line.Length >= 12 && line.StartsWith("HTTP/1.", StringComparison.Ordinal) && IsDigit(line[7]) &&
+                    line[8] == ' ' && line[9] >= '1' && line[9] <= '9' && IsDigit(line[10]) && IsDigit(line[11]) &&
+                    (line.Length == 12 || line[12] == ' ');
                 if (!valid)
                     throw Malformed("the status line");
                 int status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
@@ -1538,30 +1559,29 @@ namespace Moshpit.Client
             return bytes;
         }
 
-        /// <summary>The first 4 KiB of the body, as text. The status has said what happened; a body that is cut off can't change that, but then
-        /// <see cref="IsBodyRead"/> is false.</summary>
+        /// <summary>The first 4 KiB of the body as text; of a success no text. The status has said what happened: a body that is cut off
+        /// can't change that, but then <see cref="IsBodyRead"/> is false.</summary>
+        /// <param name="head">The head before the body.</param>
         /// <param name="mayStop">Asked after 4 KiB: no response behind this one is wanted.</param>
-        public async Task<string> ReadReplyAsync(Func<bool> mayStop)
+        public async Task<string> ReadReplyAsync(HttpHead head, Func<bool> mayStop)
         {
-            var text = new StringBuilder();
-            Decoder decoder = Encoding.UTF8.GetDecoder();
-            char[] characters = new char[MaxReplySize + 1];
+            using var text = new MemoryStream();
             int left = MaxReplySize;
             try
             {
                 ReadOnlyMemory<byte> bytes;
                 while ((left > 0 || !mayStop()) && !(bytes = await ReadBodyAsync()).IsEmpty)
                 {
-                    int taken = Math.Min(left, bytes.Length);
-                    left -= taken;
-                    text.Append(characters, 0, decoder.GetChars(bytes.Span.Slice(0, taken), characters, flush: false));
+                    if (!head.IsSuccess)
+                        text.Write(bytes.Span.Slice(0, Math.Min(left, bytes.Length)));
+                    left -= Math.Min(left, bytes.Length);
                 }
             }
             catch (Exception e) when (e is IOException || e is ObjectDisposedException)
             {
             }
 
-            return text.ToString().Trim();
+            return text.Length == 0 ? "" : Encoding.UTF8.GetString(text.ToArray()).Trim();
         }
 
         /// <summary>How the body is delimited: RFC 9112, 6.3, for responses to GET and POST.</summary>
@@ -1643,9 +1663,9 @@ namespace Moshpit.Client
         }
 
         /// <summary>A line without its CR LF, each byte as one character (ISO-8859-1).</summary>
-        private async Task<string> ReadLineAsync()
+        private async ValueTask<string> ReadLineAsync()
         {
-            var line = new StringBuilder();
+            StringBuilder line = _line.Clear();
             bool isAfterCR = false;
             while (true)
             {
@@ -1778,7 +1798,8 @@ namespace Moshpit.Client
 
         /// <summary>For messages and logs: without the query, and with ids cut short.</summary>
         public override string ToString() =>
-            (SocketPath is null ? _url.GetLeftPart(UriPartial.Authority) : "http://unix:" + SocketPath + ":") + Text.Short(_url.AbsolutePath);
+            (SocketPath is null ? _url.GetLeftPart(UriPartial.Authority) : "http://unix:" + SocketPath + ":") +
+            Text.Short(_url.AbsolutePath);
     }
 
     /// <summary>A connection to a server, with a reader for its responses. Disposing it is how every wait on it is stopped.</summary>
@@ -1812,6 +1833,9 @@ namespace Moshpit.Client
         /// <summary>An answer on this connection was final: requests may follow each other without waiting.</summary>
         public bool IsProven { get; private set; }
 
+        /// <summary>The server did not take its credentials. The next connection asks for new ones.</summary>
+        public bool IsSpent { get; private set; }
+
         /// <summary>How long the connection may be idle and used again. Many servers close after 5 seconds without saying so (Node does). A
         /// message that meets the close has an unknown outcome, so there is a margin.</summary>
         public TimeSpan KeepFor { get; private set; } = TimeSpan.FromSeconds(4);
@@ -1822,7 +1846,8 @@ namespace Moshpit.Client
         /// <summary>
         /// Nothing to read, so not closed by the server either, as far as this machine knows. Asked before the first byte of a request is
         /// written, it tells for certain when that request can go to another connection instead. A close that is under way just now
-        /// is not seen, and will be an unknown outcome. (A new TLS connection has something to read: session tickets.)
+        /// is not seen, and will be an unknown outcome. A new connection may have something to read: session tickets of TLS, or a
+        /// refusal of a server that has too many connections, which is then read as the answer.
         /// </summary>
         public bool IsQuiet
         {
@@ -1830,7 +1855,7 @@ namespace Moshpit.Client
             {
                 try
                 {
-                    return _socket is null || (Endpoint.IsSecure && !IsProven) || !_socket.Poll(0, SelectMode.SelectRead);
+                    return _socket is null || !_socket.Poll(0, SelectMode.SelectRead) || (!IsProven && _socket.Available > 0);
                 }
                 catch (Exception e) when (e is SocketException || e is ObjectDisposedException)
                 {
@@ -1855,12 +1880,13 @@ namespace Moshpit.Client
             }
         }
 
-        /// <summary>Connects to one of the addresses: the next one is tried when an attempt fails, and when it takes long, beside it.</summary>
+        /// <summary>Connects to one of the addresses. The next one is tried when an attempt fails, or beside one that takes long.</summary>
         /// <param name="addresses">In the order in which the resolver gave them.</param>
         /// <param name="connect">Connects to one address; it must heed the token.</param>
         /// <param name="cancellationToken">Stops all attempts.</param>
         public static async Task<Socket> ConnectToFirstAsync(
-            IReadOnlyList<IPAddress> addresses, Func<IPAddress, CancellationToken, Task<Socket>> connect, CancellationToken cancellationToken)
+            IReadOnlyList<IPAddress> addresses, Func<IPAddress, CancellationToken, Task<Socket>> connect,
+            CancellationToken cancellationToken)
         {
             var untried = new Queue<IPAddress>(Interleave(addresses));
             var attempts = new List<Task<Socket>>();
@@ -1907,6 +1933,7 @@ namespace Moshpit.Client
         {
             _lastUse = Environment.TickCount;
             IsProven = !answer.IsRedirect && !answer.IsRefusalForNow;
+            IsSpent = answer.Status == 401;
             if (answer.KeepAliveTimeout is { } timeout)
                 KeepFor = timeout - TimeSpan.FromSeconds(Math.Min(timeout.TotalSeconds, Math.Max(1, timeout.TotalSeconds / 10)));
         }
@@ -1929,7 +1956,8 @@ namespace Moshpit.Client
 
         public void Dispose()
         {
-            _transport.Dispose(); // first, so that nothing waits for a last word through it
+            _socket?.Dispose(); // first, so that nothing waits for a last word through it
+            _transport.Dispose();
             _stream.Dispose();
         }
 
@@ -2045,8 +2073,8 @@ namespace Moshpit.Client
         /// <summary>No time limit until the next Restart.</summary>
         public void Pause() => _source.CancelAfter(Timeout.InfiniteTimeSpan);
 
-        /// <summary>The outcome of a task, or at once an exception when the step is stopped: for what can't be, a name lookup and the checks of
-        /// a certificate. The task closes its socket by itself.</summary>
+        /// <summary>The outcome of a task, or at once an exception when the step is stopped: for what can't be, a name lookup and the
+        /// checks of a certificate. The task closes its socket by itself.</summary>
         public async Task<T> Stoppable<T>(Task<T> task)
         {
             var stopped = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -2062,8 +2090,8 @@ namespace Moshpit.Client
         }
 
         /// <summary>Says that a task's exception has been seen, where something else tells of it.</summary>
-        public static void Observe(Task task) =>
-            task.ContinueWith(t => t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        public static void Observe(Task task) => task.ContinueWith(
+            t => t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 
         /// <summary>What to throw for an exception that came out of the step.</summary>
         public Exception Explain(Exception e, string lost)
@@ -2137,7 +2165,7 @@ namespace Moshpit.Client
             }
             catch (Exception e) when (e is FormatException || e is EncoderFallbackException)
             {
-                throw new ArgumentException("Not one JSON value: " + e.Message + " A text goes as a JSON string, with its quotes.", nameof(json), e);
+                throw new ArgumentException("Not one JSON value: " + e.Message + " For plain text there is WriteText.", nameof(json), e);
             }
 
             if (!members.Exists(m => m.Name == "_cid"))
@@ -2167,7 +2195,7 @@ namespace Moshpit.Client
             return members != null && members.Exists(m => m.Name == "_cid") ? WithoutCid(json, members) : json;
         }
 
-        /// <summary>The string members of these names of an object; null for each that it has not, and for all if the text is no object.</summary>
+        /// <summary>The string members of these names of an object; null for each that it has not; for all if it is no object.</summary>
         public static string?[] StringMembers(string json, params string[] names)
         {
             List<Member>? members = TryReadMembers(json);

@@ -59,6 +59,23 @@ internal sealed class RawServer : IDisposable
         return stream;
     }
 
+    /// <summary>Has a first message sent and answered, so that those after it are pipelined on this connection.</summary>
+    public async Task<RawConnection> ProveAsync(MoshpitPeer peer)
+    {
+        Task first = peer.Write("0");
+        RawConnection post = await AcceptAsync();
+        await post.TakePostAsync();
+        await first.Soon();
+        return post;
+    }
+
+    /// <summary>Reads POSTs with these numbers as their data, and answers none.</summary>
+    public static async Task ReadPostsAsync(RawConnection post, params int[] numbers)
+    {
+        foreach (int number in numbers)
+            Assert.That(await post.ReadRequestAsync(), Does.EndWith($"\"data\":{number}}}"));
+    }
+
     public void Dispose() => _listener.Dispose();
 }
 

@@ -286,7 +286,7 @@ public class WriteTests
         using var other = new RawServer();
         await using MoshpitPeer peer = Open(new MoshpitClientOptions { Headers = { ["Authorization"] = "secret" } });
         using RawConnection stream = await _server.AcceptStreamAsync();
-        using RawConnection post = await KeepAsync(peer);
+        using RawConnection post = await _server.ProveAsync(peer);
         Task write = peer.Write("1");
         Assert.That(await post.ReadRequestAsync(), Does.Contain("secret"));
         await post.SendAsync($"HTTP/1.1 307 Moved\r\nLocation: {other.Url}/{Id}\r\nContent-Length: 0\r\n\r\n");
@@ -440,14 +440,4 @@ public class WriteTests
     }
 
     private MoshpitPeer Open(MoshpitClientOptions? options = null) => new MoshpitClient(_server.Url, options).Open();
-
-    /// <summary>Has a message sent and answered, over a connection that is then kept.</summary>
-    private async Task<RawConnection> KeepAsync(MoshpitPeer peer)
-    {
-        Task write = peer.Write("0");
-        RawConnection post = await _server.AcceptAsync();
-        await post.TakePostAsync();
-        await write.Soon();
-        return post;
-    }
 }

@@ -3,7 +3,8 @@ using System.Text;
 namespace Moshpit.Tests.Fuzz;
 
 /// <summary>
-/// The client's reader of responses: alike however they are cut, and nothing but the one documented exception for bad ones.
+/// The client's reader of responses, one after the other on a connection as they answer pipelined messages: alike however they are cut, and
+/// nothing but the one documented exception for bad ones.
 /// </summary>
 internal sealed class ResponseTarget : FuzzTarget
 {
@@ -22,7 +23,7 @@ internal sealed class ResponseTarget : FuzzTarget
         "Content-Type: text/event-stream; charset=utf-8\r\n", "Content-Type: text/plain\r\n", "Content-Encoding: gzip\r\n",
         "Content-Length: 5\r\n",
         "Content-Length: 5, 5\r\n", "Content-Length: 999999999999999999\r\n", "Transfer-Encoding: chunked\r\n", "Connection: close\r\n",
-        "Location: /\r\n",
+        "Location: /\r\n", "Retry-After: 5\r\n", "Retry-After: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "Keep-Alive: timeout=5, max=1\r\n",
         "5\r\nhello\r\n", "0\r\n\r\n", "0\r\n", "5;a=b\r\n", "fffffffffffffff\r\n", "10000000000000000\r\n", " folded\r\n", "\t", ":", ",",
         ";", "\0", "\u00e9",
         "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK", "-1", "+5",
@@ -65,7 +66,17 @@ internal sealed class ResponseTarget : FuzzTarget
             {
                 HttpHead head = Complete(reader.ReadHeadAsync());
                 Require(head.Status is >= 200 and <= 999, "A status is no final one.");
-                string known = $" {head.MinorVersion} {head.Status / 100} {head.IsRedirect} {head.IsEventStream} {head.AllowsReuse}";
+                string known = $" {head.MinorVersion} {head.Status / 100} {head.IsRedirect} {head.IsEventStream} {head.AllowsReuse}" +
+                    $" {head.SaysClose} {head.RetryAfter} {head.KeepAliveTimeout}";
+                if (count % 2 == 1)
+                {
+                    // As the answer to a message is read.
+                    trace.Append(head.Status).Append(known).Append(Complete(reader.ReadReplyAsync(head, () => false))).Append(reader.IsBodyRead);
+                    if (!reader.IsBodyRead)
+                        break;
+                    continue;
+                }
+
                 trace.Append(head.Status).Append(known).Append(head["Location"]).Append(head["Content-Type"]).Append(" body ");
                 ReadOnlyMemory<byte> bytes;
                 long length = 0;

@@ -4,6 +4,7 @@ using CsCheck;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
 using Moshpit.Server.Sse;
+using Moshpit.Tests.Client;
 using Moshpit.Tests.Fuzz;
 using Moshpit.Tests.Support;
 
@@ -64,6 +65,39 @@ public sealed class ClientProperties
     }
 
     [Test]
+    public async Task Answers_to_pipelined_messages_reach_the_messages_that_they_belong_to()
+    {
+        using var server = new RawServer();
+        await using MoshpitPeer peer = new MoshpitClient(server.Url).Open();
+        using Client.RawConnection stream = await server.AcceptStreamAsync();
+        using Client.RawConnection post = await server.ProveAsync(peer);
+        Rejection[] rejections = [Rejections.UnknownChannel, Rejections.InvalidToken, Rejections.UnsupportedMediaType];
+        await Gen.Select(Gen.Int[0, rejections.Length].Array[1, 8], Any.Cuts).SampleAsync(
+            async (sent, cuts) =>
+            {
+                var answers = new ArrayBufferWriter<byte>();
+                var request = new HttpRequest { KeepAlive = true, Method = Server.Http.HttpMethod.Post };
+                foreach (int kind in sent.Append(rejections.Length))
+                {
+                    if (kind < rejections.Length)
+                        ResponseWriter.WriteRejection(answers, request, rejections[kind], close: false);
+                    else
+                        ResponseWriter.WriteOk(answers, request);
+                }
+
+                // The last one is taken, so that a refused token is not the end of the connection.
+                Task[] writes = [.. Enumerable.Range(0, sent.Length + 1).Select(i => peer.Write($"{i}"))];
+                await RawServer.ReadPostsAsync(post, [.. Enumerable.Range(0, writes.Length)]);
+                foreach (byte[] piece in Any.Cut(answers.WrittenSpan.ToArray(), cuts))
+                    await post.SendAsync(piece);
+                string[] outcomes = await Task.WhenAll(writes.Select(PipelineTests.OutcomeAsync));
+                Any.RequireSame(
+                    string.Join(' ', outcomes), string.Join(' ', sent.Select(k => k < rejections.Length ? $"{rejections[k].Status}" : "ok").Append("ok")));
+            },
+            threads: 1);
+    }
+
+    [Test]
     public async Task What_the_client_writes_comes_back_as_it_was_meant()
     {
         await using TestServer server = await TestServer.StartAsync();
@@ -77,7 +111,7 @@ public sealed class ClientProperties
                 await Task.WhenAll(written.Select(w => peer.Write(w.Item1, w.Item2 ? cid : null)));
                 foreach ((string json, bool _) in written)
                 {
-                    await events.MoveNextAsync().AsTask().WaitAsync(RawConnection.Patience);
+                    await events.MoveNextAsync().AsTask().WaitAsync(RawServer.Patience);
                     Any.RequireSame(events.Current.Name, "signal");
                     Any.RequireSame(EventData.Tokens(Any.Utf8(events.Current.Data)), EventData.Tokens(Any.Utf8(json)));
                 }
