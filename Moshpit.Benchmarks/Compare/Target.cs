@@ -25,6 +25,9 @@ internal sealed record Target
     /// <summary>The figure must not be more than <paramref name="factor"/> times that of <paramref name="other"/>.</summary>
     public static Target AtMost(double factor, ServerKind other) => new(isAtMost: true, factor, other);
 
+    /// <summary>The figure must not be less than <paramref name="bound"/>.</summary>
+    public static Target AtLeast(double bound) => new(isAtMost: false, bound, null);
+
     /// <summary>The figure must not be less than <paramref name="factor"/> times that of <paramref name="other"/>.</summary>
     public static Target AtLeast(double factor, ServerKind other) => new(isAtMost: false, factor, other);
 

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Moshpit.Tests.Support;
@@ -123,14 +122,7 @@ public sealed class LoadProgramTests
         Assert.That(run.Output, Does.Contain($"| deliveries | {deliveries} |").And.Contain("| lost | 0 |"));
     }
 
-    private static Task<ProgramRun> LoadAsync(params string[] arguments)
-    {
-        // The runtime that runs the tests lies in shared/Microsoft.NETCore.App/VERSION/ beside the command that starts it.
-        string dotnet = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
-        string output = Path.GetRelativePath(Path.Combine(Repository.Root, "Moshpit.Tests"), AppContext.BaseDirectory);
-        string program = Path.Combine(Repository.Root, "Moshpit.Benchmarks", output, "Moshpit.Benchmarks.dll");
-        return ProgramRun.ToEndAsync(Patience, Path.GetTempPath(), dotnet, [program, "load", .. arguments]);
-    }
+    private static Task<ProgramRun> LoadAsync(params string[] arguments) => BenchmarkProgram.RunAsync(["load", .. arguments]);
 
     private static async Task<SslStream> AcceptAsync(TcpListener listener, X509Certificate2 certificate)
     {

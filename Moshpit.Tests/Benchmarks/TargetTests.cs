@@ -1,9 +1,10 @@
+using Moshpit.Benchmarks.Clients;
 using Moshpit.Benchmarks.Compare;
 using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Tests.Benchmarks;
 
-/// <summary>The last column of the table of <c>compare</c>.</summary>
+/// <summary>The last column of the tables of <c>compare</c> and <c>client</c>.</summary>
 public sealed class TargetTests
 {
     [TestCase(1299.0, "met")]
@@ -14,6 +15,14 @@ public sealed class TargetTests
     public void A_figure_meets_a_bound_that_it_does_not_exceed(double? figure, string verdict)
     {
         Assert.That(Target.AtMost(1300).Judge(figure, "B"), Is.EqualTo($"≤ 1,300 B: {verdict}"));
+    }
+
+    [TestCase(501.0, "met")]
+    [TestCase(500.0, "met")]
+    [TestCase(450.0, "MISSED by 10.0 %")]
+    public void A_figure_meets_a_bound_that_it_reaches(double figure, string verdict)
+    {
+        Assert.That(Target.AtLeast(500).Judge(figure, ""), Is.EqualTo($"≥ 500: {verdict}"));
     }
 
     [TestCase(41.0, "met")]
@@ -53,6 +62,16 @@ public sealed class TargetTests
         var row = new Row("memory", "B", "N0", Target.AtMost(1300));
         row.Add(ServerKind.Moshpit, 1300.4);
         Assert.That(row.ToMarkdown(), Does.Contain("| 1,300 B |").And.EndsWith("| ≤ 1,300 B: met |"));
+    }
+
+    [Test]
+    public void A_row_of_the_client_judges_its_median_as_it_is_printed()
+    {
+        var row = new ClientRow("messages", "", "N0", Target.AtLeast(500));
+        double[] rounds = [900, 499.6, 17];
+        foreach (double round in rounds)
+            row.Add(round);
+        Assert.That(row.ToMarkdown(), Is.EqualTo("| messages | 500 | ≥ 500: met |"));
     }
 
     [Test]
