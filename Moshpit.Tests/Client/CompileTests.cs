@@ -37,11 +37,18 @@ public class CompileTests
                     await peer.Write("1", "cid");
                     await peer.Write("1", null, default);
                     await peer.Write("1", cancellationToken: default);
+                    await peer.WriteText("text");
+                    await peer.WriteText("text", "cid");
+                    await peer.WriteText("text", cancellationToken: default);
         #if NET8_0_OR_GREATER
                     await peer.WriteAsJson(1);
                     await peer.WriteAsJson("text", "cid");
                     await peer.WriteAsJson(new { a = 1 }, (string)null!);
+                    await peer.WriteAsJson(1, System.Text.Json.JsonSerializerOptions.Default);
+                    await peer.WriteAsJson(new { a = 1 }, System.Text.Json.JsonSerializerOptions.Default, "cid");
         #endif
+                    if (await peer.ReadAsync() is { } first)
+                        System.Console.WriteLine(first.Id);
                     await foreach (Moshpit.Client.MoshpitEvent e in peer)
                         System.Console.WriteLine(e.Name + e.Data + e.Cid);
                 }
