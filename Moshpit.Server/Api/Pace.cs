@@ -7,7 +7,7 @@ namespace Moshpit.Server.Api;
 
 /// <summary>
 /// Holds up a sender that is faster than it may be, or than a peer reads that must not be lost, and whoever joins a channel whose owner has
-/// too much to hear. Each waits for a bounded time, and is refused then. A peer that does not read holds up nobody: it is cut in its own time.
+/// too much to hear. Each waits for a bounded time, and is refused then. A peer that does not read delays no other client: it is cut in its own time.
 /// </summary>
 internal static class Pace
 {

@@ -68,7 +68,7 @@ internal sealed class HttpRequest
     /// <summary>As <see cref="ForwardedFor"/>, for Forwarded (RFC 7239).</summary>
     public ReadOnlySpan<byte> Forwarded => _forwarded.Span;
 
-    /// <summary>A field says that the request came through a proxy, or who is behind one.</summary>
+    /// <summary>A field says that the request came through a proxy, or for which client.</summary>
     public bool IsForwarded { get; set; }
 
     public void RetainOrigin(ReadOnlySpan<byte> value) => _origin.AppendListed(value);

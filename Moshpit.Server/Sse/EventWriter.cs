@@ -30,7 +30,7 @@ internal static class EventWriter
     // Ends the data line and the event. Any field to follow data belongs between these two line feeds.
     private static ReadOnlySpan<byte> End => "\n\n"u8;
 
-    /// <summary>A peer's first event: the channel, and who the peer is there. Without its chunk where <paramref name="chunked"/> is false.</summary>
+    /// <summary>A peer's first event: the channel, and the peer's cid and token. Without its chunk where <paramref name="chunked"/> is false.</summary>
     public static void WriteConnect(IBufferWriter<byte> output, UInt128 id, UInt128 cid, UInt128 token, bool chunked = true)
     {
         int length = Connect.Length + Cid.Length + Token.Length + 3 * HexId.Length + Close.Length + End.Length;

@@ -12,7 +12,7 @@ namespace Moshpit.Tests.Spec;
 
 /// <summary>
 /// Senders that are faster than a peer reads, or than they may be: nothing that was answered 200 is lost to a peer that reads, and a peer that
-/// does not read holds up nobody. The senders are behind a named proxy, which the tests are: clients on loopback have no limits.
+/// does not read delays no other client. The senders are behind a named proxy, which the tests are: clients on loopback have no limits.
 /// </summary>
 [Parallelizable(ParallelScope.All)]
 public sealed class PaceTests
