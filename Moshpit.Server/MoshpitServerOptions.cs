@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -192,6 +193,9 @@ public sealed class MoshpitServerOptions
 
     /// <summary>The source of time, for tests. Default <see cref="TimeProvider.System"/>.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
+    /// <summary>Where message buffers come from; null for the process's shared pool. For tests: one that has no memory left.</summary>
+    internal ArrayPool<byte>? Arrays { get; set; }
 
     /// <summary>The options as they are now: what is changed later changes no server.</summary>
     /// <exception cref="ArgumentException">A value makes no sense; it names the option and says what is allowed.</exception>

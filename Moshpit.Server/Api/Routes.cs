@@ -74,14 +74,22 @@ internal static class Routes
         if (channel.IsClosed)
             return Rejections.UnknownChannel;
         SharedFrame frame = server.Frames.Rent(body.Length + SignalOverhead);
-        EventWriter.BeginSignal(frame);
-        Rejection? rejection = ParseBody(request, body, frame, out Message message)
-            ?? Authorize(request, body, channel, message, frame, out post);
-        if (rejection is null)
-            EventWriter.EndSignal(frame);
-        else
-            frame.Release();
-        return rejection;
+        bool isComplete = false;
+        try
+        {
+            EventWriter.BeginSignal(frame);
+            Rejection? rejection = ParseBody(request, body, frame, out Message message)
+                ?? Authorize(request, body, channel, message, frame, out post);
+            if (rejection is null)
+                EventWriter.EndSignal(frame);
+            isComplete = rejection is null;
+            return rejection;
+        }
+        finally
+        {
+            if (!isComplete)
+                frame.Release();
+        }
     }
 
     private static Rejection? ParseBody(HttpRequest request, ReadOnlySpan<byte> body, SharedFrame frame, out Message message)
@@ -166,23 +174,37 @@ internal static class Routes
     private static Rejection? OpenCountedStream(
         ServerState server, BufferedConnection connection, HttpRequest request, Channel? channel, AddressUsage? usage)
     {
-        Span<UInt128> random = stackalloc UInt128[3];
-        RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(random));
+        if (channel is not null)
+            return Join(server, connection, request, channel, usage);
+        if (usage is not null && !usage.TryCreateChannel(server.Clock.Now))
+            return Rejections.TooManyNewChannels;
+        Span<UInt128> id = stackalloc UInt128[1];
+        RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(id));
+        channel = server.Channels.Create(id[0]);
         if (channel is null)
+            return Rejections.TooManyChannels;
+        try
         {
-            if (usage is not null && !usage.TryCreateChannel(server.Clock.Now))
-                return Rejections.TooManyNewChannels;
-            channel = server.Channels.Create(random[2]);
-            if (channel is null)
-                return Rejections.TooManyChannels;
+            return Join(server, connection, request, channel, usage);
         }
+        catch
+        {
+            channel.TryClose();
+            throw;
+        }
+    }
 
+    private static Rejection? Join(
+        ServerState server, BufferedConnection connection, HttpRequest request, Channel channel, AddressUsage? usage)
+    {
+        Span<UInt128> random = stackalloc UInt128[2];
+        RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(random));
         var stream = new StreamConnection(connection.Socket, server.Streams, isChunked: !request.IsHttp10) { Usage = usage };
         var peer = new Peer(channel, random[0], random[1], stream);
         stream.Owner = peer;
 
         JoinOutcome outcome;
-        SharedFrame opening = server.Frames.Rent(OpeningLength);
+        SharedFrame opening = server.Frames.Rent(OpeningLength + connection.Output.WrittenCount);
         try
         {
             opening.Append(connection.Output.WrittenSpan);

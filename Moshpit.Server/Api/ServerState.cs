@@ -48,6 +48,7 @@ internal sealed class ServerState : IAsyncDisposable
     public ServerState(MoshpitServerOptions options)
     {
         Options = options;
+        Frames = new FramePool(options.Arrays);
         Logger = _log = new LogQueue(options.LoggerFactory.CreateLogger("Moshpit"));
         Warnings = new OperatorWarnings(Logger);
         Clock = new ServerClock(options.TimeProvider, ShortestTimeout(options), Logger);
@@ -118,7 +119,7 @@ internal sealed class ServerState : IAsyncDisposable
 
     public ServerClock Clock { get; }
 
-    public FramePool Frames { get; } = new();
+    public FramePool Frames { get; }
 
     public ChannelRegistry Channels { get; }
 

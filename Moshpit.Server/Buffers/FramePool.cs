@@ -1,3 +1,4 @@
+using System.Buffers;
 using Microsoft.Extensions.ObjectPool;
 
 namespace Moshpit.Server.Buffers;
@@ -13,7 +14,14 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     private long _outstandingBytes;
     private TaskCompletionSource? _allReturned;
 
-    public FramePool() => _pool = new DefaultObjectPool<SharedFrame>(this, MaxRetained);
+    /// <param name="arrays">Where the frames' bytes come from; null for the process's shared pool.</param>
+    public FramePool(ArrayPool<byte>? arrays = null)
+    {
+        Arrays = arrays ?? ArrayPool<byte>.Shared;
+        _pool = new DefaultObjectPool<SharedFrame>(this, MaxRetained);
+    }
+
+    public ArrayPool<byte> Arrays { get; }
 
     /// <summary>Frames rented and not returned.</summary>
     public int Outstanding => Volatile.Read(ref _outstanding);
@@ -22,6 +30,7 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     public long OutstandingBytes => Volatile.Read(ref _outstandingBytes);
 
     /// <summary>An empty frame with room for <paramref name="capacity"/> bytes (it grows when more is written), held once by the caller.</summary>
+    /// <exception cref="OutOfMemoryException">There is no memory for it. As with each later write that makes it grow, nothing has changed.</exception>
     public SharedFrame Rent(int capacity)
     {
         SharedFrame frame = _pool.Get();

@@ -98,7 +98,7 @@ internal sealed class SharedFrame : IBufferWriter<byte>
 
     internal void Rented(int capacity)
     {
-        _buffer = ArrayPool<byte>.Shared.Rent(capacity);
+        _buffer = _pool.Arrays.Rent(capacity);
         _start = _end = 0;
         Volatile.Write(ref _references, 1);
     }
@@ -108,7 +108,7 @@ internal sealed class SharedFrame : IBufferWriter<byte>
         byte[] buffer = _buffer;
         _buffer = [];
         _start = _end = 0;
-        ArrayPool<byte>.Shared.Return(buffer);
+        _pool.Arrays.Return(buffer);
     }
 
     private void EnsureRoom(int sizeHint)
@@ -121,10 +121,10 @@ internal sealed class SharedFrame : IBufferWriter<byte>
     private void Grow(int room)
     {
         byte[] old = _buffer;
-        byte[] larger = ArrayPool<byte>.Shared.Rent(Math.Max(_end + room, old.Length * 2));
+        byte[] larger = _pool.Arrays.Rent(Math.Max(_end + room, old.Length * 2));
         old.AsSpan(0, _end).CopyTo(larger);
         _buffer = larger;
         _pool.Resized(larger.Length - old.Length);
-        ArrayPool<byte>.Shared.Return(old);
+        _pool.Arrays.Return(old);
     }
 }

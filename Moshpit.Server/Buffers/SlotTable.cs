@@ -42,9 +42,9 @@ internal sealed class SlotTable<T>
     {
         lock (_gate)
         {
-            int slot = _freeCount > 0 ? _free[--_freeCount] : _used++;
-            if (slot == _slots.Length)
+            if (_freeCount == 0 && _used == _slots.Length)
                 Array.Resize(ref _slots, Math.Max(2, _slots.Length * 2));
+            int slot = _freeCount > 0 ? _free[--_freeCount] : _used++;
             item.Slot = slot;
             Volatile.Write(ref _slots[slot], item);
         }

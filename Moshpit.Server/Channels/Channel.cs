@@ -63,6 +63,20 @@ internal sealed class Channel
     /// </summary>
     public JoinOutcome TryJoin(Peer peer, SharedFrame opening)
     {
+        // Encoded first: if there is no memory for it, nothing has happened yet. The first peer made the channel, so no other knows its id.
+        SharedFrame? news = Owner is null ? null : EncodePresence(peer, joined: true);
+        try
+        {
+            return TryJoin(peer, opening, news);
+        }
+        finally
+        {
+            news?.Release();
+        }
+    }
+
+    private JoinOutcome TryJoin(Peer peer, SharedFrame opening, SharedFrame? news)
+    {
         // Holding the sink throughout keeps everything else (a pass, a direct message) behind the opening.
         lock (peer.Sink)
         {
@@ -72,14 +86,24 @@ internal sealed class Channel
                     return JoinOutcome.Closed;
                 if (_byCid.Count >= _registry.MaxPeersPerChannel)
                     return JoinOutcome.Full;
+                try
+                {
+                    _byCid.Add(new IdKey(peer.Cid), peer);
+                    _byToken.Add(new IdKey(peer.Token), peer);
+                    ChooseFanOut(peer.Sink.IsChunked).Add(peer);
+                }
+                catch
+                {
+                    // No memory for larger tables: the peer is in none of them.
+                    Forget(peer);
+                    throw;
+                }
+
                 _owner ??= peer;
-                _byCid.Add(new IdKey(peer.Cid), peer);
-                _byToken.Add(new IdKey(peer.Token), peer);
-                ChooseFanOut(peer.Sink.IsChunked).Add(peer);
             }
 
-            if (peer != _owner)
-                TellOwner(peer, joined: true);
+            if (news is not null)
+                TellOwner(news);
             peer.Sink.Write(opening, 0..opening.Length);
         }
 
@@ -89,15 +113,9 @@ internal sealed class Channel
     /// <summary>Lets <paramref name="peer"/> go, which joined: its token dies, and the owner is told; with the owner, all go.</summary>
     public void Leave(Peer peer)
     {
-        lock (_gate)
-        {
-            Remove(_byCid, peer.Cid);
-            Remove(_byToken, peer.Token);
-        }
-
-        peer.FanOut?.Remove(peer);
+        Forget(peer);
         if (peer != _owner)
-            TellOwner(peer, joined: false);
+            TellOwnerOfLeave(peer);
         else if (TryClose())
             EndAll();
     }
@@ -257,6 +275,17 @@ internal sealed class Channel
         return added;
     }
 
+    private void Forget(Peer peer)
+    {
+        lock (_gate)
+        {
+            Remove(_byCid, peer.Cid);
+            Remove(_byToken, peer.Token);
+        }
+
+        peer.FanOut?.Remove(peer);
+    }
+
     private static void Remove(Dictionary<IdKey, Peer> peers, UInt128 key)
     {
         peers.Remove(new IdKey(key));
@@ -266,16 +295,49 @@ internal sealed class Channel
             peers.TrimExcess(peers.Count * 2);
     }
 
-    private void TellOwner(Peer peer, bool joined)
+    private SharedFrame EncodePresence(Peer peer, bool joined)
     {
-        if (_owner!.Sink.HasEnded)
-            return;
         SharedFrame frame = _registry.Frames.Rent(PresenceLength);
         if (joined)
             EventWriter.WriteJoin(frame, Id, peer.Cid);
         else
             EventWriter.WriteLeave(frame, Id, peer.Cid);
-        TrySend(_owner, frame);
-        frame.Release();
+        return frame;
+    }
+
+    private void TellOwnerOfLeave(Peer peer)
+    {
+        if (_owner!.Sink.HasEnded)
+            return;
+        try
+        {
+            SharedFrame news = EncodePresence(peer, joined: false);
+            TellOwner(news);
+            news.Release();
+        }
+        catch (OutOfMemoryException e)
+        {
+            CutOwner(e);
+        }
+    }
+
+    private void TellOwner(SharedFrame news)
+    {
+        try
+        {
+            TrySend(_owner!, news);
+        }
+        catch (OutOfMemoryException e)
+        {
+            CutOwner(e);
+        }
+    }
+
+    /// <summary>An owner that missed a join or a leave would be wrong about its channel from now on.</summary>
+    private void CutOwner(OutOfMemoryException e)
+    {
+        ChannelLog.ServeFailed(_registry.Logger, e);
+        lock (_owner!.Sink)
+            _owner.Sink.Abort(DisconnectReason.ServerError);
     }
 }

@@ -73,9 +73,9 @@ internal sealed class FanOut : IThreadPoolWorkItem
     {
         lock (_gate)
         {
+            _peers.Add(peer);
             peer.Position = _log.End;
             peer.FanOut = this;
-            _peers.Add(peer);
         }
     }
 
@@ -214,7 +214,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
 
     private void Serve(Peer peer)
     {
-        // One peer that can't be served must not keep the others from it, nor end the process; nor may it go on as if nothing was missing.
+        // No memory to join what it missed, for example: the peer ends, since its stream would have a gap. The others are served.
         try
         {
             Offer(peer);
@@ -256,12 +256,6 @@ internal sealed class FanOut : IThreadPoolWorkItem
         try
         {
             peer.Sink.Write(frame, bytes);
-        }
-        catch
-        {
-            // What it had of that is not known: it must not go on as if nothing was missing.
-            peer.Sink.Abort(DisconnectReason.ServerError);
-            throw;
         }
         finally
         {

@@ -69,7 +69,8 @@ internal sealed class Backlog(FramePool frames)
     /// <summary>Forgets everything.</summary>
     public void Clear()
     {
-        CloseCopies();
+        _copies?.Release();
+        _copies = null;
         while (!IsEmpty)
             RemoveHead();
     }

@@ -13,7 +13,7 @@ internal abstract class FrameSink
 
     /// <summary>
     /// Takes <paramref name="bytes"/> of <paramref name="frame"/>: they are sent, or kept for later with a reference of the sink's own. A sink
-    /// that has ended drops them.
+    /// that has ended drops them. A sink that fails ends, and does not throw.
     /// </summary>
     public abstract void Write(SharedFrame frame, Range bytes);
 

@@ -100,7 +100,14 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     public void Start()
     {
         _transport.Streams.Add(this);
-        _watch.Arm();
+        try
+        {
+            _watch.Arm();
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+        }
     }
 
     /// <inheritdoc/>
@@ -108,40 +115,44 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     {
         if (_state != State.Open)
             return;
-        if (_backlog is null)
+        try
         {
-            // The silence is counted from before the send: whoever has read what was sent may rely on it.
-            _lastProgress = _transport.Clock.Now;
-            ReadOnlySpan<byte> span = frame.Span[bytes];
-            int sent = 0;
-            SocketError error;
-            try
+            if (_backlog is null)
             {
-                sent = _socket.Send(span, SocketFlags.None, out error);
+                Send(frame, bytes);
             }
-            catch (ObjectDisposedException)
+            else
             {
-                // Cut while it was still a connection for requests, a moment before it became a stream.
-                error = SocketError.OperationAborted;
+                _backlog.Add(frame, bytes);
+                CheckBound(_backlog);
             }
-
-            BytesSent += Math.Max(sent, 0);
-            if (sent == span.Length && error == SocketError.Success)
-                return;
-
-            if (error is not (SocketError.Success or SocketError.WouldBlock))
-            {
-                Close(DisconnectReason.Reset);
-                return;
-            }
-
-            BeginBacklog(frame, (bytes.Start.Value + Math.Max(sent, 0))..bytes.End);
         }
+        catch (ObjectDisposedException)
+        {
+            // Cut while it was still a connection for requests, a moment before it became a stream.
+            Close(DisconnectReason.Reset);
+        }
+        catch (Exception e)
+        {
+            // The stream has a gap, so it can't go on. The sender and the other peers can.
+            TransportLog.StreamFailed(_transport.Logger, e);
+            Close(DisconnectReason.ServerError);
+        }
+    }
+
+    private void Send(SharedFrame frame, Range bytes)
+    {
+        // The silence is counted from before the send: whoever has read what was sent may rely on it.
+        _lastProgress = _transport.Clock.Now;
+        ReadOnlySpan<byte> span = frame.Span[bytes];
+        int sent = Math.Max(0, _socket.Send(span, SocketFlags.None, out SocketError error));
+        BytesSent += sent;
+        if (sent == span.Length && error == SocketError.Success)
+            return;
+        if (error is SocketError.Success or SocketError.WouldBlock)
+            BeginBacklog(frame, (bytes.Start.Value + sent)..bytes.End);
         else
-        {
-            _backlog.Add(frame, bytes);
-            CheckBound(_backlog);
-        }
+            Close(DisconnectReason.Reset);
     }
 
     /// <inheritdoc/>
@@ -365,9 +376,10 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         }
     }
 
-    /// <summary>Nobody waits for the peer's end any more, so this is the end.</summary>
-    private void Fail()
+    /// <summary>Nothing listens for the peer's end any more, so this is the end.</summary>
+    private void Fail(Exception e)
     {
+        TransportLog.StreamFailed(_transport.Logger, e);
         lock (this)
             Close(DisconnectReason.ServerError);
         if (!_hasEnded)
@@ -425,8 +437,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
             }
             catch (Exception exception)
             {
-                TransportLog.StreamFailed(_connection._transport.Logger, exception);
-                _connection.Fail();
+                _connection.Fail(exception);
             }
         }
     }
