@@ -86,6 +86,14 @@ internal sealed class MoshpitProgram : IDisposable
 
     public void Signal(int signal) => Assert.That(SendSignal(_process.Id, signal), Is.Zero);
 
+    /// <summary>It ignores this signal (proc(5), SigIgn), as it inherited that from what started it.</summary>
+    public bool Ignores(int signal)
+    {
+        const string Mask = "SigIgn:";
+        string line = File.ReadLines($"/proc/{_process.Id}/status").First(line => line.StartsWith(Mask, StringComparison.Ordinal));
+        return (Convert.ToUInt64(line[Mask.Length..].Trim(), 16) >> (signal - 1) & 1) != 0;
+    }
+
     /// <summary>Waits for its end.</summary>
     public async Task<(int Status, string Output, string Errors)> EndAsync()
     {
