@@ -27,7 +27,8 @@
 //     3. Writing          Outbox: sends messages in order, and decides what becomes of them; OutgoingMessage
 //     4. Reading          EventQueue (what waits to be read), SseParser (bytes in, events out; WHATWG HTML, section 9.2)
 //     5. HTTP             HttpHead and HttpReader: responses as in RFC 9112, over any Stream
-//     6. The network      Endpoint (where a request goes), Connection (TCP, Unix socket, TLS), Step (time limits and cancellation)
+//     6. The network      Endpoint (where a request goes), Connection (TCP, Unix socket, TLS), Step (time limits and cancellation),
+//                         Promise
 //     7. JSON             Json: checks that a text is one value, and finds the members of an object (RFC 8259)
 
 #nullable enable
@@ -44,6 +45,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.IO;
+using System.Linq;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -353,8 +355,7 @@ namespace Moshpit.Client
         private readonly CancellationTokenSource _leaving = new CancellationTokenSource();
         private readonly CancellationToken _canceled;
         private readonly CancellationTokenRegistration _onCanceled;
-        private readonly TaskCompletionSource<MoshpitEvent> _connected =
-            new TaskCompletionSource<MoshpitEvent>(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly Promise<MoshpitEvent> _connected = new Promise<MoshpitEvent>();
         private readonly Task _running;
         private int _isEnumerated;
 
@@ -614,7 +615,8 @@ namespace Moshpit.Client
     /// <summary>
     /// Sends the messages of one peer, in order, over one connection at a time. A message waits, is sent, and is answered; its place in the
     /// two queues says which. Several are sent before the first is answered (pipelining, RFC 9112, 9.3.2), but the first message of a
-    /// connection goes alone: its answer shows where messages go and whether the connection stays.
+    /// connection goes alone: its answer shows where messages go and whether the connection stays. One task does that, from connect to the
+    /// end of the peer.
     /// </summary>
     internal sealed class Outbox
     {
@@ -630,43 +632,31 @@ namespace Moshpit.Client
         private readonly object _lock = new object();
         private readonly LinkedList<OutgoingMessage> _waiting = new LinkedList<OutgoingMessage>();
         private int _size; // of all messages without an outcome
-        private Endpoint? _postTo; // null before connect
-        private string _bodyStart = "";
-        private bool _isSending;
-        private Task _sending = Task.CompletedTask;
-        private TaskCompletionSource<bool>? _added; // the connection has room, and waits for a message
+        private Promise<bool>? _added; // set by a new message (true), by the end, and when the wait has been long enough
         private bool _hasEnded;
         private Exception? _failure;
         private MoshpitException? _holdReason;
         private TimeSpan _heldUntil; // by the Clock
-        private Connection? _kept; // while nothing is sent
 
         // Used by the sending task alone.
+        private readonly System.Threading.Timer _patience; // in full: Windows Forms has a Timer too
         private readonly Queue<OutgoingMessage> _sent = new Queue<OutgoingMessage>(); // and not answered yet
         private int _sentSize;
-        private Endpoint? _target; // _postTo, or where a redirect has led from there
+        private string _bodyStart = "";
+        private Endpoint? _redirected; // where a redirect has led
         private bool _pipelines = true;
         private int _failedTries; // in a row
         private byte[] _batch = Array.Empty<byte>();
-
-        private readonly System.Threading.Timer _closeKept; // in full: Windows Forms has a Timer too
 
         public Outbox(MoshpitClientOptions options, CancellationToken leaving)
         {
             _options = options;
             _leaving = leaving;
-            _closeKept = new System.Threading.Timer(_ => CloseKept());
+            _patience = new System.Threading.Timer(_ => Wake(isMessage: false));
         }
 
-        /// <summary>Completes when nothing is being sent. Asked after End.</summary>
-        public Task Finished
-        {
-            get
-            {
-                lock (_lock)
-                    return _sending;
-            }
-        }
+        /// <summary>Completes when nothing is sent any more. Asked after Start.</summary>
+        public Task Finished { get; private set; } = Task.CompletedTask;
 
         /// <summary>Takes a message, whose task it returns.</summary>
         public Task Add(OutgoingMessage message)
@@ -695,7 +685,6 @@ namespace Moshpit.Client
                     _size += message.Size;
                     message.Place = _waiting.AddLast(message);
                     _added?.TrySetResult(true);
-                    StartSending();
                 }
             }
 
@@ -707,12 +696,8 @@ namespace Moshpit.Client
         /// <summary>The peer is connected: messages go to this place, with this token.</summary>
         public void Start(Endpoint postTo, string token)
         {
-            lock (_lock)
-            {
-                _postTo = postTo;
-                _bodyStart = "{\"token\":" + Json.Quote(token) + ",";
-                StartSending();
-            }
+            _bodyStart = "{\"token\":" + Json.Quote(token) + ",";
+            Finished = Task.Run(() => SendAllAsync(postTo));
         }
 
         /// <summary>Fails what waits, and what is added later; what was sent may still be answered. False: it had ended before.</summary>
@@ -726,75 +711,73 @@ namespace Moshpit.Client
                 _hasEnded = true;
                 _failure = failure;
                 unsent = TakeWaiting(TimeSpan.MaxValue);
-                _added?.TrySetResult(true);
-                if (!_isSending)
-                    _kept?.Dispose();
             }
 
-            _closeKept.Dispose();
+            Wake(isMessage: false);
             foreach (OutgoingMessage message in unsent)
                 message.Complete(Ended());
             return true;
         }
 
-        private void StartSending()
+        private async Task SendAllAsync(Endpoint postTo)
         {
-            if (_isSending || _hasEnded || _postTo is null || _waiting.Count == 0)
-                return;
-            _isSending = true;
-            _sending = Task.Run(SendAllAsync);
+            while (await WhenWaitingAsync(Timeout.InfiniteTimeSpan))
+                if (await TryConnectAsync(postTo) is { } connection)
+                {
+                    while (await UseAsync(connection, _redirected ?? postTo))
+                        continue;
+                    connection.Dispose();
+                }
+
+            _patience.Dispose();
         }
 
-        private async Task SendAllAsync()
+        /// <summary>Null: messages are held, or there was no connection. Then nothing was sent.</summary>
+        private async Task<Connection?> TryConnectAsync(Endpoint postTo)
+        {
+            try
+            {
+                TimeSpan hold;
+                lock (_lock)
+                    hold = _heldUntil - Clock.Elapsed;
+                if (hold <= TimeSpan.Zero)
+                    return await Connection.OpenAsync(_redirected ?? postTo, _options, _leaving);
+                await Task.Delay(hold + TimeSpan.FromMilliseconds(1), _leaving); // a timer may be early by less than that
+            }
+            catch (Exception e)
+            {
+                _redirected = null;
+                var why = e as MoshpitException ?? new MoshpitException("The peer has left.", e);
+                Hold(why, mayPass: why.IsTransient);
+            }
+
+            return null;
+        }
+
+        /// <summary>True: a message waits. False: the outbox has ended, or none came for so long.</summary>
+        private async ValueTask<bool> WhenWaitingAsync(TimeSpan patience)
         {
             while (true)
             {
-                TimeSpan hold;
-                Connection? kept;
+                Task<bool> added;
                 lock (_lock)
                 {
-                    if (_waiting.Count == 0)
-                    {
-                        _isSending = false;
-                        if (_hasEnded)
-                            _kept?.Dispose();
-                        else if (_kept != null)
-                            _closeKept.Change(_kept.KeepFor, Timeout.InfiniteTimeSpan);
-                        return;
-                    }
-
-                    hold = _heldUntil - Clock.Elapsed;
-                    kept = _kept;
-                    _kept = null;
+                    if (_waiting.Count > 0 || _hasEnded)
+                        return !_hasEnded;
+                    _added = new Promise<bool>();
+                    added = _added.Task;
                 }
 
-                try
-                {
-                    if (hold > TimeSpan.Zero)
-                    {
-                        kept?.Dispose();
-                        await Task.Delay(hold + TimeSpan.FromMilliseconds(1), _leaving); // a timer may be early by less than that
-                        continue;
-                    }
-
-                    _target ??= _postTo!;
-                    if (kept is null || !kept.Endpoint.HasSameOrigin(_target) || kept.Idle >= kept.KeepFor || !kept.IsQuiet)
-                    {
-                        kept?.Dispose();
-                        kept = await Connection.OpenAsync(_target, _options, _leaving);
-                    }
-                }
-                catch (Exception e)
-                {
-                    // Without a connection nothing was sent.
-                    _target = null;
-                    var why = e as MoshpitException ?? new MoshpitException("The peer has left.", e);
-                    Hold(why, mayPass: why.IsTransient);
-                    continue;
-                }
-
-                await UseAsync(kept, _target);
+                _patience.Change(patience, Timeout.InfiniteTimeSpan);
+                if (!await added)
+                    return false;
             }
+        }
+
+        private void Wake(bool isMessage)
+        {
+            lock (_lock)
+                _added?.TrySetResult(isMessage);
         }
 
         /// <summary>
@@ -803,29 +786,39 @@ namespace Moshpit.Client
         /// answer with <c>Connection: close</c> the server processes no further request of the connection (RFC 9112, 9.6; Moshpit's
         /// protocol promises it for 429 and 503). What was sent behind such an answer was not processed, and is sent again.
         /// </summary>
-        private async Task UseAsync(Connection connection, Endpoint target)
+        /// <returns>True: the messages are redirected to another place of the same origin, for which the connection can be used.</returns>
+        private async Task<bool> UseAsync(Connection connection, Endpoint target)
         {
+            string head = "POST " + target.Target + " HTTP/1.1\r\nHost: " + target.HostHeader + "\r\nContent-Type: application/json\r\n" +
+                connection.HeaderLines + "Content-Length: ";
             var again = new List<OutgoingMessage>();
             MoshpitException? refusal = null; // for now, by 429 or 503
             MoshpitException? loss = null;
-            bool canKeep = true;
+            bool isUsable = true;
             Task writing = Task.CompletedTask;
-            string head = "POST " + target.Target + " HTTP/1.1\r\nHost: " + target.HostHeader + "\r\nContent-Type: application/json\r\n" +
-                connection.HeaderLines + "Content-Length: ";
             using var step = new Step(Step.LateAnswer, _options.ResponseTimeout, _leaving);
             using CancellationTokenRegistration stop = step.Token.Register(connection.Dispose);
             try
             {
                 Task<(HttpHead Head, string Reply)>? answering = null;
-                while (canKeep)
+                while (isUsable)
                 {
-                    Task? added = null;
-                    if (writing.Status == TaskStatus.RanToCompletion && again.Count == 0 && !connection.IsSpent)
+                    bool takesMore = again.Count == 0 && !connection.IsSpent;
+                    if (_sent.Count == 0)
                     {
-                        if (_sent.Count == 0 && !connection.IsQuiet)
+                        step.Pause();
+                        if (!takesMore || !await WhenWaitingAsync(connection.KeepFor))
+                            break;
+                        if (!connection.IsQuiet && connection.IsProven)
+                            break; // the next connection has nothing to make good
+                        if (!connection.IsQuiet)
                             throw new MoshpitException(target + " closed the connection before anything was sent.", isTransient: true);
-                        if (_sent.Count == 0)
-                            step.Restart();
+                        step.Restart();
+                    }
+
+                    Task? added = null;
+                    if (takesMore && writing.Status == TaskStatus.RanToCompletion)
+                    {
                         int length = Begin(head, connection.IsProven && _pipelines ? MaxSent : 1, out added);
                         if (length > 0)
                             writing = connection.SendAsync(_batch.AsMemory(0, length));
@@ -833,7 +826,7 @@ namespace Moshpit.Client
                     }
 
                     if (_sent.Count == 0)
-                        break;
+                        continue; // the message was taken back
                     answering ??= ReadAnswerAsync(connection.Reader, step);
                     await Task.WhenAny(answering, writing.IsCompleted ? added ?? answering : writing);
                     if (!answering.IsCompleted)
@@ -862,9 +855,9 @@ namespace Moshpit.Client
 
                     if (answer.IsSuccess && _sent.Count == 0)
                         await writing; // a success that came before the end of the message must not cut it off
-                    canKeep = answer.AllowsReuse && connection.Reader.IsBodyRead;
+                    isUsable = answer.AllowsReuse && connection.Reader.IsBodyRead;
                     if (_sent.Count == 0) // then what was received after this answer belongs to no message
-                        canKeep &= !connection.Reader.HasMore && !connection.IsSpent && writing.Status == TaskStatus.RanToCompletion;
+                        isUsable &= !connection.Reader.HasMore && writing.Status == TaskStatus.RanToCompletion;
                 }
 
                 if (_sent.Count > 0)
@@ -872,16 +865,15 @@ namespace Moshpit.Client
             }
             catch (Exception e)
             {
-                canKeep = false;
+                isUsable = false;
                 loss = step.Explain(e, "The connection to " + target + " was lost") as MoshpitException ??
                     new MoshpitException("The peer has left.", e);
             }
 
-            if (!canKeep)
-                connection.Dispose();
             if (!writing.IsCompleted)
                 _batch = Array.Empty<byte>(); // the write that is given up may still look at the old one
-            Settle(connection, canKeep, again, refusal, loss);
+            Settle(connection, again, refusal, loss);
+            return isUsable && again.Count > 0 && refusal is null && connection.Endpoint.HasSameOrigin(_redirected ?? target);
         }
 
         private async Task<(HttpHead Head, string Reply)> ReadAnswerAsync(HttpReader reader, Step step)
@@ -910,7 +902,7 @@ namespace Moshpit.Client
                     begun.Add(first.Value);
                 }
 
-                _added = _waiting.Count == 0 && _sent.Count < most ? NewSignal() : null;
+                _added = _waiting.Count == 0 && _sent.Count < most ? new Promise<bool>() : null;
                 added = _added?.Task;
             }
 
@@ -942,7 +934,7 @@ namespace Moshpit.Client
                 // 301 and 302 make a GET of a POST by custom, and a GET would open a stream: they are an error here. 307 and 308 don't.
                 if (answer.Status != 307 && answer.Status != 308)
                     throw answer.Refusal(target, reply, isToMessage: true);
-                _target = target.Follow(answer, message.Redirects++);
+                _redirected = target.Follow(answer, message.Redirects++);
                 return true;
             }
             catch (MoshpitException e)
@@ -953,8 +945,7 @@ namespace Moshpit.Client
         }
 
         /// <summary>After the use of a connection: gives each message on it its outcome or its place in the queue.</summary>
-        private void Settle(
-            Connection connection, bool canKeep, List<OutgoingMessage> again, MoshpitException? refusal, MoshpitException? loss)
+        private void Settle(Connection connection, List<OutgoingMessage> again, MoshpitException? refusal, MoshpitException? loss)
         {
             bool wasPipelined = _sent.Count > 1;
             int unknown = _sent.Count;
@@ -968,7 +959,6 @@ namespace Moshpit.Client
             lock (_lock)
             {
                 _added = null;
-                _kept = canKeep ? connection : null;
                 for (int i = again.Count - 1; i >= 0; i--)
                 {
                     if (_hasEnded || again[i].IsCanceled)
@@ -981,9 +971,11 @@ namespace Moshpit.Client
             foreach (OutgoingMessage message in dropped)
                 Finish(message, Ended());
             if (loss != null)
-                _target = null;
-            if (loss != null)
+            {
+                _redirected = null;
                 _options.Tell(loss.Message + " Messages of unknown outcome: " + unknown + ".");
+            }
+
             if (refusal != null)
                 Hold(refusal);
             else if (loss != null && (unknown > 0 || !connection.IsProven))
@@ -1056,17 +1048,6 @@ namespace Moshpit.Client
             message.Cancel(); // if it was sent, its answer is read all the same: the messages behind it need the connection
         }
 
-        private void CloseKept()
-        {
-            lock (_lock)
-            {
-                if (!_isSending)
-                    _kept?.Dispose();
-                if (!_isSending)
-                    _kept = null;
-            }
-        }
-
         private MoshpitException Ended() => new MoshpitException("The message was not sent: the peer has left, or its stream has ended.",
             _failure, isTransient: _failure is MoshpitException { IsTransient: true });
 
@@ -1076,9 +1057,6 @@ namespace Moshpit.Client
 
         private static TimeSpan Random(TimeSpan least, TimeSpan most) =>
             least + TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32((int)(most - least).TotalMilliseconds + 1));
-
-        private static TaskCompletionSource<bool> NewSignal() =>
-            new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     /// <summary>A message until its outcome is known.</summary>
@@ -1086,8 +1064,7 @@ namespace Moshpit.Client
     {
         private const int Overhead = 64;
 
-        private readonly TaskCompletionSource<bool> _done =
-            new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly Promise<bool> _done = new Promise<bool>();
 
         public OutgoingMessage(string data, string? cid, CancellationToken cancellationToken)
         {
@@ -1142,8 +1119,8 @@ namespace Moshpit.Client
         private bool _hasEnded;
         private bool _isTaking;
         private Exception? _failure;
-        private TaskCompletionSource<bool>? _change; // the reader waits for an event, or for the end
-        private TaskCompletionSource<bool>? _room; // the stream waits for room
+        private Promise<bool>? _change; // the reader waits for an event, or for the end
+        private Promise<bool>? _room; // the stream waits for room
 
         public EventQueue(int capacity) => _capacity = capacity;
 
@@ -1163,7 +1140,7 @@ namespace Moshpit.Client
                 Wake(ref _change);
                 if (_size < _capacity)
                     return Task.CompletedTask;
-                _room = NewSignal();
+                _room = new Promise<bool>();
                 return _room.Task;
             }
         }
@@ -1199,7 +1176,7 @@ namespace Moshpit.Client
                 while (true)
                 {
                     cancellationToken.ThrowIfCancellationRequested();
-                    if (TryTake(out MoshpitEvent? next, out TaskCompletionSource<bool>? change))
+                    if (TryTake(out MoshpitEvent? next, out Promise<bool>? change))
                         return next;
                     using (cancellationToken.Register(() => change.TrySetCanceled(cancellationToken)))
                         await change.Task.ConfigureAwait(false);
@@ -1213,7 +1190,7 @@ namespace Moshpit.Client
         }
 
         /// <summary>True: the next event, or null at the end. False: there is neither before the change completes.</summary>
-        private bool TryTake(out MoshpitEvent? next, [NotNullWhen(false)] out TaskCompletionSource<bool>? change)
+        private bool TryTake(out MoshpitEvent? next, [NotNullWhen(false)] out Promise<bool>? change)
         {
             lock (_events)
             {
@@ -1227,7 +1204,7 @@ namespace Moshpit.Client
                 }
 
                 if (!_hasEnded)
-                    _change = change = NewSignal();
+                    _change = change = new Promise<bool>();
                 else if (_failure != null)
                     ExceptionDispatchInfo.Capture(_failure).Throw();
                 return _hasEnded;
@@ -1238,10 +1215,7 @@ namespace Moshpit.Client
         private static int SizeOf(MoshpitEvent e) => 64 + e.Name.Length + e.Data.Length + e.LastEventId.Length +
             (e.Id?.Length ?? 0) + (e.Cid?.Length ?? 0) + (e.Token?.Length ?? 0);
 
-        private static TaskCompletionSource<bool> NewSignal() =>
-            new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        private static void Wake(ref TaskCompletionSource<bool>? signal)
+        private static void Wake(ref Promise<bool>? signal)
         {
             signal?.TrySetResult(true);
             signal = null;
@@ -1812,7 +1786,6 @@ namespace Moshpit.Client
         private readonly Socket? _socket; // null if the stream came from the ConnectCallback
         private readonly Stream _transport;
         private readonly Stream _stream;
-        private int _lastUse = Environment.TickCount;
 
         private Connection(Endpoint endpoint, Socket? socket, Stream transport, Stream stream, string headerLines)
         {
@@ -1840,9 +1813,6 @@ namespace Moshpit.Client
         /// <summary>How long the connection may be idle and used again. Many servers close after 5 seconds without saying so (Node does). A
         /// message that meets the close has an unknown outcome, so there is a margin.</summary>
         public TimeSpan KeepFor { get; private set; } = TimeSpan.FromSeconds(4);
-
-        /// <summary>How long ago the last answer came, up to 49 days.</summary>
-        public TimeSpan Idle => TimeSpan.FromMilliseconds(unchecked((uint)(Environment.TickCount - _lastUse)));
 
         /// <summary>
         /// Nothing to read, so not closed by the server either, as far as this machine knows. Asked before the first byte of a request is
@@ -1932,7 +1902,6 @@ namespace Moshpit.Client
         /// <summary>Takes note of what an answer says about the connection.</summary>
         public void Learn(HttpHead answer)
         {
-            _lastUse = Environment.TickCount;
             IsProven = !answer.IsRedirect && !answer.IsRefusalForNow;
             IsSpent = answer.Status == 401;
             if (answer.KeepAliveTimeout is { } timeout)
@@ -2031,19 +2000,18 @@ namespace Moshpit.Client
         }
 
         /// <summary>The families of addresses by turns, the first address's first (RFC 8305, 4).</summary>
-        private static IEnumerable<IPAddress> Interleave(IReadOnlyList<IPAddress> addresses)
+        private static IEnumerable<IPAddress> Interleave(IEnumerable<IPAddress> addresses) => addresses
+            .GroupBy(address => address.AddressFamily)
+            .SelectMany((family, place) => family.Select((address, turn) => (address, turn, place)))
+            .OrderBy(a => a.turn).ThenBy(a => a.place).Select(a => a.address);
+    }
+
+    /// <summary>A task that is completed by hand. What waits for it never runs inside the call that completes it.</summary>
+    internal sealed class Promise<T> : TaskCompletionSource<T>
+    {
+        public Promise()
+            : base(TaskCreationOptions.RunContinuationsAsynchronously)
         {
-            var first = new Queue<IPAddress>();
-            var others = new Queue<IPAddress>();
-            foreach (IPAddress address in addresses)
-                (address.AddressFamily == addresses[0].AddressFamily ? first : others).Enqueue(address);
-            while (first.Count + others.Count > 0)
-            {
-                if (first.TryDequeue(out IPAddress? one))
-                    yield return one;
-                if (others.TryDequeue(out IPAddress? other))
-                    yield return other;
-            }
         }
     }
 
@@ -2078,7 +2046,7 @@ namespace Moshpit.Client
         /// checks of a certificate. The task closes its socket by itself.</summary>
         public async Task<T> Stoppable<T>(Task<T> task)
         {
-            var stopped = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+            var stopped = new Promise<T>();
             using (Token.Register(() => stopped.TrySetCanceled(Token)))
             {
                 await Task.WhenAny(task, stopped.Task);
