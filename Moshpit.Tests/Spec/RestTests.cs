@@ -96,6 +96,7 @@ public sealed class RestTests
         using RawConnection silent = server.Connect();
         await ServingAsync(server);
         await _clock.PassUntilAsync(10, silent.ReadToEndAsync());
+        await server.WhenIdleAsync();
         using RawConnection idle = server.Connect();
         HttpConnection serving = await ServingAsync(server);
         await AskAsync(idle);
@@ -103,6 +104,7 @@ public sealed class RestTests
         _clock.Pass(70);
         Assert.That(server.Server.State.Connections.Count, Is.EqualTo(1));
         await _clock.PassUntilAsync(5, idle.ReadToEndAsync());
+        await server.WhenIdleAsync();
         using RawConnection last = server.Connect();
         await ServingAsync(server);
         Task stopped = server.Server.StopAsync();
