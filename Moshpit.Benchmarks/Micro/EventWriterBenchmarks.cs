@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text;
 using BenchmarkDotNet.Attributes;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Sse;
@@ -11,7 +12,9 @@ public class EventWriterBenchmarks
 {
     private const int FrameLength = 256;
 
-    private static readonly UInt128 Id = UInt128.Parse("a1ad1a210063392d29027dbdd5fc9dd7", System.Globalization.NumberStyles.HexNumber);
+    private const string Digits = "a1ad1a210063392d29027dbdd5fc9dd7";
+
+    private static readonly HexId Id = HexId.TryParse(Encoding.ASCII.GetBytes(Digits), out HexId id) ? id : throw new FormatException();
     private static readonly byte[] Data = """{"boom":"boom"}"""u8.ToArray();
 
     private readonly FramePool _frames = new();
@@ -23,7 +26,7 @@ public class EventWriterBenchmarks
         Check.Equal("25\r\nevent: signal\ndata: {\"boom\":\"boom\"}\n\n\r\n", signal.Span);
         signal.Release();
         SharedFrame join = WriteJoin();
-        Check.Equal($"66\r\nevent: join\ndata: {{\"id\":\"{Id:x32}\",\"cid\":\"{Id:x32}\"}}\n\n\r\n", join.Span);
+        Check.Equal($"66\r\nevent: join\ndata: {{\"id\":\"{Digits}\",\"cid\":\"{Digits}\"}}\n\n\r\n", join.Span);
         join.Release();
         Check.That(_frames.Outstanding == 0, "A frame was not given back.");
     }
@@ -58,7 +61,7 @@ public class EventWriterBenchmarks
     private SharedFrame WriteJoin()
     {
         SharedFrame frame = _frames.Rent(FrameLength);
-        EventWriter.WriteJoin(frame, Id, Id);
+        EventWriter.WriteJoin(frame, new ChannelId(Id), new PeerId(Id));
         return frame;
     }
 }

@@ -1,6 +1,6 @@
-using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Api;
@@ -11,12 +11,12 @@ namespace Moshpit.Server.Api;
 internal static partial class ApiLog
 {
     [LoggerMessage(200, LogLevel.Debug, "Peer {Cid} joined channel {Id}.")]
-    public static partial void StreamOpened(ILogger logger, ShortId id, ShortId cid);
+    public static partial void StreamOpened(ILogger logger, ChannelId id, PeerId cid);
 
     [LoggerMessage(201, LogLevel.Information,
         "Peer {Cid} of {Client} left channel {Id}: {Reason}. Its stream lasted {Seconds} s and was sent {Bytes} bytes.")]
     public static partial void StreamEnded(
-        ILogger logger, ShortId id, ShortId cid, object client, DisconnectReason reason, double seconds, long bytes);
+        ILogger logger, ChannelId id, PeerId cid, object client, DisconnectReason reason, double seconds, long bytes);
 
     [LoggerMessage(202, LogLevel.Debug, "A request was refused: {Status} {Name}.")]
     public static partial void Refused(ILogger logger, int status, string name);
@@ -61,10 +61,4 @@ internal static partial class ApiLog
     [LoggerMessage(214, LogLevel.Warning, "A request over loopback or a Unix socket came through a proxy that is not named. Its clients have no "
         + "limits by address. If the proxy is yours, name it with --proxy (127.0.0.1, ::1 or unix).")]
     public static partial void UnnamedLocalProxy(ILogger logger);
-
-    /// <summary>The first 8 of an id's 32 digits.</summary>
-    internal readonly struct ShortId(UInt128 id)
-    {
-        public override string ToString() => ((uint)(id >> 96)).ToString("x8", CultureInfo.InvariantCulture);
-    }
 }

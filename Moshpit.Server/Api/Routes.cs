@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
 using Moshpit.Server.Http;
@@ -178,9 +176,9 @@ internal static class Routes
             return Join(server, connection, request, channel, usage);
         if (usage is not null && !usage.TryCreateChannel(server.Clock.Now))
             return Rejections.TooManyNewChannels;
-        Span<UInt128> id = stackalloc UInt128[1];
-        RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(id));
-        channel = server.Channels.Create(id[0]);
+        Span<HexId> id = stackalloc HexId[1];
+        HexId.Fill(id);
+        channel = server.Channels.Create(new ChannelId(id[0]));
         if (channel is null)
             return Rejections.TooManyChannels;
         try
@@ -197,10 +195,10 @@ internal static class Routes
     private static Rejection? Join(
         ServerState server, BufferedConnection connection, HttpRequest request, Channel channel, AddressUsage? usage)
     {
-        Span<UInt128> random = stackalloc UInt128[2];
-        RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(random));
+        Span<HexId> random = stackalloc HexId[2];
+        HexId.Fill(random);
         var stream = new StreamConnection(connection.Socket, server.Streams, isChunked: !request.IsHttp10) { Usage = usage };
-        var peer = new Peer(channel, random[0], random[1], stream);
+        var peer = new Peer(channel, new PeerId(random[0]), new Token(random[1]), stream);
         stream.Owner = peer;
 
         JoinOutcome outcome;
@@ -223,7 +221,7 @@ internal static class Routes
             return server.Stopping ? Rejections.ShuttingDown : Rejections.UnknownChannel;
 
         connection.Output.ResetWrittenCount();
-        ApiLog.StreamOpened(server.Logger, new(channel.Id), new(peer.Cid));
+        ApiLog.StreamOpened(server.Logger, channel.Id, peer.Cid);
         stream.Start();
 
         // Who came in just as the server began to stop still hears what is being answered, and is ended with the others. Only one that took

@@ -334,7 +334,7 @@ internal sealed class ServerState : IAsyncDisposable
         var peer = (Peer)stream.Owner!;
         Warnings.OnStreamEnded(reason, stream.Usage);
         double seconds = (Clock.Now - stream.OpenedAt) / 1000d;
-        ApiLog.StreamEnded(Logger, new(peer.Channel.Id), new(peer.Cid), OperatorWarnings.NameOf(stream.Usage), reason, seconds, stream.BytesSent);
+        ApiLog.StreamEnded(Logger, peer.Channel.Id, peer.Cid, OperatorWarnings.NameOf(stream.Usage), reason, seconds, stream.BytesSent);
 
         // Its room first: the owner, who is told then, may count on it.
         stream.Usage?.RemoveStream();

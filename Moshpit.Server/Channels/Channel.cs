@@ -24,20 +24,20 @@ internal sealed class Channel
 
     private readonly ChannelRegistry _registry;
     private readonly Lock _gate = new();
-    private readonly Dictionary<IdKey, Peer> _byCid = [];
-    private readonly Dictionary<IdKey, Peer> _byToken = [];
+    private readonly Dictionary<PeerId, Peer> _byCid = [];
+    private readonly Dictionary<Token, Peer> _byToken = [];
     private Peer? _owner;
     private FanOut[] _fanOuts = [];
     private bool _closed;
     private volatile TaskCompletionSource? _room;
 
-    internal Channel(UInt128 id, ChannelRegistry registry)
+    internal Channel(ChannelId id, ChannelRegistry registry)
     {
         Id = id;
         _registry = registry;
     }
 
-    public UInt128 Id { get; }
+    public ChannelId Id { get; }
 
     /// <summary>The first peer; null before it has joined.</summary>
     public Peer? Owner => Volatile.Read(ref _owner);
@@ -88,8 +88,8 @@ internal sealed class Channel
                     return JoinOutcome.Full;
                 try
                 {
-                    _byCid.Add(new IdKey(peer.Cid), peer);
-                    _byToken.Add(new IdKey(peer.Token), peer);
+                    _byCid.Add(peer.Cid, peer);
+                    _byToken.Add(peer.Token, peer);
                     ChooseFanOut(peer.Sink.IsChunked).Add(peer);
                 }
                 catch
@@ -136,17 +136,17 @@ internal sealed class Channel
     }
 
     /// <summary>The peer whose secret <paramref name="token"/> is, or null.</summary>
-    public Peer? FindByToken(UInt128 token)
+    public Peer? FindByToken(Token token)
     {
         lock (_gate)
-            return _byToken.GetValueOrDefault(new IdKey(token));
+            return _byToken.GetValueOrDefault(token);
     }
 
     /// <summary>The peer named <paramref name="cid"/>, or null.</summary>
-    public Peer? FindByCid(UInt128 cid)
+    public Peer? FindByCid(PeerId cid)
     {
         lock (_gate)
-            return _byCid.GetValueOrDefault(new IdKey(cid));
+            return _byCid.GetValueOrDefault(cid);
     }
 
     /// <summary>
@@ -286,9 +286,10 @@ internal sealed class Channel
         peer.FanOut?.Remove(peer);
     }
 
-    private static void Remove(Dictionary<IdKey, Peer> peers, UInt128 key)
+    private static void Remove<TKey>(Dictionary<TKey, Peer> peers, TKey key)
+        where TKey : struct
     {
-        peers.Remove(new IdKey(key));
+        peers.Remove(key);
 
         // What a crowd needed is given back, in so few steps that they cost no more than its coming did.
         if (peers.Capacity > FewPeers && peers.Count < peers.Capacity / 8)

@@ -7,7 +7,7 @@ namespace Moshpit.Server.Channels;
 /// <summary>The open channels by id.</summary>
 internal sealed class ChannelRegistry
 {
-    private readonly ConcurrentDictionary<IdKey, Channel> _channels = new();
+    private readonly ConcurrentDictionary<ChannelId, Channel> _channels = new();
 
     private int _count;
 
@@ -33,7 +33,7 @@ internal sealed class ChannelRegistry
     public required ILogger Logger { get; init; }
 
     /// <summary>Opens a channel; who joins it first owns it. Null: there are as many as there may be.</summary>
-    public Channel? Create(UInt128 id)
+    public Channel? Create(ChannelId id)
     {
         if (Interlocked.Increment(ref _count) > MaxChannels)
         {
@@ -42,12 +42,12 @@ internal sealed class ChannelRegistry
         }
 
         var channel = new Channel(id, this);
-        if (!_channels.TryAdd(new IdKey(id), channel))
+        if (!_channels.TryAdd(id, channel))
             throw new InvalidOperationException("128 random bits came twice; the random number generator is broken.");
         return channel;
     }
 
-    public Channel? Find(UInt128 id) => _channels.GetValueOrDefault(new IdKey(id));
+    public Channel? Find(ChannelId id) => _channels.GetValueOrDefault(id);
 
     /// <summary>Closes every channel to newcomers and messages; its streams are the caller's to end.</summary>
     public void CloseAll()
@@ -58,7 +58,7 @@ internal sealed class ChannelRegistry
 
     internal void Remove(Channel channel)
     {
-        if (_channels.TryRemove(new IdKey(channel.Id), out _))
+        if (_channels.TryRemove(channel.Id, out _))
             Interlocked.Decrement(ref _count);
     }
 }

@@ -9,7 +9,7 @@ internal sealed class Peer : ISlotted
 {
     private SendRate? _rate;
 
-    public Peer(Channel channel, UInt128 cid, UInt128 token, FrameSink sink)
+    public Peer(Channel channel, PeerId cid, Token token, FrameSink sink)
     {
         Channel = channel;
         Cid = cid;
@@ -20,10 +20,10 @@ internal sealed class Peer : ISlotted
     public Channel Channel { get; }
 
     /// <summary>Its public name within the channel.</summary>
-    public UInt128 Cid { get; }
+    public PeerId Cid { get; }
 
-    /// <summary>Its secret: who has it may send in the peer's name.</summary>
-    public UInt128 Token { get; }
+    /// <summary>Its secret.</summary>
+    public Token Token { get; }
 
     /// <summary>Takes its frames. Its lock guards <see cref="Position"/> too.</summary>
     public FrameSink Sink { get; }

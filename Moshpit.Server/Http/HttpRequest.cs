@@ -1,3 +1,5 @@
+using Moshpit.Server.Buffers;
+
 namespace Moshpit.Server.Http;
 
 /// <summary>
@@ -17,7 +19,7 @@ internal sealed class HttpRequest
 
     public TargetKind Target { get; set; }
 
-    public UInt128 ChannelId { get; set; }
+    public ChannelId ChannelId { get; set; }
 
     /// <summary>The target is a channel's and its text is an id. Other <c>[a-z0-9]+</c> text simply names no channel that exists.</summary>
     public bool HasChannelId { get; set; }

@@ -78,7 +78,7 @@ internal static class RequestTarget
         if (text.IsEmpty || text.ContainsAnyExcept(ChannelBytes))
             return;
         request.Target = TargetKind.Channel;
-        request.HasChannelId = HexId.TryParse(text, out UInt128 id);
+        request.HasChannelId = ChannelId.TryParse(text, out ChannelId id);
         request.ChannelId = id;
     }
 }

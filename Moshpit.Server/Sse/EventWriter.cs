@@ -31,7 +31,7 @@ internal static class EventWriter
     private static ReadOnlySpan<byte> End => "\n\n"u8;
 
     /// <summary>A peer's first event: the channel, and the peer's cid and token. Without its chunk where <paramref name="chunked"/> is false.</summary>
-    public static void WriteConnect(IBufferWriter<byte> output, UInt128 id, UInt128 cid, UInt128 token, bool chunked = true)
+    public static void WriteConnect(IBufferWriter<byte> output, ChannelId id, PeerId cid, Token token, bool chunked = true)
     {
         int length = Connect.Length + Cid.Length + Token.Length + 3 * HexId.Length + Close.Length + End.Length;
         int framing = chunked ? ChunkFraming.HeadLength(length) + ChunkFraming.ChunkEnd.Length : 0;
@@ -39,11 +39,11 @@ internal static class EventWriter
         if (chunked)
             rest = ChunkFraming.WriteHead(rest, length);
         rest = Put(rest, Connect);
-        rest = Put(rest, id);
+        rest = Put(rest, id.Value);
         rest = Put(rest, Cid);
-        rest = Put(rest, cid);
+        rest = Put(rest, cid.Value);
         rest = Put(rest, Token);
-        rest = Put(rest, token);
+        rest = Put(rest, token.Value);
         rest = Put(rest, Close);
         rest = Put(rest, End);
         if (chunked)
@@ -52,10 +52,10 @@ internal static class EventWriter
     }
 
     /// <summary>Tells the owner of channel <paramref name="id"/> that peer <paramref name="cid"/> came.</summary>
-    public static void WriteJoin(IBufferWriter<byte> output, UInt128 id, UInt128 cid) => WritePresence(output, Join, id, cid);
+    public static void WriteJoin(IBufferWriter<byte> output, ChannelId id, PeerId cid) => WritePresence(output, Join, id, cid);
 
     /// <summary>Tells the owner of channel <paramref name="id"/> that peer <paramref name="cid"/> went.</summary>
-    public static void WriteLeave(IBufferWriter<byte> output, UInt128 id, UInt128 cid) => WritePresence(output, Leave, id, cid);
+    public static void WriteLeave(IBufferWriter<byte> output, ChannelId id, PeerId cid) => WritePresence(output, Leave, id, cid);
 
     /// <summary>Begins a message's event in the empty <paramref name="frame"/>. The caller writes the data next: compact JSON, without CR or LF.</summary>
     public static void BeginSignal(SharedFrame frame)
@@ -73,15 +73,15 @@ internal static class EventWriter
         frame.Append(ChunkFraming.ChunkEnd);
     }
 
-    private static void WritePresence(IBufferWriter<byte> output, ReadOnlySpan<byte> head, UInt128 id, UInt128 cid)
+    private static void WritePresence(IBufferWriter<byte> output, ReadOnlySpan<byte> head, ChannelId id, PeerId cid)
     {
         int length = head.Length + Cid.Length + 2 * HexId.Length + Close.Length + End.Length;
         int framing = ChunkFraming.HeadLength(length) + ChunkFraming.ChunkEnd.Length;
         Span<byte> rest = ChunkFraming.WriteHead(output.GetSpan(length + framing), length);
         rest = Put(rest, head);
-        rest = Put(rest, id);
+        rest = Put(rest, id.Value);
         rest = Put(rest, Cid);
-        rest = Put(rest, cid);
+        rest = Put(rest, cid.Value);
         rest = Put(rest, Close);
         rest = Put(rest, End);
         Put(rest, ChunkFraming.ChunkEnd);
@@ -94,9 +94,9 @@ internal static class EventWriter
         return rest[text.Length..];
     }
 
-    private static Span<byte> Put(Span<byte> rest, UInt128 id)
+    private static Span<byte> Put(Span<byte> rest, HexId id)
     {
-        HexId.Format(id, rest);
+        id.Format(rest);
         return rest[HexId.Length..];
     }
 }

@@ -1,7 +1,7 @@
-using System.Globalization;
 using System.Text;
-
 using Moshpit.Server.Api;
+using Moshpit.Server.Buffers;
+using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Api;
 
@@ -9,7 +9,7 @@ internal sealed class FormBodyTests
 {
     private const string Hex = "3b970f792805fd3081b058a5655a534d";
 
-    private static readonly UInt128 Id = UInt128.Parse(Hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    private static readonly HexId Id = Ids.Hex(Hex);
 
     [TestCase("data=hello", "\"hello\"")]
     [TestCase("data=", "\"\"")]
@@ -173,7 +173,7 @@ internal sealed class FormBodyTests
     {
         Message message = ParsedBody.Form(body).Message;
         Assert.That((int)message.TokenField, Is.EqualTo(expected));
-        Assert.That(message.Token, Is.EqualTo(message.TokenField == IdField.Present ? Id : UInt128.Zero));
+        Assert.That(message.Token.Value, Is.EqualTo(message.TokenField == IdField.Present ? Id : default));
     }
 
     [TestCase("cid=" + Hex, (int)IdField.Present)]
@@ -194,7 +194,7 @@ internal sealed class FormBodyTests
     {
         Message message = ParsedBody.Form(body).Message;
         Assert.That((int)message.CidField, Is.EqualTo(expected));
-        Assert.That(message.Cid, Is.EqualTo(message.CidField == IdField.Present ? Id : UInt128.Zero));
+        Assert.That(message.Cid.Value, Is.EqualTo(message.CidField == IdField.Present ? Id : default));
     }
 
     [TestCase("data%5Bhello%5D=me&token=" + Hex)]

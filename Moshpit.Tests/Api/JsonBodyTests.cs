@@ -1,7 +1,7 @@
-using System.Globalization;
 using System.Text;
-
 using Moshpit.Server.Api;
+using Moshpit.Server.Buffers;
+using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Api;
 
@@ -9,7 +9,7 @@ internal sealed class JsonBodyTests
 {
     private const string Hex = "3b970f792805fd3081b058a5655a534d";
 
-    private static readonly UInt128 Id = UInt128.Parse(Hex, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    private static readonly HexId Id = Ids.Hex(Hex);
 
     [TestCase("5", "5")]
     [TestCase("-1.50E+3", "-1.50E+3")]
@@ -72,10 +72,10 @@ internal sealed class JsonBodyTests
 
         Assert.That(parsed.Data, Is.EqualTo("2"));
         Assert.That(parsed.Message.TokenField, Is.EqualTo(IdField.Present));
-        Assert.That(parsed.Message.Token, Is.EqualTo(Id));
+        Assert.That(parsed.Message.Token.Value, Is.EqualTo(Id));
         Assert.That(parsed.Message.CidField, Is.EqualTo(IdField.Absent));
         Assert.That(ParsedBody.Json($"{{\"token\":\"{Hex}\",\"token\":5}}").Message.TokenField, Is.EqualTo(IdField.Malformed));
-        Assert.That(ParsedBody.Json($"{{\"token\":\"{Hex}\",\"token\":5}}").Message.Token, Is.EqualTo(UInt128.Zero));
+        Assert.That(ParsedBody.Json($"{{\"token\":\"{Hex}\",\"token\":5}}").Message.Token, Is.EqualTo(default(Token)));
     }
 
     [Test]
@@ -84,8 +84,8 @@ internal sealed class JsonBodyTests
         ParsedBody parsed = ParsedBody.Json(
             $"{{\"tok\\u0065n\":\"\\u0033{Hex[1..]}\",\"\\u0064ata\":1,\"c\\u0069d\":\"{Hex[..31]}\\u0064\"}}");
 
-        Assert.That(parsed.Message.Token, Is.EqualTo(Id));
-        Assert.That(parsed.Message.Cid, Is.EqualTo(Id));
+        Assert.That(parsed.Message.Token.Value, Is.EqualTo(Id));
+        Assert.That(parsed.Message.Cid.Value, Is.EqualTo(Id));
         Assert.That(parsed.Data, Is.EqualTo("1"));
     }
 
@@ -153,7 +153,7 @@ internal sealed class JsonBodyTests
     {
         Message message = ParsedBody.Json($"{{\"cid\":{cid}}}").Message;
         Assert.That((int)message.CidField, Is.EqualTo(expected));
-        Assert.That(message.Cid, Is.EqualTo(message.CidField == IdField.Present ? Id : UInt128.Zero));
+        Assert.That(message.Cid.Value, Is.EqualTo(message.CidField == IdField.Present ? Id : default));
     }
 
     [TestCase("")]

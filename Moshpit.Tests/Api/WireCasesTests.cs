@@ -48,11 +48,11 @@ internal sealed class WireCasesTests
     {
         if (!parsed.Ok)
             return 400;
-        if (parsed.Message.TokenField != IdField.Present || parsed.Message.Token.ToString("x32") != Token)
+        if (parsed.Message.TokenField != IdField.Present || parsed.Message.Token != Ids.Token(Token))
             return 401;
         if (!parsed.Message.HasData)
             return 400;
-        bool unknown = parsed.Message.CidField != IdField.Absent && parsed.Message.Cid.ToString("x32") != Cid;
+        bool unknown = parsed.Message.CidField != IdField.Absent && parsed.Message.Cid != Ids.Peer(Cid);
         return unknown ? 404 : 200;
     }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using Moshpit.Server.Buffers;
+using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Buffers;
 
@@ -8,12 +9,30 @@ public sealed class HexIdTests
     [Test]
     public void An_id_comes_back_from_its_digits()
     {
-        var id = new UInt128(0x0123456789abcdef, 0xfedcba9876543210);
+        var id = new HexId(new UInt128(0x0123456789abcdef, 0xfedcba9876543210));
         byte[] text = new byte[HexId.Length];
-        HexId.Format(id, text);
+        id.Format(text);
         Assert.That(Encoding.ASCII.GetString(text), Is.EqualTo("0123456789abcdeffedcba9876543210"));
-        Assert.That(HexId.TryParse(text, out UInt128 parsed), Is.True);
+        Assert.That(HexId.TryParse(text, out HexId parsed), Is.True);
         Assert.That(parsed, Is.EqualTo(id));
+    }
+
+    [Test]
+    public void Two_are_the_same_only_if_every_bit_is()
+    {
+        UInt128 id = UInt128.MaxValue / 3;
+        var same = new HexId(id);
+        Assert.That(new HexId(id), Is.EqualTo(same));
+        Assert.That(new HexId(id).GetHashCode(), Is.EqualTo(same.GetHashCode()));
+        for (int bit = 0; bit < 128; bit++)
+            Assert.That(new HexId(id ^ (UInt128.One << bit)), Is.Not.EqualTo(same), $"bit {bit}");
+    }
+
+    [Test]
+    public void As_text_an_id_is_its_first_8_digits_and_a_token_is_nothing_of_it()
+    {
+        const string Digits = "0123456789abcdeffedcba9876543210";
+        Assert.That($"{Ids.Channel(Digits)} {Ids.Peer(Digits)} {Ids.Token(Digits)}", Is.EqualTo("01234567 01234567 (token)"));
     }
 
     [TestCase("")]

@@ -104,7 +104,7 @@ internal sealed class RaceTests
             Assert.That(told, Is.Unique);
             for (int i = 0; i < Visitors; i++)
             {
-                string cid = $"{visitors[i].Peer.Cid:x32}";
+                string cid = Ids.Digits(visitors[i].Peer.Cid.Value);
                 string[] own = [.. told.Where(text => text.EndsWith(cid))];
                 if (!byOwner)
                     Assert.That(own, Is.EqualTo(joined[i] ? new[] { $"join {cid}", $"leave {cid}" } : []));

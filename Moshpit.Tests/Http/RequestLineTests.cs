@@ -1,3 +1,4 @@
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
 using Moshpit.Tests.Support;
 using HttpMethod = Moshpit.Server.Http.HttpMethod;
@@ -146,7 +147,7 @@ internal sealed class RequestLineTests
     public void A_target_is_what_it_literally_says(string target, TargetKind expected)
     {
         ParsedHead head = ParsedHead.Of($"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        Assert.That((head.Outcome, head.Target, head.ChannelId), Is.EqualTo((ParseOutcome.Done, expected, (UInt128?)null)));
+        Assert.That((head.Outcome, head.Target, head.ChannelId), Is.EqualTo((ParseOutcome.Done, expected, (ChannelId?)null)));
     }
 
     [TestCase("GET", "a")]
@@ -194,7 +195,7 @@ internal sealed class RequestLineTests
     public void A_channel_path_of_32_hex_digits_has_an_id(string target)
     {
         ParsedHead head = ParsedHead.Of($"POST {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        Assert.That(head.ChannelId, Is.EqualTo(new UInt128(0x0123456789abcdef, 0x0123456789abcdef)));
+        Assert.That(head.ChannelId, Is.EqualTo(Ids.Channel(new UInt128(0x0123456789abcdef, 0x0123456789abcdef))));
     }
 
     [TestCase("/" + Id + "0")]
@@ -202,6 +203,6 @@ internal sealed class RequestLineTests
     public void Other_channel_text_has_no_id(string target)
     {
         ParsedHead head = ParsedHead.Of($"POST {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        Assert.That((head.Target, head.ChannelId), Is.EqualTo((TargetKind.Channel, (UInt128?)null)));
+        Assert.That((head.Target, head.ChannelId), Is.EqualTo((TargetKind.Channel, (ChannelId?)null)));
     }
 }

@@ -148,13 +148,13 @@ public sealed class ClientProperties
         switch (kind)
         {
             case 0:
-                EventWriter.WriteConnect(stream, id, id + 1, id + 2);
+                EventWriter.WriteConnect(stream, Ids.Channel(id), Ids.Peer(id + 1), Ids.Token(id + 2));
                 return $"connect {data},\"token\":\"{id + 2:x32}\"}} {hex} {id + 1:x32} {id + 2:x32}\n";
             case 1:
-                EventWriter.WriteJoin(stream, id, id + 1);
+                EventWriter.WriteJoin(stream, Ids.Channel(id), Ids.Peer(id + 1));
                 return $"join {data}}} {hex} {id + 1:x32} \n";
             case 2:
-                EventWriter.WriteLeave(stream, id, id + 1);
+                EventWriter.WriteLeave(stream, Ids.Channel(id), Ids.Peer(id + 1));
                 return $"leave {data}}} {hex} {id + 1:x32} \n";
             case 3:
                 stream.Write(EventWriter.Heartbeat);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Time.Testing;
 using Moshpit.Server;
@@ -82,7 +81,7 @@ public sealed class PaceTests
         Task<RawResponse> third = first.ReadResponseAsync();
 
         // Another connection of the same peer: it owes for three already, and would have to wait for longer than anything waits.
-        SendRate rate = server.Server.State.Channels.Find(Parse(owner.Id))!.FindByToken(Parse(member.Token))!.Rate;
+        SendRate rate = server.Server.State.Channels.Find(Ids.Channel(owner.Id))!.FindByToken(Ids.Token(member.Token))!.Rate;
         await Eventually.AsyncTrue(() => rate.Debt >= 2.99 * Body);
         using RawConnection second = server.Connect();
         second.Send(post);
@@ -150,9 +149,9 @@ public sealed class PaceTests
 
         // An owner that always reads, and never enough, can't be had over a socket at will.
         var sink = new RecordingSink { IsDeaf = true };
-        Channel channel = server.Server.State.Channels.Create(7)!;
+        Channel channel = server.Server.State.Channels.Create(Ids.Channel(7))!;
         SharedFrame opening = server.Server.State.Frames.Rent(1);
-        Assert.That(channel.TryJoin(new Peer(channel, 1, 2, sink), opening), Is.EqualTo(JoinOutcome.Joined));
+        Assert.That(channel.TryJoin(new Peer(channel, Ids.Peer(1), Ids.Token(2), sink), opening), Is.EqualTo(JoinOutcome.Joined));
         opening.Release();
         using RawPeer member = await server.JoinAsync($"{7:x32}");
         sink.Room = new TaskCompletionSource().Task;
@@ -191,7 +190,6 @@ public sealed class PaceTests
         configure?.Invoke(options);
     });
 
-    private static UInt128 Parse(string id) => UInt128.Parse(id, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
     private static string From(string request) => request.Replace("Host: localhost\r\n", "Host: localhost\r\n" + Sender);
 

@@ -238,7 +238,7 @@ public sealed class SlowPeerTests
         });
         holding.Start();
         held.Wait();
-        Channel channel = server.Server.State.Channels.Find(UInt128.Parse(owner.Id, System.Globalization.NumberStyles.HexNumber))!;
+        Channel channel = server.Server.State.Channels.Find(Ids.Channel(owner.Id))!;
         long limit = server.Server.State.Options.PendingLimit;
         int flooding = (int)(limit / MessageLength) + 20;
         Task publishing = Task.Run(() => flood.Send(string.Concat(Enumerable.Range(0, flooding).Select(n => owner.Post(Message(n))))));

@@ -1,17 +1,16 @@
 using System.Buffers;
-using System.Globalization;
 using System.Text;
-
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Sse;
+using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Sse;
 
 internal sealed class EventWriterTests
 {
-    private static readonly UInt128 Id = Hex("a1ad1a210063392d29027dbdd5fc9dd7");
-    private static readonly UInt128 Cid = Hex("0ed0beffc77061f243037eee784c2b9f");
-    private static readonly UInt128 Token = Hex("3b970f792805fd3081b058a5655a534d");
+    private static readonly ChannelId Id = Ids.Channel("a1ad1a210063392d29027dbdd5fc9dd7");
+    private static readonly PeerId Cid = Ids.Peer("0ed0beffc77061f243037eee784c2b9f");
+    private static readonly Token Token = Ids.Token("3b970f792805fd3081b058a5655a534d");
 
     [Test]
     public void A_connect_event_names_channel_peer_and_secret()
@@ -76,7 +75,6 @@ internal sealed class EventWriterTests
         Assert.That(Encoding.UTF8.GetString(EventWriter.Heartbeat), Is.EqualTo("3\r\n:\n\n\r\n"));
     }
 
-    private static UInt128 Hex(string digits) => UInt128.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
     private static string Signal(string data)
     {

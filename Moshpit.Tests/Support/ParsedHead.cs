@@ -1,4 +1,5 @@
 using System.Text;
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
 using HttpMethod = Moshpit.Server.Http.HttpMethod;
 
@@ -25,7 +26,7 @@ internal sealed record ParsedHead
 
     public TargetKind Target { get; private init; }
 
-    public UInt128? ChannelId { get; private init; }
+    public ChannelId? ChannelId { get; private init; }
 
     public BodyKind Body { get; private init; }
 

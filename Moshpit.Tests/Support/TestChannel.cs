@@ -24,7 +24,7 @@ internal sealed class TestChannel
             Frames = Frames,
             Logger = NullLogger.Instance,
         };
-        _channel = Registry.Create(1)!;
+        _channel = Registry.Create(Ids.Channel(1))!;
     }
 
     public FramePool Frames { get; } = new();
@@ -45,7 +45,7 @@ internal sealed class TestChannel
     public (Peer Peer, RecordingSink Sink) Prepare(bool deaf = false, bool plain = false)
     {
         var sink = new RecordingSink { IsDeaf = deaf, IsPlain = plain };
-        return (new Peer(_channel, _next++, _next++, sink), sink);
+        return (new Peer(_channel, Ids.Peer(_next++), Ids.Token(_next++), sink), sink);
     }
 
     public JoinOutcome TryJoin((Peer Peer, RecordingSink Sink) peer, string opening)
