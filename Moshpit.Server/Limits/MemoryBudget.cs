@@ -75,4 +75,10 @@ internal sealed class MemoryBudget
     /// </summary>
     public bool IsTooFarBehind(long waiting, int kernelBytes) =>
         waiting > Allowance || (waiting + kernelBytes > EvenShare && IsExceeded);
+
+    /// <summary>
+    /// Whether a stream that is too far behind with <paramref name="waiting"/> bytes may go on if its peer reads. It may if it has no more than
+    /// every peer may have, and the excess is in the kernel: that goes away with the peers that do not read.
+    /// </summary>
+    public bool MaySpareReader(long waiting) => waiting <= _backlogLimit && _frames.OutstandingBytes <= Limit;
 }

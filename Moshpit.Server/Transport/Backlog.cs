@@ -22,6 +22,12 @@ internal sealed class Backlog(FramePool frames)
     /// <summary>What its peer had acknowledged when that was last looked at.</summary>
     public long Acknowledged { get; set; }
 
+    /// <summary>When that was, in milliseconds of the system's tick count.</summary>
+    public long LookedAt { get; set; } = Environment.TickCount64;
+
+    /// <summary>The peer had acknowledged more by then than at the look before.</summary>
+    public bool IsRead { get; set; } = true;
+
     /// <summary>Bytes that the kernel may hold for its peer besides.</summary>
     public int KernelBytes { get; init; }
 

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Limits;
 
 namespace Moshpit.Server.Transport;
 
@@ -21,6 +22,9 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// the clock, so that a wait for a peer that does not read never ends in a refusal.
     /// </summary>
     private const long ReadingPatience = 1000;
+
+    /// <summary>Milliseconds between two looks at whether a peer reads: long enough for one that does to acknowledge something.</summary>
+    private const long LookInterval = 100;
 
     private readonly Socket _socket;
     private readonly StreamTransport _transport;
@@ -179,8 +183,8 @@ internal sealed class StreamConnection : FrameSink, ISlotted
             return;
         lock (this)
         {
-            if (_backlog is not null && _state != State.Closed && HasTakenMore(_backlog))
-                _lastProgress = now;
+            if (_backlog is not null && _state != State.Closed)
+                LookAt(_backlog);
             long silent = now - _lastProgress;
             if (_state == State.HalfClosed)
             {
@@ -202,20 +206,32 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     }
 
     /// <summary>
-    /// A send completes when a large part of the socket's buffer is free again; who reads a few bytes at a time takes long until then. What
-    /// it acknowledges shows that it reads.
+    /// A send completes when a large part of the socket's buffer is free again; a peer that reads a few bytes at a time takes long until then.
+    /// What it acknowledges shows that it reads.
     /// </summary>
-    private bool HasTakenMore(Backlog backlog)
+    private void LookAt(Backlog backlog)
     {
         long acknowledged = SocketSettings.BytesAcknowledged(_socket);
-        bool more = acknowledged > backlog.Acknowledged;
+        backlog.IsRead = acknowledged > backlog.Acknowledged;
         backlog.Acknowledged = acknowledged;
-        return more;
+        backlog.LookedAt = Environment.TickCount64;
+        if (backlog.IsRead)
+            _lastProgress = _transport.Clock.Now;
+    }
+
+    private bool IsRead(Backlog backlog)
+    {
+        if (Environment.TickCount64 - backlog.LookedAt >= LookInterval)
+            LookAt(backlog);
+        return backlog.IsRead;
     }
 
     private void BeginBacklog(SharedFrame frame, Range bytes)
     {
-        var backlog = new Backlog(_transport.Frames) { KernelBytes = SocketSettings.SendBufferOf(_socket) };
+        var backlog = new Backlog(_transport.Frames)
+        {
+            KernelBytes = SocketSettings.SendBufferOf(_socket), Acknowledged = SocketSettings.BytesAcknowledged(_socket),
+        };
         try
         {
             backlog.Add(frame, bytes);
@@ -233,7 +249,8 @@ internal sealed class StreamConnection : FrameSink, ISlotted
 
     private void CheckBound(Backlog backlog)
     {
-        if (_transport.Budget.IsTooFarBehind(backlog.Length, backlog.KernelBytes))
+        MemoryBudget budget = _transport.Budget;
+        if (budget.IsTooFarBehind(backlog.Length, backlog.KernelBytes) && !(budget.MaySpareReader(backlog.Length) && IsRead(backlog)))
             Close(DisconnectReason.BacklogFull);
     }
 

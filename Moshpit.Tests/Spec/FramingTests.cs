@@ -121,7 +121,7 @@ public sealed class FramingTests
         if (gently)
             await server.Server.StopAsync();
         else
-            ServerState.Cut(server.Server.State.Streams.Streams.Snapshot()[0]);
+            ServerState.Cut(await server.StreamAsync());
         if (gently)
             Assert.That(await reading.WaitAsync(RawConnection.Patience), Is.EqualTo(1));
         else

@@ -109,7 +109,7 @@ public sealed class OperatorTests
         RawPeer owner = await RawPeer.OpenAsync(server.Connect(), "/", Asking.From("2001:db8:1:2::3"));
         await owner.SendAsync(server, $"\"{new string('.', 5000)}\"");
         await owner.ReadSignalAsync();
-        long sent = server.Server.State.Streams.Streams.Snapshot()[0]!.BytesSent;
+        long sent = (await server.StreamAsync()).BytesSent;
         Assert.That(sent, Is.InRange(5000, 6000));
         _clock.Pass(3);
         owner.Dispose();

@@ -1,4 +1,5 @@
 using Moshpit.Server;
+using Moshpit.Server.Transport;
 
 namespace Moshpit.Tests.Support;
 
@@ -45,6 +46,13 @@ internal sealed class TestServer : IAsyncDisposable
 
     /// <summary>Joins a channel and reads its <c>connect</c> event.</summary>
     public async Task<RawPeer> JoinAsync(string id) => await RawPeer.OpenAsync(Connect(), "/" + id);
+
+    /// <summary>The only stream that there is. A client may read its first event a moment before the server lists it.</summary>
+    public async Task<StreamConnection> StreamAsync()
+    {
+        await Eventually.AsyncTrue(() => Server.State.Streams.Streams.Count == 1);
+        return Server.State.Streams.Streams.Snapshot()[0]!;
+    }
 
     /// <summary>Waits until the server has let go of every stream and connection.</summary>
     public Task WhenIdleAsync() =>

@@ -44,7 +44,7 @@ internal sealed class SocketSettingsTests
             options.SendBuffer = 30_000;
         });
         using RawPeer owner = await server.CreateAsync();
-        Socket socket = SocketOf(server.Server.State.Streams.Streams.Snapshot()[0]!);
+        Socket socket = SocketOf(await server.StreamAsync());
         Assert.That(BitConverter.ToInt32(Option(socket, TcpLevel, UserTimeout)), Is.EqualTo(7000));
         Assert.That(socket.SendBufferSize, Is.EqualTo(60_000));
     }
