@@ -13,7 +13,7 @@ public sealed class MoshpitServerOptions
     internal const string UnixProxy = "unix";
 
     /// <summary>
-    /// The longest body. Its data may get six times as long (<see cref="Api.JsonText.MostGrowth"/>). One array must hold two such messages
+    /// The longest body. Its data may get six times as long (<see cref="Sse.JsonText.MostGrowth"/>). One array must hold two such messages
     /// and what is pending.
     /// </summary>
     internal const int MostBodyLimit = 128 * 1024 * 1024;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using Moshpit.Server.Sse;
 
 namespace Moshpit.Server.Api;
 

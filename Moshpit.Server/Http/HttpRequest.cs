@@ -103,3 +103,31 @@ internal sealed class HttpRequest
         IsForwarded = false;
     }
 }
+
+/// <summary>The methods that have a meaning here; any other well-formed token is <see cref="Other"/> and is answered with 405.</summary>
+internal enum HttpMethod : byte
+{
+    Other,
+    Get,
+    Head,
+    Post,
+    Options,
+}
+
+/// <summary>How the end of a request's body is found (RFC 9112 section 6.3).</summary>
+internal enum BodyKind : byte
+{
+    None,
+    Length,
+    Chunked,
+}
+
+/// <summary>The media types of a body, as far as they make a difference here.</summary>
+internal enum ContentType : byte
+{
+    /// <summary>The request names none.</summary>
+    None,
+    Json,
+    Form,
+    Other,
+}

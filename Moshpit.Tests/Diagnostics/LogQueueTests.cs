@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Diagnostics;
-using Moshpit.Tests.Api;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Diagnostics;

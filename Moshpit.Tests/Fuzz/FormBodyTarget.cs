@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
 using Moshpit.Server.Api;
+using Moshpit.Server.Sse;
 
 namespace Moshpit.Tests.Fuzz;
 

@@ -1,4 +1,4 @@
-namespace Moshpit.Tests.Api;
+namespace Moshpit.Tests.Support;
 
 internal static class AllocationAssert
 {

@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Diagnostics;
 
-namespace Moshpit.Server.Api;
+namespace Moshpit.Server.Sse;
 
 /// <summary>
 /// Writes JSON (RFC 8259) that fits behind <c>data: </c>, whatever reads the stream. What is escaped keeps its value.

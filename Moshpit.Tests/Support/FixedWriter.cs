@@ -1,6 +1,6 @@
 using System.Buffers;
 
-namespace Moshpit.Tests.Api;
+namespace Moshpit.Tests.Support;
 
 /// <summary>A writer that owns its memory from the start, so that what a test measures is the parser's.</summary>
 internal sealed class FixedWriter(int capacity) : IBufferWriter<byte>
