@@ -1,6 +1,7 @@
 using System.Buffers;
 using BenchmarkDotNet.Attributes;
 using Moshpit.Server.Api;
+using Moshpit.Server.Forms;
 
 namespace Moshpit.Benchmarks.Micro;
 

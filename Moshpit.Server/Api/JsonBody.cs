@@ -7,6 +7,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Forms;
 using Moshpit.Server.Sse;
 
 namespace Moshpit.Server.Api;

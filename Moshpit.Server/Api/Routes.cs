@@ -1,5 +1,6 @@
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
+using Moshpit.Server.Forms;
 using Moshpit.Server.Http;
 using Moshpit.Server.Sse;
 using Moshpit.Server.Transport;

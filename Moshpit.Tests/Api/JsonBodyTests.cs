@@ -1,6 +1,7 @@
 using System.Text;
 using Moshpit.Server.Api;
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Forms;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Api;

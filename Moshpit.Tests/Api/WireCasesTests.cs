@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-using Moshpit.Server.Api;
+using Moshpit.Server.Forms;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Api;

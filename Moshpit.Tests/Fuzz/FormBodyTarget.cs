@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Unicode;
-using Moshpit.Server.Api;
+using Moshpit.Server.Forms;
 using Moshpit.Server.Sse;
 
 namespace Moshpit.Tests.Fuzz;

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Moshpit.Server.Api;
+using Moshpit.Server.Forms;
 
 namespace Moshpit.Tests.Fuzz;
 

@@ -1,9 +1,10 @@
 using System.Buffers;
 using System.Text;
 using CsCheck;
-using Moshpit.Server.Api;
+using Moshpit.Server.Forms;
 using Moshpit.Server.Http;
 using Moshpit.Tests.Fuzz;
+using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Properties;
 
@@ -44,7 +45,7 @@ public sealed class BodyProperties
         {
             string token = $"\"token\"{blank}:\"{Id}\"";
             string data = $"\"\\u0064ata\":{blank}{value}";
-            Api.ParsedBody parsed = Api.ParsedBody.Json($"{{{(dataFirst ? $"{data},{token}" : $"{token}{blank},{data}")}}}");
+            ParsedBody parsed = ParsedBody.Json($"{{{(dataFirst ? $"{data},{token}" : $"{token}{blank},{data}")}}}");
             Any.RequireSame((parsed.Ok, parsed.Message.TokenField), (true, IdField.Present));
             byte[] delivered = Any.Utf8(parsed.Data);
             EventData.RequireSafe(delivered);
@@ -58,7 +59,7 @@ public sealed class BodyProperties
         Gen.Select(FormValue.Any, Gen.Bool, Gen.Bool).Sample((value, brackets, plus) =>
         {
             string form = $"token={Id}{value.Stringify("data", brackets, plus)}";
-            Api.ParsedBody parsed = Api.ParsedBody.Form(form);
+            ParsedBody parsed = ParsedBody.Form(form);
             Any.RequireSame(parsed.Message.HasData, value.Json is not null);
             if (value.Json is not null)
                 Any.RequireSame(EventData.Tokens(Any.Utf8(parsed.Data)), EventData.Tokens(Any.Utf8(value.Json)));

@@ -160,7 +160,7 @@ public sealed class ClientProperties
                 stream.Write(EventWriter.Heartbeat);
                 return "";
             default:
-                string delivered = Api.ParsedBody.Json($"{{\"data\":{json}}}").Data;
+                string delivered = ParsedBody.Json($"{{\"data\":{json}}}").Data;
                 SharedFrame frame = new FramePool().Rent(delivered.Length);
                 EventWriter.BeginSignal(frame);
                 frame.Append(Any.Utf8(delivered));

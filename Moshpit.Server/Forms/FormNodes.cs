@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
 
-namespace Moshpit.Server.Api;
+namespace Moshpit.Server.Forms;
 
 /// <summary>The values of a form, each a child of its object or array, in one block of memory.</summary>
 /// <remarks>
@@ -57,7 +57,7 @@ internal ref struct FormNodes
         _nodes[node].Text = text;
     }
 
-    /// <summary>Takes a node's value away, so that nothing of it is found any more.</summary>
+    /// <summary>Takes a node's value away. Nothing of that value is found any more.</summary>
     public readonly void Forget(int node)
     {
         for (int child = _nodes[node].FirstChild; child >= 0; child = _nodes[child].NextSibling)
@@ -67,7 +67,7 @@ internal ref struct FormNodes
         _nodes[node].Text = default;
     }
 
-    /// <summary>The child of that name; -1 where there is none.</summary>
+    /// <summary>The child of that name; -1 if there is none.</summary>
     public readonly int Find(int parent, FormName name)
     {
         int hash = Hash(parent, name);
@@ -112,7 +112,7 @@ internal ref struct FormNodes
         return node;
     }
 
-    /// <summary>Adds a node that is nobody's child.</summary>
+    /// <summary>Adds a node without a parent.</summary>
     public int Add(FormNodeKind kind)
     {
         if (_count == _nodes.Length)
@@ -151,4 +151,44 @@ internal ref struct FormNodes
         if (smaller is not null)
             ArrayPool<FormNode>.Shared.Return(smaller);
     }
+}
+
+/// <summary>One value of a <see cref="FormTree"/>. Nodes refer to each other by position; -1 is none.</summary>
+internal struct FormNode
+{
+    public FormNodeKind Kind;
+
+    /// <summary>The text, if <see cref="Kind"/> is <see cref="FormNodeKind.Text"/>.</summary>
+    public Slice Text;
+
+    public FormName Name;
+
+    /// <summary>The parent under which the name is looked up; -1 once the parent was given another value.</summary>
+    public int Parent;
+
+    /// <summary>The hash of <see cref="Parent"/> and <see cref="Name"/>.</summary>
+    public int Hash;
+
+    public int NextInBucket;
+
+    public int NextSibling;
+
+    /// <summary>The children in the order of their first appearance; an array's by ascending index.</summary>
+    public int FirstChild;
+
+    public int LastChild;
+}
+
+/// <summary>What a value of a form is.</summary>
+internal enum FormNodeKind : byte
+{
+    /// <summary>A string, as every value is sent.</summary>
+    Text,
+
+    /// <summary>The value of a member that was named by a value; see <see cref="FormTree.MergeText"/>.</summary>
+    True,
+
+    Object,
+
+    Array,
 }

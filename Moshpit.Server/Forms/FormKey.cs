@@ -1,4 +1,6 @@
-namespace Moshpit.Server.Api;
+using System.Globalization;
+
+namespace Moshpit.Server.Forms;
 
 /// <summary>
 /// Splits a decoded key into its segments, as the npm library <c>qs</c> 2.4 does:
@@ -19,7 +21,7 @@ internal static class FormKey
     /// <summary>The largest index that makes an array; a larger one is the name of a member.</summary>
     public const int MaxIndex = 20;
 
-    /// <summary>Fills <paramref name="path"/>, which has room for <see cref="MaxSegments"/>; answers how many there are.</summary>
+    /// <summary>Fills <paramref name="path"/>, which has room for <see cref="MaxSegments"/>, and returns the number of segments.</summary>
     /// <param name="text">The decoded form.</param>
     /// <param name="key">Where in it the key stands.</param>
     /// <param name="isList">Whether the value is a list, because the key was repeated: a <c>[]</c> before a list adds no level.</param>
@@ -92,5 +94,44 @@ internal static class FormKey
     {
         int bracket = text.IndexOfAny((byte)'[', (byte)']');
         return bracket < 0 ? text.Length : bracket;
+    }
+}
+
+/// <summary>One step of a key such as <c>data[a][0]</c>: into an array where <paramref name="IsIndex"/>, else into an object.</summary>
+internal readonly record struct FormSegment(FormName Name, bool IsIndex);
+
+/// <summary>
+/// The name of a value within its object or array. A name that reads as a whole number is kept as that number, so that the elements
+/// of an array keep their names when the array turns into an object.
+/// </summary>
+internal readonly record struct FormName
+{
+    /// <summary>The most digits that are read as a number: what fits an <see cref="int"/> whatever the digits.</summary>
+    public const int MaxDigits = 9;
+
+    private FormName(Slice text, int number)
+    {
+        Text = text;
+        Number = number;
+    }
+
+    /// <summary>The name as text; empty where it is a number.</summary>
+    public Slice Text { get; }
+
+    /// <summary>The name as a number; negative where it is text.</summary>
+    public int Number { get; }
+
+    public bool IsNumber => Number >= 0;
+
+    public static FormName Of(int number) => new(default, number);
+
+    /// <summary>The name at <paramref name="slice"/> of <paramref name="text"/>: a number only in its one shortest spelling.</summary>
+    public static FormName Of(ReadOnlySpan<byte> text, Slice slice)
+    {
+        ReadOnlySpan<byte> name = slice.Of(text);
+        bool isNumber = name.Length is > 0 and <= MaxDigits
+            && !name.ContainsAnyExceptInRange((byte)'0', (byte)'9')
+            && (name[0] != '0' || name.Length == 1);
+        return isNumber ? Of(int.Parse(name, NumberStyles.None, CultureInfo.InvariantCulture)) : new FormName(slice, -1);
     }
 }

@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using Moshpit.Server.Sse;
 
-namespace Moshpit.Server.Api;
+namespace Moshpit.Server.Forms;
 
 /// <summary>
 /// Puts the parameters of a form together to one value, with the outcome that the npm library <c>qs</c> 2.4 has for every mixture of keys.
@@ -28,7 +28,7 @@ internal ref struct FormTree
         _nodes.Add(FormNodeKind.Object);
     }
 
-    /// <summary>Takes one parameter; one without <c>=</c> (<paramref name="value"/> is null) replaces those of its key before it.</summary>
+    /// <summary>Adds one parameter. One without <c>=</c> (<paramref name="value"/> is null) replaces the earlier ones of its key.</summary>
     public void Gather(Slice key, Slice? value)
     {
         FormName name = FormName.Of(_text, key);
@@ -66,7 +66,9 @@ internal ref struct FormTree
         }
     }
 
-    /// <summary>The text of the member <paramref name="name"/>; its kind where it isn't text.</summary>
+    /// <summary>The kind of the member <paramref name="name"/>; null if there is none.</summary>
+    /// <param name="name">The member's name.</param>
+    /// <param name="text">The member's text; empty if the member is of another kind.</param>
     public readonly FormNodeKind? Field(ReadOnlySpan<byte> name, out ReadOnlySpan<byte> text)
     {
         int node = FindField(name);

@@ -1,9 +1,10 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
+using System.Text;
 using System.Text.Unicode;
 
-namespace Moshpit.Server.Api;
+namespace Moshpit.Server.Forms;
 
 /// <summary>
 /// Reads a POST's body as <c>application/x-www-form-urlencoded</c>, with the nesting of the npm library <c>qs</c> 2.4
@@ -31,7 +32,7 @@ internal static class FormBody
             if (!Utf8.IsValid(body))
             {
                 repaired = ArrayPool<byte>.Shared.Rent(checked(body.Length * 3));
-                body = FormText.Repair(body, repaired);
+                body = Repair(body, repaired);
             }
 
             Span<byte> text = body.Length <= StackText ? stackalloc byte[StackText] : rented = ArrayPool<byte>.Shared.Rent(body.Length);
@@ -48,6 +49,24 @@ internal static class FormBody
         return true;
     }
 
+    /// <summary>Copies <paramref name="body"/> with U+FFFD for what isn't UTF-8, which makes it three times as long at most.</summary>
+    private static ReadOnlySpan<byte> Repair(ReadOnlySpan<byte> body, Span<byte> destination)
+    {
+        int written = 0;
+        while (!body.IsEmpty)
+        {
+            Rune.DecodeFromUtf8(body, out Rune rune, out int length);
+            written += rune.EncodeToUtf8(destination[written..]);
+            body = body[length..];
+        }
+
+        return destination[..written];
+    }
+
+    /// <param name="body">The body, valid UTF-8.</param>
+    /// <param name="text">Receives the decoded keys and values; as long as the body.</param>
+    /// <param name="data">Receives the data as JSON.</param>
+    /// <param name="message">The other fields.</param>
     private static void Parse(ReadOnlySpan<byte> body, Span<byte> text, IBufferWriter<byte> data, out Message message)
     {
         int parameters = Math.Min(body.Count((byte)'&') + 1, MaxParameters);
@@ -75,9 +94,9 @@ internal static class FormBody
         }
     }
 
-    private static void Gather(ReadOnlySpan<byte> body, int parameters, Span<byte> buffer, ref FormTree tree)
+    private static void Gather(ReadOnlySpan<byte> body, int parameters, Span<byte> text, ref FormTree tree)
     {
-        var text = new FormText(buffer);
+        int used = 0;
         for (; parameters > 0; parameters--)
         {
             int end = body.IndexOf((byte)'&');
@@ -87,10 +106,72 @@ internal static class FormBody
             // An "=" may stand within brackets; the one behind them ends the key.
             int bracket = parameter.IndexOf("]="u8);
             int equals = bracket >= 0 ? bracket + 1 : parameter.IndexOf((byte)'=');
-            Slice key = text.Decode(equals < 0 ? parameter : parameter[..equals]);
-            Slice? value = equals < 0 ? null : text.Decode(parameter[(equals + 1)..]);
+            Slice key = Decode(equals < 0 ? parameter : parameter[..equals], text, ref used);
+            Slice? value = equals < 0 ? null : Decode(parameter[(equals + 1)..], text, ref used);
             if (key.Length > 0)
                 tree.Gather(key, value);
         }
     }
+
+    /// <summary>
+    /// Decodes <paramref name="component"/> into <paramref name="text"/> at <paramref name="used"/>: <c>+</c> is a space, <c>%XX</c>
+    /// a byte. A component with a bad escape, or with escapes that aren't UTF-8, stays as it was sent, every <c>+</c> and <c>%</c> of it.
+    /// </summary>
+    private static Slice Decode(ReadOnlySpan<byte> component, Span<byte> text, ref int used)
+    {
+        Span<byte> destination = text[used..];
+        if (!TryDecode(component, destination, out int written))
+        {
+            component.CopyTo(destination);
+            written = component.Length;
+        }
+
+        var slice = new Slice(used, written);
+        used += written;
+        return slice;
+    }
+
+    private static bool TryDecode(ReadOnlySpan<byte> component, Span<byte> destination, out int written)
+    {
+        written = 0;
+        while (true)
+        {
+            int plain = component.IndexOfAny((byte)'%', (byte)'+');
+            if (plain < 0)
+                break;
+            component[..plain].CopyTo(destination[written..]);
+            written += plain;
+            component = component[plain..];
+            if (component[0] == '+')
+            {
+                destination[written++] = (byte)' ';
+                component = component[1..];
+                continue;
+            }
+
+            // A character's bytes are either all escaped or none, so each run of escapes is UTF-8 in itself.
+            int start = written;
+            while (component.StartsWith((byte)'%'))
+            {
+                if (component.Length < 3
+                    || Convert.FromHexString(component[1..3], destination.Slice(written, 1), out _, out _) != OperationStatus.Done)
+                    return false;
+                written++;
+                component = component[3..];
+            }
+
+            if (!Utf8.IsValid(destination[start..written]))
+                return false;
+        }
+
+        component.CopyTo(destination[written..]);
+        written += component.Length;
+        return true;
+    }
+}
+
+/// <summary>A stretch of a form's decoded text.</summary>
+internal readonly record struct Slice(int Start, int Length)
+{
+    public ReadOnlySpan<byte> Of(ReadOnlySpan<byte> text) => text.Slice(Start, Length);
 }

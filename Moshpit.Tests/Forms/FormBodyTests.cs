@@ -1,9 +1,9 @@
 using System.Text;
-using Moshpit.Server.Api;
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Forms;
 using Moshpit.Tests.Support;
 
-namespace Moshpit.Tests.Api;
+namespace Moshpit.Tests.Forms;
 
 internal sealed class FormBodyTests
 {

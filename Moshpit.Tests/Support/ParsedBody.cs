@@ -1,8 +1,8 @@
 using System.Text;
-
 using Moshpit.Server.Api;
+using Moshpit.Server.Forms;
 
-namespace Moshpit.Tests.Api;
+namespace Moshpit.Tests.Support;
 
 /// <summary>What came of a body.</summary>
 internal sealed record ParsedBody(bool Ok, Message Message, string Data, string? Error)
