@@ -31,7 +31,7 @@ internal static class Authority
     {
         if (host.IsEmpty)
             return false;
-        return host[0] == '[' ? IsIpv6(host[1..^1]) || IsIpFuture(host[1..^1]) : IsRegisteredName(host);
+        return host[0] == '[' ? AddressText.IsIPv6(host[1..^1]) || IsIpFuture(host[1..^1]) : IsRegisteredName(host);
     }
 
     // [ ":" *DIGIT ]
@@ -56,63 +56,5 @@ internal static class Authority
         int dot = address.IndexOf((byte)'.');
         return dot >= 2 && Ascii.EqualsIgnoreCase(address[..1], "v"u8) && !address[1..dot].ContainsAnyExcept(HexDigits)
             && dot + 1 < address.Length && !address[(dot + 1)..].ContainsAnyExcept(FutureBytes);
-    }
-
-    // IPv6address: eight groups, of which the last two may be an IPv4address; one "::" stands for one group or more.
-    private static bool IsIpv6(ReadOnlySpan<byte> address)
-    {
-        int groups = 0;
-        bool elided = address.StartsWith("::"u8);
-        if (elided)
-            address = address[2..];
-        while (!address.IsEmpty)
-        {
-            int colon = address.IndexOf((byte)':');
-            ReadOnlySpan<byte> group = colon < 0 ? address : address[..colon];
-            if (colon < 0 && IsIpv4(group))
-                groups++;
-            else if (group.IsEmpty || group.Length > 4 || group.ContainsAnyExcept(HexDigits))
-                return false;
-            groups++;
-            if (colon < 0)
-                break;
-            address = address[(colon + 1)..];
-            if (address.IsEmpty)
-                return false;
-            if (address[0] == ':')
-            {
-                if (elided)
-                    return false;
-                elided = true;
-                address = address[1..];
-            }
-        }
-
-        return elided ? groups <= 7 : groups == 8;
-    }
-
-    // IPv4address = dec-octet "." dec-octet "." dec-octet "." dec-octet
-    private static bool IsIpv4(ReadOnlySpan<byte> address)
-    {
-        int octets = 0;
-        foreach (Range part in address.Split((byte)'.'))
-        {
-            ReadOnlySpan<byte> octet = address[part];
-            if (octet.Length is 0 or > 3 || (octet.Length > 1 && octet[0] == '0'))
-                return false;
-            int value = 0;
-            foreach (byte digit in octet)
-            {
-                if (!char.IsAsciiDigit((char)digit))
-                    return false;
-                value = value * 10 + (digit - '0');
-            }
-
-            if (value > 255)
-                return false;
-            octets++;
-        }
-
-        return octets == 4;
     }
 }

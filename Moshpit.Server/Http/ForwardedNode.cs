@@ -11,8 +11,6 @@ internal static class ForwardedNode
 {
     private const int MostPortDigits = 5;
 
-    private static readonly SearchValues<byte> IPv6Bytes = SearchValues.Create("0123456789abcdefABCDEF:."u8);
-
     private static readonly SearchValues<byte> ObfuscatedBytes = SearchValues.Create(
         "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-"u8);
 
@@ -30,10 +28,10 @@ internal static class ForwardedNode
 
         int colon = text.IndexOf((byte)':');
         if (colon < 0)
-            return ReadIPv4(text);
+            return AddressText.ReadIPv4(text);
         if (text[(colon + 1)..].Contains((byte)':'))
             return ReadIPv6(text);
-        return IsPort(text[colon..]) ? ReadIPv4(text[..colon]) : null;
+        return IsPort(text[colon..]) ? AddressText.ReadIPv4(text[..colon]) : null;
     }
 
     // Empty, or ":" and 1*5DIGIT or an obfuscated port.
@@ -57,43 +55,10 @@ internal static class ForwardedNode
         return port.Length is > 0 and <= MostPortDigits && number <= ushort.MaxValue;
     }
 
-    // Four decimal numbers. What "10.1" or "010.0.0.1" means should not be guessed where limits depend on it.
-    private static IPAddress? ReadIPv4(ReadOnlySpan<byte> text)
-    {
-        Span<byte> address = stackalloc byte[4];
-        for (int i = 0; i < address.Length; i++)
-        {
-            int end = text.IndexOf((byte)'.');
-            if (end < 0 != (i == address.Length - 1))
-                return null;
-            ReadOnlySpan<byte> digits = end < 0 ? text : text[..end];
-            text = text[(end + 1)..];
-            if (digits.Length is < 1 or > 3 || (digits[0] == '0' && digits.Length > 1))
-                return null;
-            int number = 0;
-            foreach (byte digit in digits)
-            {
-                if (!char.IsAsciiDigit((char)digit))
-                    return null;
-                number = number * 10 + digit - '0';
-            }
-
-            if (number > byte.MaxValue)
-                return null;
-            address[i] = (byte)number;
-        }
-
-        return new IPAddress(address);
-    }
-
     // A zone (RFC 4007 section 11) says which of the proxy's own links; it is dropped.
     private static IPAddress? ReadIPv6(ReadOnlySpan<byte> text)
     {
         int zone = text.IndexOf((byte)'%');
-        if (zone >= 0)
-            text = text[..zone];
-        return text.Contains((byte)':') && !text.ContainsAnyExcept(IPv6Bytes) && IPAddress.TryParse(text, out IPAddress? address)
-            ? address
-            : null;
+        return AddressText.ReadIPv6(zone < 0 ? text : text[..zone]);
     }
 }
