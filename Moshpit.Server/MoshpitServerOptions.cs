@@ -1,12 +1,18 @@
 using System.Buffers;
 using System.Net;
+using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Moshpit.Server.Limits;
+using static Moshpit.Server.SettingKinds;
 
 namespace Moshpit.Server;
 
 /// <summary>Everything about a <see cref="MoshpitServer"/> that can be set. The defaults suit a server on the open internet.</summary>
+/// <remarks>
+/// Unless its property says otherwise, a number is at least 1, and a time is from 1 ms to 24 days. A <see cref="long"/> of bytes is at most 1 PiB;
+/// <see cref="long.MaxValue"/> stands for no limit.
+/// </remarks>
 public sealed class MoshpitServerOptions
 {
     /// <summary>Stands for the Unix socket in <see cref="Proxies"/>.</summary>
@@ -20,14 +26,69 @@ public sealed class MoshpitServerOptions
 
     internal const long MostPendingLimit = 256 * 1024 * 1024;
 
-    /// <summary>The clock and the kernel count in it.</summary>
-    private static readonly TimeSpan ShortestTimeout = TimeSpan.FromMilliseconds(1);
-
-    /// <summary>The longest timeout: timers take little more.</summary>
-    private static readonly TimeSpan LongestTimeout = TimeSpan.FromDays(24);
-
     /// <summary>What fits into <c>sockaddr_un</c> on every system, with its terminating NUL.</summary>
     private const int LongestSocketPath = 103;
+
+    /// <summary>
+    /// The declarations of the properties: those of the command line first, in the order of the help. The rules that span several properties are in
+    /// <see cref="Validate"/>.
+    /// </summary>
+    internal static IReadOnlyList<Setting> Settings { get; } =
+    [
+        Whole(nameof(Port), o => o.Port ?? 0, (o, port) => o.Port = port, "--port", "PORT",
+            "listen for connections on this port; 0 picks a free one", alias: "-p", least: 0, most: 65535,
+            whyIgnored: text => text.Contains("://", StringComparison.Ordinal)
+                ? "it is no port, but what Kubernetes sets for a service named moshpit" : null),
+        Text(nameof(Host), o => o.Host, (o, host) => o.Host = host, "--host", "HOST", "listen on this name or address",
+            standard: "all, IPv6 and IPv4"),
+        Text(nameof(SocketPath), o => o.SocketPath, (o, path) => o.SocketPath = path, "--socket", "PATH",
+            "listen on a Unix socket at this path; no TCP then, unless --port or --host is given too", alias: "-s"),
+        Whole(nameof(BodyLimit), o => o.BodyLimit, (o, bytes) => o.BodyLimit = bytes, "--limit", "BYTES",
+            "largest body of a POST, in bytes", most: MostBodyLimit),
+        Time(nameof(Heartbeat), o => o.Heartbeat, (o, time) => o.Heartbeat = time, "--heartbeat",
+            "silence on a stream after which a comment is sent, in seconds; 0 for none", zero: "none"),
+        Time(nameof(IdleTimeout), o => o.IdleTimeout, (o, time) => o.IdleTimeout = time, "--idle",
+            "silence between two requests after which a connection is closed, in seconds"),
+        List(nameof(Proxies), (o, proxies) => Array.ForEach(proxies, o.Proxies.Add), "--proxy", "ADDRESS",
+            "believe X-Forwarded-For from this address, network (10.0.0.0/8) or unix; may be repeated"),
+        Whole(nameof(MaxConnections), o => o.MaxConnections, (o, count) => o.MaxConnections = count, "--max-connections", "N",
+            "most connections at once"),
+        Whole(nameof(MaxChannels), o => o.MaxChannels, (o, count) => o.MaxChannels = count, "--max-channels", "N",
+            "most channels at once"),
+        Whole(nameof(MaxPeersPerChannel), o => o.MaxPeersPerChannel, (o, count) => o.MaxPeersPerChannel = count, "--max-peers", "N",
+            "most peers in a channel"),
+        Whole(nameof(MaxConnectionsPerAddress), o => o.MaxConnectionsPerAddress, (o, count) => o.MaxConnectionsPerAddress = count,
+            "--max-connections-per-address", "N", "most connections at once from one address"),
+        Whole(nameof(MaxStreamsPerAddress), o => o.MaxStreamsPerAddress, (o, count) => o.MaxStreamsPerAddress = count,
+            "--max-streams", "N", "most streams at once from one address"),
+        Whole(nameof(RequestsPerSecondPerAddress), o => o.RequestsPerSecondPerAddress, (o, count) => o.RequestsPerSecondPerAddress = count,
+            "--max-requests", "N", "most requests a second from one address"),
+        Whole(nameof(ChannelsPerMinutePerAddress), o => o.ChannelsPerMinutePerAddress, (o, count) => o.ChannelsPerMinutePerAddress = count,
+            "--max-new-channels", "N", "most new channels a minute from one address"),
+        Whole(nameof(BytesPerSecondPerPeer), o => o.BytesPerSecondPerPeer, (o, bytes) => o.BytesPerSecondPerPeer = bytes,
+            "--max-bytes", "BYTES", "most bytes of messages a second from one peer"),
+        Bytes(nameof(BacklogLimit), o => o.BacklogLimit, (o, bytes) => o.BacklogLimit = bytes, "--backlog",
+            "bytes that may always wait for one slow peer"),
+        Bytes(nameof(MaxBacklog), o => o.MaxBacklog, (o, bytes) => o.MaxBacklog = bytes, "--max-backlog",
+            "bytes that may wait for one slow peer while there is memory"),
+        Bytes(nameof(TotalBacklogLimit), o => o.TotalBacklogLimit, (o, bytes) => o.TotalBacklogLimit = bytes, "--total-backlog",
+            "bytes of memory for all messages under way", standard: "an eighth of the memory"),
+        Whole(nameof(RequestLineLimit), o => o.RequestLineLimit),
+        Whole(nameof(HeaderSectionLimit), o => o.HeaderSectionLimit),
+        Whole(nameof(HeaderFieldLimit), o => o.HeaderFieldLimit),
+        Time(nameof(HeaderTimeout), o => o.HeaderTimeout),
+        Time(nameof(BodyTimeout), o => o.BodyTimeout),
+        Time(nameof(LingerTimeout), o => o.LingerTimeout),
+        Bytes(nameof(LingerLimit), o => o.LingerLimit),
+        Time(nameof(StallTimeout), o => o.StallTimeout),
+        Whole(nameof(PendingLimit), o => o.PendingLimit, most: MostPendingLimit),
+        Whole(nameof(ThreadsPerChannel), o => o.ThreadsPerChannel, standard: "the number of cores"),
+        Whole(nameof(StreamInputLimit), o => o.StreamInputLimit),
+        Time(nameof(UnacknowledgedTimeout), o => o.UnacknowledgedTimeout),
+        Whole(nameof(SendBuffer), o => o.SendBuffer, zero: "the system's choice"),
+        Time(nameof(DrainTime), o => o.DrainTime, zero: "none"),
+        Time(nameof(ShutdownTimeout), o => o.ShutdownTimeout),
+    ];
 
     /// <summary>
     /// TCP port to listen on; 0 lets the system choose (read it from <see cref="MoshpitServer.Port"/>); null for no TCP at all.
@@ -207,55 +268,20 @@ public sealed class MoshpitServerOptions
         return copy;
     }
 
+    /// <summary>Checks each value against its declaration, and the rules that no declaration holds.</summary>
     private void Validate()
     {
+        foreach (Setting setting in Settings)
+            setting.Check(this);
         if (Port is null && SocketPath is null)
             throw new ArgumentException("There is nothing to listen on: set Port, SocketPath, or both.");
-        if (Port is < 0 or > 65535)
-            throw new ArgumentException($"Port is {Port}; it must be from 0 to 65535.");
         if (Host?.Length == 0)
             throw new ArgumentException("The host is empty; give a name or an address of this machine, or none for all of them.");
-        if (SocketPath is not null && (SocketPath.Length == 0 || System.Text.Encoding.UTF8.GetByteCount(SocketPath) > LongestSocketPath))
+        if (SocketPath is not null && (SocketPath.Length == 0 || Encoding.UTF8.GetByteCount(SocketPath) > LongestSocketPath))
             throw new ArgumentException($"{nameof(SocketPath)} (--socket) must be the path of a file, of 1 to {LongestSocketPath} bytes.");
         _ = ReadProxies();
-        RequirePositive(BodyLimit, nameof(BodyLimit));
-        RequirePositive(RequestLineLimit, nameof(RequestLineLimit));
-        RequirePositive(HeaderSectionLimit, nameof(HeaderSectionLimit));
-        RequirePositive(HeaderFieldLimit, nameof(HeaderFieldLimit));
-        RequirePositive(LingerLimit, nameof(LingerLimit));
-        RequirePositive(BacklogLimit, nameof(BacklogLimit));
-        RequirePositive(MaxBacklog, nameof(MaxBacklog));
-        RequirePositive(TotalBacklogLimit, nameof(TotalBacklogLimit));
-        RequirePositive(BytesPerSecondPerPeer, nameof(BytesPerSecondPerPeer));
-        RequirePositive(PendingLimit, nameof(PendingLimit));
-        if (BodyLimit > MostBodyLimit)
-            throw new ArgumentException($"{nameof(BodyLimit)} is {BodyLimit}; it must be at most {MostBodyLimit}.");
-        if (PendingLimit > MostPendingLimit)
-            throw new ArgumentException($"{nameof(PendingLimit)} is {PendingLimit}; it must be at most {MostPendingLimit}.");
-        RequirePositive(ThreadsPerChannel, nameof(ThreadsPerChannel));
-        RequirePositive(StreamInputLimit, nameof(StreamInputLimit));
-        RequirePositive(MaxConnections, nameof(MaxConnections));
-        RequirePositive(MaxChannels, nameof(MaxChannels));
-        RequirePositive(MaxPeersPerChannel, nameof(MaxPeersPerChannel));
-        RequirePositive(MaxConnectionsPerAddress, nameof(MaxConnectionsPerAddress));
-        RequirePositive(MaxStreamsPerAddress, nameof(MaxStreamsPerAddress));
-        RequirePositive(RequestsPerSecondPerAddress, nameof(RequestsPerSecondPerAddress));
-        RequirePositive(ChannelsPerMinutePerAddress, nameof(ChannelsPerMinutePerAddress));
-        if (SendBuffer < 0)
-            throw new ArgumentException($"{nameof(SendBuffer)} is {SendBuffer}; it must be a number of bytes, or 0 for the system's choice.");
-        RequirePositive(UnacknowledgedTimeout, nameof(UnacknowledgedTimeout));
-        RequirePositive(HeaderTimeout, nameof(HeaderTimeout));
-        RequirePositive(BodyTimeout, nameof(BodyTimeout));
-        RequirePositive(IdleTimeout, nameof(IdleTimeout));
-        RequirePositive(LingerTimeout, nameof(LingerTimeout));
-        RequirePositive(StallTimeout, nameof(StallTimeout));
-        RequirePositive(ShutdownTimeout, nameof(ShutdownTimeout));
         if (LoggerFactory is null || TimeProvider is null)
             throw new ArgumentException($"{nameof(LoggerFactory)} and {nameof(TimeProvider)} must not be null; leave them out for the defaults.");
-        if (DrainTime < TimeSpan.Zero || DrainTime > LongestTimeout)
-            throw new ArgumentException($"{nameof(DrainTime)} is {DrainTime}; it must be a time, or zero for none.");
-        if (Heartbeat < TimeSpan.Zero || Heartbeat > LongestTimeout)
-            throw new ArgumentException($"Heartbeat is {Heartbeat}; it must be a time of at most {LongestTimeout.Days} days, or zero for none.");
     }
 
     /// <summary><see cref="Proxies"/> without <c>unix</c>.</summary>
@@ -276,17 +302,5 @@ public sealed class MoshpitServerOptions
         }
 
         return networks;
-    }
-
-    private static void RequirePositive(long value, string option)
-    {
-        if (value <= 0)
-            throw new ArgumentException($"{option} is {value}; it must be greater than 0.");
-    }
-
-    private static void RequirePositive(TimeSpan value, string option)
-    {
-        if (value < ShortestTimeout || value > LongestTimeout)
-            throw new ArgumentException($"{option} is {value}; it must be a millisecond at least and {LongestTimeout.Days} days at most.");
     }
 }

@@ -40,9 +40,10 @@ public sealed class ReadmeTests
     public void The_table_of_options_has_each_with_its_variable_its_property_and_its_default()
     {
         string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md")).Where(line => line.StartsWith("| `--"))];
-        Assert.That(rows, Is.EqualTo(new Server.CommandLine().Settings.Select(setting =>
-            $"| `{setting.Name}` | `{setting.Variable}` | {(setting.Property is null ? "" : $"`{setting.Property}`")} | {setting.Default ?? "none"} |")));
-        foreach (Server.Setting setting in new Server.CommandLine().Settings.Where(setting => setting.Property is not null))
+        var defaults = new Server.MoshpitServerOptions();
+        Assert.That(rows, Is.EqualTo(Server.CommandLine.Settings.Select(setting =>
+            $"| `{setting.Name}` | `{setting.Variable}` | {(setting.Property is null ? "" : $"`{setting.Property}`")} | {setting.Default(defaults) ?? "none"} |")));
+        foreach (Server.Setting setting in Server.CommandLine.Settings.Where(setting => setting.Property is not null))
             Assert.That(typeof(Server.MoshpitServerOptions).GetProperty(setting.Property!), Is.Not.Null, setting.Property);
     }
 
@@ -50,7 +51,7 @@ public sealed class ReadmeTests
     public void The_table_of_limits_names_the_option_and_the_variable_of_each_limit_that_has_them()
     {
         string[] rows = [.. File.ReadAllLines(RepositoryFile("SECURITY.md")).Where(line => line.StartsWith('|') && line.Contains('`'))];
-        Server.Setting[] settings = [.. new Server.CommandLine().Settings.Where(setting => rows.Any(row => row.Contains($"`{setting.Property}`")))];
+        Server.Setting[] settings = [.. Server.CommandLine.Settings.Where(setting => rows.Any(row => row.Contains($"`{setting.Property}`")))];
         Assert.That(settings, Has.Length.AtLeast(11));
         foreach (Server.Setting setting in settings)
         {
