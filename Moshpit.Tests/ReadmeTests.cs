@@ -39,26 +39,36 @@ public sealed class ReadmeTests
     [Test]
     public void The_table_of_options_has_each_with_its_variable_its_property_and_its_default()
     {
-        string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md")).Where(line => line.StartsWith("| `--"))];
+        string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md")).Where(line => line.StartsWith("| `--") || line.StartsWith("|  |  |"))];
         var defaults = new Server.MoshpitServerOptions();
-        Assert.That(rows, Is.EqualTo(Server.CommandLine.Settings.Select(setting =>
-            $"| `{setting.Name}` | `{setting.Variable}` | {(setting.Property is null ? "" : $"`{setting.Property}`")} | {setting.Default(defaults) ?? "none"} |")));
+        IEnumerable<Server.Setting> unnamed = Server.MoshpitServerOptions.Settings.Where(setting => setting.Name is null);
+        Assert.That(rows, Is.EqualTo(Server.CommandLine.Settings.Concat(unnamed).Select(setting =>
+            $"| {Code(setting.Name)} | {Code(setting.Variable)} | {Code(setting.Property)} | {setting.Default(defaults) ?? "none"} |")));
         foreach (Server.Setting setting in Server.CommandLine.Settings.Where(setting => setting.Property is not null))
             Assert.That(typeof(Server.MoshpitServerOptions).GetProperty(setting.Property!), Is.Not.Null, setting.Property);
     }
 
     [Test]
-    public void The_table_of_limits_names_the_option_and_the_variable_of_each_limit_that_has_them()
+    public void The_table_of_limits_names_properties_that_the_table_of_options_has_with_their_options_and_variables()
     {
-        string[] rows = [.. File.ReadAllLines(RepositoryFile("SECURITY.md")).Where(line => line.StartsWith('|') && line.Contains('`'))];
-        Server.Setting[] settings = [.. Server.CommandLine.Settings.Where(setting => rows.Any(row => row.Contains($"`{setting.Property}`")))];
-        Assert.That(settings, Has.Length.AtLeast(11));
-        foreach (Server.Setting setting in settings)
+        string security = File.ReadAllText(RepositoryFile("SECURITY.md"));
+        Assert.That(security, Does.Contain("(README.md#options)"));
+        string[] properties = [.. Regex.Matches(security, "^\\| [^|]+ \\| `(\\w+)` \\| [^|]+ \\|$", RegexOptions.Multiline).Select(row => row.Groups[1].Value)];
+        Assert.That(properties, Is.Unique);
+        string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md")).Where(line => line.StartsWith('|'))];
+        int options = 0;
+        foreach (string property in properties)
         {
-            string row = rows.First(row => row.Contains($"`{setting.Property}`"));
-            Assert.That(row, Does.Contain($"| `{setting.Property}` | `{setting.Name}` | `{setting.Variable}` |"));
+            Server.Setting setting = Server.MoshpitServerOptions.Settings.Single(setting => setting.Property == property);
+            Assert.That(rows, Has.One.StartsWith($"| {Code(setting.Name)} | {Code(setting.Variable)} | `{property}` | "));
+            options += setting.Name is null ? 0 : 1;
         }
+
+        Assert.That(options, Is.AtLeast(11));
     }
+
+    /// <summary>A cell of a table that holds a name; empty if there is none.</summary>
+    private static string Code(string? name) => name is null ? "" : $"`{name}`";
 
     /// <summary>The columns of a table, however wide they are.</summary>
     private static string Folded(string text) => Regex.Replace(text, " +", " ");
