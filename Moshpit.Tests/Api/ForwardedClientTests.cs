@@ -60,6 +60,7 @@ internal sealed class ForwardedClientTests
     [TestCase("203.0.113.7, []")]
     [TestCase("203.0.113.7, 2001:db8:1:2::1/64")]
     [TestCase("203.0.113.7, 2001:db8::1::2")]
+    [TestCase("203.0.113.7, ::1.0.0.01")]
     [TestCase("203.0.113.7, 2001:db8:1:2:3:4:5:6:7")]
     [TestCase("203.0.113.7, ÿþ\u0001")]
     [TestCase("10.0.0.1, 10.0.0.2")]

@@ -67,6 +67,7 @@ internal sealed class AuthorityTests
     [TestCase("[::1.2.3.4.5]")]
     [TestCase("[::1.2.3.256]")]
     [TestCase("[::1.2.3.04]")]
+    [TestCase("[::1.0.0.01]")]
     [TestCase("[::1.2.3.]")]
     [TestCase("[::1.2.3.a]")]
     [TestCase("[v.a]")]
