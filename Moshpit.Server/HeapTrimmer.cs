@@ -1,4 +1,3 @@
-using Moshpit.Server.Api;
 
 namespace Moshpit.Server;
 
@@ -51,7 +50,7 @@ internal sealed class HeapTrimmer : IDisposable
     }
 
     /// <summary>One for this process, which runs <paramref name="server"/> and little else.</summary>
-    public static HeapTrimmer Start(ServerState server) => new(
+    public static HeapTrimmer Start(ServerParts server) => new(
         TimeProvider.System,
         static () => GC.GetTotalAllocatedBytes(),
         () => server.Frames.OutstandingBytes + server.Admission.Connections * (long)ConnectionBytes,

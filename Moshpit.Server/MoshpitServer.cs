@@ -22,7 +22,7 @@ public sealed class MoshpitServer : IAsyncDisposable
     private readonly CancellationTokenSource _cut = new();
     private MoshpitServerOptions _options;
     private ImmutableArray<Listener> _listeners = [];
-    private ServerState? _state;
+    private ServerParts? _parts;
     private Task? _stopped;
 
     /// <summary>A server that does not listen yet.</summary>
@@ -37,7 +37,7 @@ public sealed class MoshpitServer : IAsyncDisposable
     /// <summary>The TCP port that the server listens on; null when it listens on none.</summary>
     public int? Port => EndPoints.OfType<IPEndPoint>().FirstOrDefault()?.Port;
 
-    internal ServerState State => _state ?? throw new InvalidOperationException("The server was not started.");
+    internal ServerParts Parts => _parts ?? throw new InvalidOperationException("The server was not started.");
 
     /// <summary>Binds to all addresses asked for and begins to serve. Call once.</summary>
     /// <param name="cancellationToken">Gives up looking up <see cref="MoshpitServerOptions.Host"/>.</param>
@@ -91,10 +91,10 @@ public sealed class MoshpitServer : IAsyncDisposable
         {
             if (_stopped is not null)
                 return;
-            State.Clock.Start();
+            Parts.Clock.Start();
             foreach (Listener listener in _listeners)
             {
-                ApiLog.Listening(State.Logger, listener.EndPoint);
+                ApiLog.Listening(Parts.Logger, listener.EndPoint);
                 listener.Start();
             }
         }
@@ -119,10 +119,10 @@ public sealed class MoshpitServer : IAsyncDisposable
 
     private void Bind(MoshpitServerOptions options, IPAddress[] addresses)
     {
-        if (_state is not null || _stopped is not null)
+        if (_parts is not null || _stopped is not null)
             throw new InvalidOperationException("The server was started or stopped before; make a new one.");
         _options = options;
-        _state = new ServerState(options);
+        _parts = new ServerParts(options);
         foreach (IPAddress address in addresses)
             Bind(new IPEndPoint(address, Port ?? options.Port!.Value));
         if (options.SocketPath is not null)
@@ -131,19 +131,19 @@ public sealed class MoshpitServer : IAsyncDisposable
 
     private void Bind(EndPoint endPoint)
     {
-        ServerState state = State;
+        ServerParts parts = Parts;
         var settings = new SocketSettings(_options.SendBuffer, _options.UnacknowledgedTimeout);
         _listeners = _listeners.Add(
-            Listener.Bind(endPoint, settings, socket => HttpConnection.Serve(socket, state), _options.TimeProvider, state.Logger));
+            Listener.Bind(endPoint, settings, socket => HttpConnection.Serve(socket, parts.Http), _options.TimeProvider, parts.Logger));
     }
 
     private async Task StopOnceAsync()
     {
         await CloseListenersAsync().ConfigureAwait(false);
-        if (_state is null)
+        if (_parts is null)
             return;
-        await _state.StopAsync(_cut.Token).ConfigureAwait(false);
-        await _state.DisposeAsync().ConfigureAwait(false);
+        await _parts.StopAsync(_cut.Token).ConfigureAwait(false);
+        await _parts.DisposeAsync().ConfigureAwait(false);
     }
 
     private async Task CloseListenersAsync()

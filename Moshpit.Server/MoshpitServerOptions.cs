@@ -3,7 +3,7 @@ using System.Net;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
-using Moshpit.Server.Limits;
+using Moshpit.Server.Buffers;
 using static Moshpit.Server.SettingKinds;
 
 namespace Moshpit.Server;

@@ -5,7 +5,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server;
-using Moshpit.Server.Transport;
+using Moshpit.Server.Limits;
 
 const int Failed = 1;
 const int Misused = 2;
@@ -107,7 +107,7 @@ static async Task<int> ServeAsync(CommandLine.Arguments arguments)
         if (identity is not null)
             Privileges.Drop(identity);
         server.Accept();
-        using HeapTrimmer trimmer = HeapTrimmer.Start(server.State);
+        using HeapTrimmer trimmer = HeapTrimmer.Start(server.Parts);
         StandardStreams.Print(server.EndPoints
             .Select(endPoint => endPoint is IPEndPoint ip ? $"{ip.Port}" : $"{endPoint}").Distinct().Select(where => $"listening on {where}"));
         await Task.Delay(Timeout.Infinite, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

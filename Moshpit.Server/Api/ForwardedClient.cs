@@ -1,6 +1,6 @@
 using System.Net;
 using Moshpit.Server.Http;
-using Moshpit.Server.Transport;
+using Moshpit.Server.Limits;
 
 namespace Moshpit.Server.Api;
 
@@ -19,7 +19,7 @@ internal static class ForwardedClient
     /// <summary>Where a request counts that came from <paramref name="proxy"/> (null: a Unix socket), held until <see cref="AddressLimits.Release"/>.</summary>
     public static AddressUsage Hold(AddressLimits limits, IPAddress? proxy, HttpRequest request)
     {
-        IPAddress? client = Find(limits, request.ForwardedFor, request.Forwarded);
+        IPAddress? client = Find(limits, request[KeptField.XForwardedFor], request[KeptField.Forwarded]);
         return client is null ? limits.HoldProxy(proxy) : limits.HoldClient(client);
     }
 

@@ -3,14 +3,14 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
 using Moshpit.Server.Buffers;
-using Moshpit.Server.Channels;
 using Moshpit.Server.Http;
+using Moshpit.Server.Limits;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Api;
 
 /// <summary>
-/// A connection that carries requests: one loop reads one after the other, has each answered by <see cref="Routes"/>, and ends, or hands the
+/// A connection that carries requests: one loop reads one after the other, has each handled as the <see cref="Router"/> says, and ends, or hands the
 /// socket over to an event stream.
 /// </summary>
 /// <remarks>
@@ -26,22 +26,19 @@ internal sealed class HttpConnection : ISlotted
     /// <summary>Bytes of answers that are kept together, while more requests are there, before they are sent.</summary>
     private const int MostUnsent = 16 * 1024;
 
-    private readonly ServerState _server;
+    private readonly HttpServices _services;
     private readonly BufferedConnection _connection;
     private readonly AddressUsage? _usage;
     private readonly bool _isProxy;
 
-    /// <summary>Against which address the request counts that is being answered; null: it is not limited.</summary>
-    private AddressUsage? _client;
-
     /// <summary>The address of a named proxy; null for a Unix socket, and where <see cref="_isProxy"/> is false.</summary>
     private readonly IPAddress? _proxy;
 
-    /// <summary>Answers the first request of a connection that is one too many.</summary>
-    private readonly Rejection? _refusal;
+    /// <summary>If not none, the first request of the connection is refused for it.</summary>
+    private readonly Excess _excess;
 
     /// <summary>Null while the connection rests.</summary>
-    private volatile RequestState? _state;
+    private volatile Exchange? _exchange;
 
     /// <summary>When the last request was answered; long ago where there was none.</summary>
     private long _answeredAt = long.MinValue / 2;
@@ -55,23 +52,21 @@ internal sealed class HttpConnection : ISlotted
     /// <summary>There are no more requests; at most the last answer is still to be read.</summary>
     private volatile bool _hasServed;
 
-    /// <summary>Where this connection published what may not be on its way yet.</summary>
-    private Channel? _published;
-
-    private HttpConnection(Socket socket, ServerState server, IPAddress? address, AddressUsage? usage, Rejection? refusal)
+    private HttpConnection(Socket socket, HttpServices services, IPAddress? address, AddressUsage? usage, Excess excess)
     {
-        _server = server;
-        _connection = new BufferedConnection(socket, server.Clock, server.Buffers, server.Receivers)
+        _services = services;
+        _connection = new BufferedConnection(socket, services.Clock, services.Buffers, services.Receivers)
         {
-            SendTimeout = server.Options.LingerTimeout, Waiting = OnWaiting,
+            SendTimeout = services.Options.LingerTimeout, Waiting = OnWaiting,
         };
-        _connection.SetDeadline(server.Options.HeaderTimeout);
-        _isProxy = server.Addresses.IsProxy(address);
+        _connection.SetDeadline(services.Options.HeaderTimeout);
+        _isProxy = services.Addresses.IsProxy(address);
         _proxy = _isProxy ? address : null;
         _usage = usage;
-        _refusal = refusal;
-        server.Connections.Add(this);
-        server.BeginServing();
+        _excess = excess;
+        services.Sockets.Begin();
+        services.Requests.Begin();
+        services.Connections.Add(this);
     }
 
     /// <summary>How the loop came to its end.</summary>
@@ -91,10 +86,13 @@ internal sealed class HttpConnection : ISlotted
     }
 
     /// <summary>Serves <paramref name="socket"/>, which does not block, until its end. Never throws.</summary>
-    public static void Serve(Socket socket, ServerState server)
+    public static void Serve(Socket socket, HttpServices services)
     {
         IPAddress? address = (socket.RemoteEndPoint as IPEndPoint)?.Address;
-        if (!server.Admission.TryEnter(address, out AddressUsage? usage, out Rejection? refusal))
+        bool isIn = services.Admission.TryEnter(address, out AddressUsage? usage, out Excess excess);
+        if (excess != Excess.None)
+            services.Warnings.OnRefused(ApiRejections.Of(excess), (object?)usage ?? address);
+        if (!isIn)
         {
             socket.Dispose();
             return;
@@ -103,14 +101,14 @@ internal sealed class HttpConnection : ISlotted
         HttpConnection connection;
         try
         {
-            connection = new HttpConnection(socket, server, address, usage, refusal);
+            connection = new HttpConnection(socket, services, address, usage, excess);
         }
         catch (Exception e)
         {
             // Memory ran out: this one client goes.
-            ApiLog.Failed(server.Logger, e);
+            ApiLog.Failed(services.Logger, e);
             socket.Dispose();
-            server.Admission.Leave(usage, refusal);
+            services.Admission.Leave(usage, excess);
             return;
         }
 
@@ -122,28 +120,29 @@ internal sealed class HttpConnection : ISlotted
 
     public Socket Socket => _connection.Socket;
 
-    private RequestState State => _state!;
-
     /// <summary>Called when time has passed.</summary>
     public void OnTick(long now) => _connection.OnTick(now);
 
-    /// <summary>The server stops: a connection between two requests ends now, others after the one that they are at.</summary>
-    public void OnStopping() => _connection.Interrupt(() => _state is not { Parser.HasStarted: true });
+    /// <summary>
+    /// The server stops. First a connection between two requests ends, others after the one that they are at; then a request that is not
+    /// complete is refused; at last the connection ends whatever it is doing.
+    /// </summary>
+    public void OnPhase(Phase phase)
+    {
+        if (phase == Phase.Cutting)
+            _connection.Abort();
+        else if (phase == Phase.EndingStreams)
+            _connection.Interrupt(() => !_hasServed);
+        else if (phase == Phase.FinishingRequests)
+            _connection.Interrupt(() => _exchange is not { Parser.HasStarted: true });
+    }
 
-    /// <summary>The server does not wait any longer for requests that are under way: one that is not complete is refused.</summary>
-    public void OnDrainTimeout() => _connection.Interrupt(() => !_hasServed);
-
-    /// <summary>Ends the connection whatever it is doing.</summary>
-    public void Abort() => _connection.Abort();
-
-    /// <summary>A stop that began before a wait did could not end it.</summary>
     private void OnWaiting()
     {
-        Interlocked.MemoryBarrier();
-        if (_server.EndingStreams)
-            OnDrainTimeout();
-        else if (_server.Stopping)
-            OnStopping();
+        _exchange?.BeforeWaiting();
+
+        // A stop that began before this wait has already looked for waits to interrupt; do it here.
+        OnPhase(_services.Shutdown.Phase);
     }
 
     private async Task RunAsync()
@@ -156,34 +155,37 @@ internal sealed class HttpConnection : ISlotted
         }
         while (ending == Ending.Rest);
 
-        FlushPublished();
         _hasServed = true;
-        _server.EndServing();
+        _services.Requests.End();
         if (ending == Ending.Linger)
             ending = await GuardAsync(LingerAsync()).ConfigureAwait(false);
         if (ending != Ending.Stream)
             _connection.Abort();
-        _server.Connections.Remove(this);
+        _services.Connections.Remove(this);
         _connection.Release();
         if (ending != Ending.Stream)
-            _server.Admission.Leave(_usage, _refusal);
-        _server.OnConnectionEnded();
+            _services.Admission.Leave(_usage, _excess);
+        _services.Sockets.End();
     }
 
-    private void Wake()
+    private Exchange Wake()
     {
-        RequestState state = _server.RequestStates.Get();
-        state.Request.IdleSeconds = (int)_server.Options.IdleTimeout.TotalSeconds;
-        _state = state;
         _connection.RentBuffers();
+        Exchange exchange = _services.Exchanges.Get();
+        exchange.Attach(_connection, _services.Options, _services.Shutdown);
+        return _exchange = exchange;
     }
 
     private void Rest()
     {
-        RequestState? state = _state;
-        _state = null;
-        if (state is not null)
-            _server.RequestStates.Return(state);
+        Exchange? exchange = _exchange;
+        _exchange = null;
+        if (exchange is not null)
+        {
+            exchange.BeforeWaiting();
+            _services.Exchanges.Return(exchange);
+        }
+
         _connection.ReturnBuffers();
     }
 
@@ -200,7 +202,7 @@ internal sealed class HttpConnection : ISlotted
         }
         catch (Exception e)
         {
-            ApiLog.Failed(_server.Logger, e);
+            ApiLog.Failed(_services.Logger, e);
         }
 
         return Ending.Close;
@@ -208,7 +210,7 @@ internal sealed class HttpConnection : ISlotted
 
     private async ValueTask<Ending> LingerAsync()
     {
-        await _connection.LingerAsync(_server.Options.LingerLimit, _server.Options.LingerTimeout).ConfigureAwait(false);
+        await _connection.LingerAsync(_services.Options.LingerLimit, _services.Options.LingerTimeout).ConfigureAwait(false);
         return Ending.Close;
     }
 
@@ -224,261 +226,167 @@ internal sealed class HttpConnection : ISlotted
             return Ending.Close;
         }
 
-        Wake();
-        HttpRequest request = State.Request;
+        Exchange exchange = Wake();
+        HttpRequest request = exchange.Request;
         bool answered = false;
         for (int turn = 1; ; turn++)
         {
             ParseOutcome outcome;
-            while ((outcome = ParseHead()) == ParseOutcome.NeedMore)
+            while ((outcome = ParseHead(exchange)) == ParseOutcome.NeedMore)
             {
                 if (answered && !_heard && !_hurries)
                 {
-                    FlushPublished();
-                    await _connection.FlushAsync().ConfigureAwait(false);
+                    await FlushAsync(exchange).ConfigureAwait(false);
                     return Ending.Rest;
                 }
 
                 ValueTask<Received> receiving = _connection.ReceiveAsync();
                 if (!receiving.IsCompleted)
-                {
                     turn = 1;
-                    FlushPublished();
-                }
-
                 Received received = await receiving.ConfigureAwait(false);
                 if (received != Received.Bytes)
-                    return await EndEarlyAsync(received, Rejections.HeadersTimeout).ConfigureAwait(false);
+                    return await EndEarlyAsync(exchange, received).ConfigureAwait(false);
             }
 
             if (outcome == ParseOutcome.Rejected)
-                return await RefuseAsync(State.Parser.Rejection!).ConfigureAwait(false);
-            if (_refusal is not null)
-                return await RefuseAsync(_refusal).ConfigureAwait(false);
-
+                return await CloseAsync(exchange, exchange.Parser.Rejection!).ConfigureAwait(false);
+            if (_excess != Excess.None)
+                return await CloseAsync(exchange, ApiRejections.Of(_excess)).ConfigureAwait(false);
             if (request.IsForwarded && !_isProxy)
-                _server.Warnings.OnUnnamedProxy(_usage);
+                _services.Warnings.OnUnnamedProxy(_usage);
 
-            AddressUsage? usage = _isProxy ? ForwardedClient.Hold(_server.Addresses, _proxy, request) : _usage;
-            _client = usage;
-            Ending? ending = null;
+            AddressUsage? client = _isProxy ? ForwardedClient.Hold(_services.Addresses, _proxy, request) : _usage;
+            exchange.Client = client;
+            Outcome served = default;
             try
             {
-                ending = await ServeRequestAsync(request, usage).ConfigureAwait(false);
+                served = await HandleAsync(exchange).ConfigureAwait(false);
             }
             finally
             {
-                if (_isProxy && ending != Ending.Stream)
-                    _server.Addresses.Release(usage);
+                if (_isProxy && !served.IsStream)
+                    _services.Addresses.Release(client);
             }
 
-            if (ending is not null)
-                return ending.Value;
-
+            if (served.IsStream)
+                return Ending.Stream;
+            if (served.IsGone)
+                return Ending.Close;
+            if (served.Rejection is { } rejection && await RefuseAsync(exchange, rejection).ConfigureAwait(false) is { } ending)
+                return ending;
             if (!request.KeepAlive)
             {
-                FlushPublished();
-                await _connection.FlushAsync().ConfigureAwait(false);
+                await FlushAsync(exchange).ConfigureAwait(false);
                 return Ending.Linger;
             }
 
-            State.Reset();
+            exchange.Reset();
             answered = true;
             _heard = false;
-            _answeredAt = _server.Clock.Now;
-            _connection.SetDeadline(_server.Options.IdleTimeout);
+            _answeredAt = _services.Clock.Now;
+            _connection.SetDeadline(_services.Options.IdleTimeout);
             if (_connection.Output.WrittenCount >= MostUnsent)
-            {
-                FlushPublished();
-                await _connection.FlushAsync().ConfigureAwait(false);
-            }
-
+                await FlushAsync(exchange).ConfigureAwait(false);
             if (turn % RequestsPerTurn == 0)
             {
-                FlushPublished();
+                exchange.BeforeWaiting();
                 await Task.Yield();
             }
         }
     }
 
-    private ParseOutcome ParseHead()
+    /// <summary>Has the request handled, whose head is complete.</summary>
+    private ValueTask<Outcome> HandleAsync(Exchange exchange)
+    {
+        // Only the body of a POST is read. Behind an unread body, what follows can't be trusted to be a request.
+        HttpRequest request = exchange.Request;
+        request.KeepAlive &= !_services.Shutdown.HasBegun && (!request.HasBody || request.Method == HttpMethod.Post);
+        if (exchange.Client?.TryRequest(_services.Clock.Now) == false)
+            return new(ApiRejections.TooManyRequests);
+        IHandler? handler = _services.Router.Find(request, out Rejection? rejection);
+        return handler is null ? new(rejection!) : handler.HandleAsync(exchange);
+    }
+
+    private ParseOutcome ParseHead(Exchange exchange)
     {
         if (!_connection.Input.TryRead(out ReadResult result))
             return ParseOutcome.NeedMore;
         _heard = true;
         var reader = new SequenceReader<byte>(result.Buffer);
-        RequestState state = State;
-        bool started = state.Parser.HasStarted;
-        ParseOutcome outcome = state.Parser.Parse(ref reader, state.Request);
-        if (!started && state.Parser.HasStarted)
+        bool started = exchange.Parser.HasStarted;
+        ParseOutcome outcome = exchange.Parser.Parse(ref reader, exchange.Request);
+        if (!started && exchange.Parser.HasStarted)
         {
             // The clock moves once a period, so a difference of a period may be next to nothing.
-            _hurries = _server.Clock.Now - _answeredAt <= _server.Clock.Period.TotalMilliseconds;
-            _connection.SetDeadline(_server.Options.HeaderTimeout);
+            _hurries = _services.Clock.Now - _answeredAt <= _services.Clock.Period.TotalMilliseconds;
+            _connection.SetDeadline(_services.Options.HeaderTimeout);
         }
 
         _connection.Input.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
         return outcome;
     }
 
-    /// <summary>Answers one request, whose head is complete. Null: the connection may go on.</summary>
-    private ValueTask<Ending?> ServeRequestAsync(HttpRequest request, AddressUsage? usage)
+    /// <summary>Sends what was published and what was answered.</summary>
+    private ValueTask FlushAsync(Exchange exchange)
     {
-        // Only the body of a POST is read. Behind an unread body, what follows can't be trusted to be a request.
-        request.KeepAlive &= !_server.Stopping && (!request.HasBody || request.Method == HttpMethod.Post);
-        Rejection? rejection = usage is null || usage.TryRequest(_server.Clock.Now) ? null : Rejections.TooManyRequests;
-        if (request.Method == HttpMethod.Post)
-        {
-            // What the head alone decides is refused before a body is invited.
-            Channel? channel = null;
-            rejection ??= Routes.CheckPost(_server, request, out channel);
-            return ServePostAsync(rejection, channel, usage);
-        }
-
-        if (rejection is null && request.Method == HttpMethod.Get && Routes.FindChannel(_server, request)?.Owner is { Sink.IsBehind: true } owner)
-            return JoinWhenRoomAsync(owner, usage);
-        return new(Answer(rejection, usage));
+        exchange.BeforeWaiting();
+        return _connection.FlushAsync();
     }
 
-    /// <summary>The owner hears of each join: one that is behind gets the time to read.</summary>
-    private async ValueTask<Ending?> JoinWhenRoomAsync(Peer owner, AddressUsage? usage)
-    {
-        FlushPublished();
-        bool hasRoom = await Pace.WhenRoomAsync(owner, _server).ConfigureAwait(false);
-        return Answer(hasRoom ? null : Rejections.OwnerBehind, usage);
-    }
-
-    /// <summary>Answers a request other than POST, or refuses it. Null: the connection may go on.</summary>
-    private Ending? Answer(Rejection? rejection, AddressUsage? usage)
-    {
-        if (rejection is null && Routes.TryAnswer(_server, _connection, State.Request, usage, out rejection))
-            return Ending.Stream;
-        if (rejection is not null)
-            WriteRejection(rejection, close: false);
-        return null;
-    }
-
-    /// <summary>Reads the body and has it delivered, or refused. Null: the connection goes on.</summary>
-    private async ValueTask<Ending?> ServePostAsync(Rejection? rejection, Channel? channel, AddressUsage? usage)
-    {
-        HttpRequest request = State.Request;
-        if (request.Body == BodyKind.Length && request.ContentLength > _server.Options.BodyLimit)
-            return await RefuseAsync(rejection ?? Rejections.BodyTooLarge).ConfigureAwait(false);
-        if (rejection is not null && request.ExpectsContinue)
-            return await RefuseAsync(rejection).ConfigureAwait(false);
-
-        _connection.SetDeadline(_server.Options.BodyTimeout);
-        State.Body.Begin(request, _server.Options.BodyLimit);
-        bool invited = !request.ExpectsContinue;
-        Post post;
-        ParseOutcome outcome;
-        while ((outcome = ReadPost(ref rejection, channel, out post)) == ParseOutcome.NeedMore)
-        {
-            if (!invited)
-            {
-                _connection.Output.Write(ResponseWriter.Continue);
-                invited = true;
-            }
-
-            ValueTask<Received> receiving = _connection.ReceiveAsync();
-            if (!receiving.IsCompleted)
-                FlushPublished();
-            Received received = await receiving.ConfigureAwait(false);
-            if (received != Received.Bytes)
-                return await EndEarlyAsync(received, Rejections.BodyTimeout).ConfigureAwait(false);
-        }
-
-        if (outcome == ParseOutcome.Rejected)
-            return await RefuseAsync(rejection!).ConfigureAwait(false);
-        if (rejection is null && (usage is not null || post.MustKeepUp is { Sink.IsBehind: true }))
-            rejection = await WhenInTurnAsync(post, isLimited: usage is not null).ConfigureAwait(false);
-        if (rejection is null && !await DeliverAsync(post).ConfigureAwait(false))
-            rejection = post.Failure;
-
-        // A message that is refused for now will come again, and so will those behind it: served now, they would overtake it.
-        if (rejection is { IsTemporary: true })
-            return await RefuseAsync(rejection).ConfigureAwait(false);
-        request.KeepAlive &= !_server.Stopping;
-        if (rejection is null)
-            ResponseWriter.WriteOk(_connection.Output, request);
-        else
-            WriteRejection(rejection, close: false);
-        return null;
-    }
-
-    /// <summary>Waits until <paramref name="post"/> may be delivered. Otherwise it is refused, and its frame is returned.</summary>
-    private async ValueTask<Rejection?> WhenInTurnAsync(Post post, bool isLimited)
-    {
-        ValueTask<Rejection?> turn = Pace.WhenInTurnAsync(post, isLimited, _server);
-        if (!turn.IsCompleted)
-            FlushPublished();
-        Rejection? rejection = await turn.ConfigureAwait(false);
-        if (rejection is not null)
-            post.Frame.Release();
-        return rejection;
-    }
-
-    private ValueTask<bool> DeliverAsync(Post post)
-    {
-        if (_published != post.Channel)
-            FlushPublished();
-        _published = post.Channel;
-        return post.DeliverAsync();
-    }
-
-    /// <summary>Called when the client has nothing more to say for now: what it published goes out, all that came at once together.</summary>
-    private void FlushPublished()
-    {
-        _published?.Flush();
-        _published = null;
-    }
-
-    /// <summary>Reads what is there of the body; when that is all of it, understands it, unless the request is refused anyway.</summary>
-    private ParseOutcome ReadPost(ref Rejection? rejection, Channel? channel, out Post post)
-    {
-        post = default;
-        bool some = _connection.Input.TryRead(out ReadResult result);
-        if (!some && State.Body.NeedsBytes)
-            return ParseOutcome.NeedMore;
-        var reader = new SequenceReader<byte>(result.Buffer);
-        ParseOutcome outcome = State.Body.Read(ref reader, out ReadOnlySpan<byte> body, out Rejection? malformed);
-        if (outcome == ParseOutcome.Done)
-            rejection ??= Routes.ReadPost(_server, State.Request, channel!, body, out post);
-        else if (outcome == ParseOutcome.Rejected)
-            rejection = malformed == Rejections.BodyTooLarge ? rejection ?? malformed : malformed;
-        if (some)
-            _connection.Input.AdvanceTo(reader.Position, outcome == ParseOutcome.NeedMore ? result.Buffer.End : reader.Position);
-        return outcome;
-    }
-
-    /// <summary>No more bytes: nothing is left to say to who is idle or gone, a sentence to who is in the middle of a request.</summary>
-    private ValueTask<Ending> EndEarlyAsync(Received received, Rejection timeout)
+    /// <summary>No more bytes of a head: an idle client or one that is gone is told nothing, one in the middle of a request why.</summary>
+    private ValueTask<Ending> EndEarlyAsync(Exchange exchange, Received received)
     {
         if (received == Received.Failed)
             return new(Ending.Close);
-        if (State.Parser.HasStarted)
-            return RefuseAsync(received == Received.End ? Rejections.IncompleteRequest : _server.Stopping ? Rejections.ShuttingDown : timeout);
+        if (exchange.Parser.HasStarted)
+        {
+            Rejection late = _services.Shutdown.HasBegun ? ApiRejections.ShuttingDown : Rejections.HeadersTimeout;
+            return CloseAsync(exchange, received == Received.End ? Rejections.IncompleteRequest : late);
+        }
 
         // Closed with its receive still pending, the socket would send a reset; a FIN says the same in peace.
         Socket.Shutdown(SocketShutdown.Send);
         return new(Ending.Close);
     }
 
-    /// <summary>Says why, as the last response of the connection.</summary>
-    private async ValueTask<Ending> RefuseAsync(Rejection rejection)
+    /// <summary>
+    /// Says why. Null: the connection goes on. For that the body of a refused POST is read, if it can be. After a POST that is refused for now it
+    /// does not go on: the message will come again, and so will those behind it; served now, they would overtake it.
+    /// </summary>
+    private async ValueTask<Ending?> RefuseAsync(Exchange exchange, Rejection rejection)
     {
-        WriteRejection(rejection, close: true);
-        FlushPublished();
-        await _connection.FlushAsync().ConfigureAwait(false);
+        HttpRequest request = exchange.Request;
+        bool isPost = request.Method == HttpMethod.Post;
+        bool goesOn = !rejection.Close;
+        if (goesOn && isPost && !exchange.HasBody)
+        {
+            goesOn = !request.ExpectsContinue && await exchange.ReadBodyAsync().ConfigureAwait(false);
+            if (exchange.BodyFailure.IsGone)
+                return Ending.Close;
+            if (exchange.BodyFailure.Rejection is { } malformed && malformed != _services.Limits.BodyTooLarge)
+                rejection = malformed;
+        }
+
+        if (!goesOn || (isPost && rejection.IsTemporary))
+            return await CloseAsync(exchange, rejection).ConfigureAwait(false);
+        WriteRejection(exchange, rejection, close: false);
+        return null;
+    }
+
+    /// <summary>Says why, as the last response of the connection.</summary>
+    private async ValueTask<Ending> CloseAsync(Exchange exchange, Rejection rejection)
+    {
+        WriteRejection(exchange, rejection, close: true);
+        await FlushAsync(exchange).ConfigureAwait(false);
         return Ending.Linger;
     }
 
-    private void WriteRejection(Rejection rejection, bool close)
+    private void WriteRejection(Exchange exchange, Rejection rejection, bool close)
     {
-        rejection = _server.WithLimits(rejection);
-        ApiLog.Refused(_server.Logger, rejection.Status, rejection.Name);
-        if (rejection != _refusal)
-            _server.Warnings.OnRefused(rejection, _client);
-        ResponseWriter.WriteRejection(_connection.Output, State.Request, rejection, close);
+        ApiLog.Refused(_services.Logger, rejection.Status, rejection.Name);
+        if (_excess == Excess.None)
+            _services.Warnings.OnRefused(rejection, exchange.Client);
+        exchange.HeedShutdown();
+        _services.Responses.WriteRejection(_connection.Output, exchange.Request, rejection, close);
     }
 }

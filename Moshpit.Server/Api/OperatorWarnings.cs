@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Http;
+using Moshpit.Server.Limits;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Api;
@@ -23,12 +24,22 @@ internal sealed class OperatorWarnings(ILogger logger)
     private int _toldOfRemoteProxy;
     private int _toldOfLocalProxy;
 
+    /// <summary>Called once: says so if the descriptors do not suffice for the limits that were asked for.</summary>
+    public void OnStart(MoshpitServerOptions options, int descriptors)
+    {
+        int share = DescriptorLimit.ShareOf(descriptors);
+        if (descriptors < options.MaxConnections)
+            ApiLog.FewDescriptors(logger, descriptors, options.MaxConnections);
+        else if (share < Math.Max(options.MaxConnectionsPerAddress, options.MaxStreamsPerAddress))
+            ApiLog.SmallShare(logger, share, options.MaxConnectionsPerAddress, options.MaxStreamsPerAddress);
+    }
+
     /// <summary>A request or a connection was refused. Counts those that the server or an address has too many of.</summary>
     /// <param name="rejection">The answer, even if the client was closed without one.</param>
     /// <param name="client">Its address; null over loopback or a Unix socket.</param>
     public void OnRefused(Rejection rejection, object? client)
     {
-        if (rejection.IsTemporary && rejection != Rejections.ShuttingDown)
+        if (rejection.IsTemporary && rejection != ApiRejections.ShuttingDown)
             _refusals.GetOrAdd(rejection.Name, static (_, status) => new Tally { Status = status }, rejection.Status).Add(client);
     }
 

@@ -9,45 +9,45 @@ namespace Moshpit.Server.Api;
 /// Holds up a sender that is faster than it may be, or than a peer reads that must not be lost, and whoever joins a channel whose owner has
 /// too much to hear. Each waits for a bounded time, and is refused then. A peer that does not read delays no other client: it is cut in its own time.
 /// </summary>
-internal static class Pace
+internal sealed class Pace(MoshpitServerOptions options, ServerClock clock, Shutdown shutdown)
 {
     /// <summary>How long anything waits.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(SendRate.LongestWait);
 
     /// <summary>
-    /// Waits until <paramref name="post"/> may be delivered. Null: it may. <paramref name="isLimited"/>: its sender may send so many bytes a second.
+    /// Waits until <paramref name="publication"/> may be delivered. Null: it may. <paramref name="isLimited"/>: its sender may send so many bytes a second.
     /// </summary>
-    public static async ValueTask<Rejection?> WhenInTurnAsync(Post post, bool isLimited, ServerState server)
+    public async ValueTask<Rejection?> WhenInTurnAsync(Publication publication, bool isLimited)
     {
-        if (isLimited && !await IsInRateAsync(post, server).ConfigureAwait(false))
-            return Rejections.SenderTooFast;
-        bool hasRoom = post.MustKeepUp is not { Sink.IsBehind: true } receiver || await WhenRoomAsync(receiver, server).ConfigureAwait(false);
-        return hasRoom ? null : Rejections.ReceiverBehind;
+        if (isLimited && !await IsInRateAsync(publication).ConfigureAwait(false))
+            return ApiRejections.SenderTooFast;
+        bool hasRoom = publication.MustKeepUp is not { Sink.IsBehind: true } receiver || await WhenRoomAsync(receiver).ConfigureAwait(false);
+        return hasRoom ? null : ApiRejections.ReceiverBehind;
     }
 
     /// <summary>Waits until more may be sent to <paramref name="peer"/>. False: it reads, but not fast enough.</summary>
-    public static async ValueTask<bool> WhenRoomAsync(Peer peer, ServerState server)
+    public async ValueTask<bool> WhenRoomAsync(Peer peer)
     {
-        long start = server.Options.TimeProvider.GetTimestamp();
+        long start = options.TimeProvider.GetTimestamp();
         while (RoomOf(peer.Sink) is { } room)
         {
-            TimeSpan left = LongestWait - server.Options.TimeProvider.GetElapsedTime(start);
+            TimeSpan left = LongestWait - options.TimeProvider.GetElapsedTime(start);
             if (left <= TimeSpan.Zero)
                 return false;
-            await room.WaitAsync(left, server.Options.TimeProvider, server.StopToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (server.Stopping)
+            await room.WaitAsync(left, options.TimeProvider, shutdown.Begun).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (shutdown.HasBegun)
                 return true;
         }
 
         return true;
     }
 
-    private static async ValueTask<bool> IsInRateAsync(Post post, ServerState server)
+    private async ValueTask<bool> IsInRateAsync(Publication publication)
     {
-        long? wait = post.Sender.Rate.Take(post.Frame.Length, server.Clock.Now, server.Options.BytesPerSecondPerPeer);
+        long? wait = publication.Sender.Rate.Take(publication.Frame.Length, clock.Now, options.BytesPerSecondPerPeer);
         if (wait > 0)
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(wait.Value), server.Options.TimeProvider, server.StopToken)
+            await Task.Delay(TimeSpan.FromMilliseconds(wait.Value), options.TimeProvider, shutdown.Begun)
                 .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 

@@ -10,9 +10,7 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     private const int MaxRetained = 1024;
 
     private readonly DefaultObjectPool<SharedFrame> _pool;
-    private int _outstanding;
     private long _outstandingBytes;
-    private TaskCompletionSource? _allReturned;
 
     /// <param name="arrays">Where the frames' bytes come from; null for the process's shared pool.</param>
     public FramePool(ArrayPool<byte>? arrays = null)
@@ -24,7 +22,10 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     public ArrayPool<byte> Arrays { get; }
 
     /// <summary>Frames rented and not returned.</summary>
-    public int Outstanding => Volatile.Read(ref _outstanding);
+    public ActivityCount Rented { get; } = new();
+
+    /// <inheritdoc cref="Rented"/>
+    public int Outstanding => Rented.Count;
 
     /// <summary>Bytes that they keep alive.</summary>
     public long OutstandingBytes => Volatile.Read(ref _outstandingBytes);
@@ -35,21 +36,9 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     {
         SharedFrame frame = _pool.Get();
         frame.Rented(capacity);
-        Interlocked.Increment(ref _outstanding);
+        Rented.Begin();
         Resized(frame.Capacity);
         return frame;
-    }
-
-    /// <summary>Completes when no frame is out. To be called once, when no more are going to be rented.</summary>
-    public Task WhenAllReturnedAsync()
-    {
-        var returned = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Interlocked.Exchange(ref _allReturned, returned);
-
-        // The last frame may have been returned before the exchange.
-        if (Outstanding == 0)
-            returned.TrySetResult();
-        return returned.Task;
     }
 
     /// <summary>A frame that is out has become longer by <paramref name="bytes"/>.</summary>
@@ -59,10 +48,8 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     {
         Resized(-frame.Capacity);
         frame.Returned();
-        int outstanding = Interlocked.Decrement(ref _outstanding);
         _pool.Return(frame);
-        if (outstanding == 0)
-            Volatile.Read(ref _allReturned)?.TrySetResult();
+        Rented.End();
     }
 
     SharedFrame IPooledObjectPolicy<SharedFrame>.Create() => new(this);

@@ -150,7 +150,7 @@ internal sealed class Channel
     }
 
     /// <summary>
-    /// Gives <paramref name="frame"/> its place in the order of what every peer gets; the caller keeps its reference, and calls <see cref="Flush()"/>
+    /// Gives <paramref name="frame"/> its place in the order of what every peer gets; the caller keeps its reference, and calls <see cref="Drain()"/>
     /// when it has published what it has. Completes at once unless too much is pending: then it waits for room. False: the channel closed.
     /// </summary>
     public ValueTask<bool> PublishAsync(SharedFrame frame)
@@ -160,7 +160,7 @@ internal sealed class Channel
     }
 
     /// <summary>Sees to it that what was published is on its way. Who publishes several messages at once calls it once, and they go out together.</summary>
-    public void Flush() => Flush(inline: true);
+    public void Drain() => Drain(inline: true);
 
     /// <summary>Sends <paramref name="frame"/> to <paramref name="addressee"/> alone; the caller keeps its reference. False: it has left.</summary>
     public static bool TrySend(Peer addressee, SharedFrame frame) => addressee.FanOut?.TrySend(addressee, frame) ?? false;
@@ -189,7 +189,7 @@ internal sealed class Channel
         // Closed: no more fan-outs are added.
         foreach (FanOut fanOut in _fanOuts)
             fanOut.EndAll(DisconnectReason.ChannelClosed);
-        Flush(inline: false);
+        Drain(inline: false);
     }
 
     private async Task<bool> PublishWhenRoomAsync(SharedFrame frame, Task room)
@@ -225,12 +225,12 @@ internal sealed class Channel
         }
 
         // Room comes from what is pending going out. It may have gone meanwhile, and nobody seen that somebody waits.
-        Flush(inline: false);
+        Drain(inline: false);
         OnRoom();
         return room;
     }
 
-    private void Flush(bool inline)
+    private void Drain(bool inline)
     {
         FanOut[] fanOuts = Volatile.Read(ref _fanOuts);
         if (inline)

@@ -47,6 +47,9 @@ internal sealed class ChannelRegistry
         return channel;
     }
 
+    /// <summary>The channel whose id is written as <paramref name="text"/>, or null.</summary>
+    public Channel? Find(ReadOnlySpan<byte> text) => ChannelId.TryParse(text, out ChannelId id) ? Find(id) : null;
+
     public Channel? Find(ChannelId id) => _channels.GetValueOrDefault(id);
 
     /// <summary>Closes every channel to newcomers and messages; its streams are the caller's to end.</summary>

@@ -9,8 +9,9 @@ internal sealed class Peer : ISlotted
 {
     private SendRate? _rate;
 
-    public Peer(Channel channel, PeerId cid, Token token, FrameSink sink)
+    public Peer(Channel channel, PeerId cid, Token token, FrameSink sink, AddressUsage? usage = null)
     {
+        Usage = usage;
         Channel = channel;
         Cid = cid;
         Token = token;
@@ -27,6 +28,9 @@ internal sealed class Peer : ISlotted
 
     /// <summary>Takes its frames. Its lock guards <see cref="Position"/> too.</summary>
     public FrameSink Sink { get; }
+
+    /// <summary>Where its stream counts, held until that ends; null for a client that is not limited.</summary>
+    public AddressUsage? Usage { get; }
 
     /// <summary>How fast it may send, where it is limited: made when it first sends.</summary>
     public SendRate Rate => _rate ?? Interlocked.CompareExchange(ref _rate, new SendRate(), null) ?? _rate;

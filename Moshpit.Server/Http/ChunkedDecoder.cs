@@ -34,12 +34,12 @@ internal struct ChunkedDecoder
 
     /// <summary>
     /// Decodes what is there, appending to <paramref name="destination"/> at <paramref name="written"/>. A chunk that announces more than
-    /// fits within <paramref name="limit"/> is refused as <see cref="Rejections.BodyTooLarge"/> before its data is looked at. Where the limit is
+    /// fits within <paramref name="limit"/> is refused as <paramref name="tooLarge"/> before its data is looked at. Where the limit is
     /// beyond the destination, the decoder asks for more when that is full: for a longer one, with what was written. After a rejection the
     /// decoder is spent.
     /// </summary>
     public ParseOutcome Decode(
-        ref SequenceReader<byte> input, Span<byte> destination, ref int written, out Rejection? rejection, int? limit = null)
+        ref SequenceReader<byte> input, Span<byte> destination, ref int written, Rejection tooLarge, out Rejection? rejection, int? limit = null)
     {
         rejection = null;
         ParseOutcome outcome;
@@ -47,7 +47,7 @@ internal struct ChunkedDecoder
         {
             outcome = _state switch
             {
-                State.Size => ReadSizeLine(ref input, (limit ?? destination.Length) - written, out rejection),
+                State.Size => ReadSizeLine(ref input, (limit ?? destination.Length) - written, tooLarge, out rejection),
                 State.Data => CopyData(ref input, destination, ref written),
                 State.DataEnd => ReadDataEnd(ref input, out rejection),
                 State.Trailers => ReadTrailerLine(ref input, out rejection),
@@ -58,7 +58,7 @@ internal struct ChunkedDecoder
         return outcome;
     }
 
-    private ParseOutcome ReadSizeLine(ref SequenceReader<byte> input, int room, out Rejection? rejection)
+    private ParseOutcome ReadSizeLine(ref SequenceReader<byte> input, int room, Rejection tooLarge, out Rejection? rejection)
     {
         int limit = MaxSizeDigits + MaxOverhead - _overhead;
         ParseOutcome outcome = _lines.TryRead(
@@ -68,7 +68,7 @@ internal struct ChunkedDecoder
         using Line line = new(sequence);
         rejection = ReadSize(line.Bytes, out int digits, out ulong size) ?? CheckExtensions(line.Bytes[digits..]);
         if (rejection is null && size > (ulong)room)
-            rejection = Rejections.BodyTooLarge;
+            rejection = tooLarge;
         if (rejection is not null)
             return ParseOutcome.Rejected;
         _remaining = (long)size;

@@ -3,29 +3,32 @@ using System.Diagnostics;
 namespace Moshpit.Server.Http;
 
 /// <summary>
-/// The Date field line, which every response carries (RFC 9110 section 6.6.1), as IMF-fixdate (section 5.6.7). It is made once a second and
-/// shared by all threads: what is published is never changed again, and if two threads make it at once either will do.
+/// The Date field line, which every response carries (RFC 9110 section 6.6.1), as IMF-fixdate (section 5.6.7). A tick of the clock makes it;
+/// a response only copies it.
 /// </summary>
-internal sealed class HttpDate(TimeProvider clock)
+internal sealed class HttpDate
 {
-    private volatile Stamp? _latest;
+    private readonly TimeProvider _time;
+    private volatile Stamp _latest;
 
-    /// <summary>By the clock of the system.</summary>
-    public static HttpDate System { get; } = new(TimeProvider.System);
-
-    /// <summary><c>Date: Sun, 06 Nov 1994 08:49:37 GMT</c> with its CRLF.</summary>
-    public ReadOnlySpan<byte> FieldLine
+    public HttpDate(TimeProvider time)
     {
-        get
-        {
-            DateTimeOffset now = clock.GetUtcNow();
-            long second = now.ToUnixTimeSeconds();
-            Stamp? latest = _latest;
-            if (latest is null || latest.Second != second)
-                _latest = latest = new Stamp(second, Format(now));
-            return latest.FieldLine;
-        }
+        _time = time;
+        _latest = Of(time.GetUtcNow());
     }
+
+    /// <summary><c>Date: Sun, 06 Nov 1994 08:49:37 GMT</c> with its CRLF, as of the last tick.</summary>
+    public ReadOnlySpan<byte> FieldLine => _latest.FieldLine;
+
+    /// <summary>Called when time has passed, at least once a second.</summary>
+    public void OnTick()
+    {
+        DateTimeOffset now = _time.GetUtcNow();
+        if (now.ToUnixTimeSeconds() != _latest.Second)
+            _latest = Of(now);
+    }
+
+    private static Stamp Of(DateTimeOffset time) => new(time.ToUnixTimeSeconds(), Format(time));
 
     private static byte[] Format(DateTimeOffset now)
     {

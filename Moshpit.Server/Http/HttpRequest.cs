@@ -1,5 +1,3 @@
-using Moshpit.Server.Buffers;
-
 namespace Moshpit.Server.Http;
 
 /// <summary>
@@ -8,21 +6,21 @@ namespace Moshpit.Server.Http;
 /// </summary>
 internal sealed class HttpRequest
 {
-    private RetainedBytes _origin;
-    private RetainedBytes _requestedHeaders;
-    private RetainedBytes _forwardedFor;
-    private RetainedBytes _forwarded;
+    private readonly RetainedBytes[] _kept = new RetainedBytes[Enum.GetValues<KeptField>().Length];
+    private RetainedBytes _path;
+    private RetainedBytes _query;
 
     public HttpMethod Method { get; set; }
 
     public bool IsHttp10 { get; set; }
 
-    public TargetKind Target { get; set; }
+    /// <summary>
+    /// The path of the request-target, as it was sent: it begins with a slash; <c>*</c> in the asterisk-form; empty if there is none (CONNECT).
+    /// </summary>
+    public ReadOnlySpan<byte> Path => _path.Span;
 
-    public ChannelId ChannelId { get; set; }
-
-    /// <summary>The target is a channel's and its text is an id. Other <c>[a-z0-9]+</c> text simply names no channel that exists.</summary>
-    public bool HasChannelId { get; set; }
+    /// <summary>What follows the first <c>?</c> of the request-target, as it was sent; empty if there is none.</summary>
+    public ReadOnlySpan<byte> Query => _query.Span;
 
     public BodyKind Body { get; set; }
 
@@ -57,37 +55,26 @@ internal sealed class HttpRequest
     /// <summary>The body is compressed or otherwise encoded.</summary>
     public bool HasContentEncoding { get; set; }
 
-    public bool HasOrigin => !_origin.IsEmpty;
-
-    public ReadOnlySpan<byte> Origin => _origin.Span;
-
-    /// <summary>Access-Control-Request-Headers, repeated fields joined by <c>", "</c>.</summary>
-    public ReadOnlySpan<byte> RequestedHeaders => _requestedHeaders.Span;
-
-    /// <summary>X-Forwarded-For, repeated fields joined by <c>", "</c>: what somebody claims, to be believed from known proxies alone.</summary>
-    public ReadOnlySpan<byte> ForwardedFor => _forwardedFor.Span;
-
-    /// <summary>As <see cref="ForwardedFor"/>, for Forwarded (RFC 7239).</summary>
-    public ReadOnlySpan<byte> Forwarded => _forwarded.Span;
+    /// <summary>The value of a field that is kept, repeated ones joined by <c>", "</c>; empty if there is none.</summary>
+    public ReadOnlySpan<byte> this[KeptField field] => _kept[(int)field].Span;
 
     /// <summary>A field says that the request came through a proxy, or for which client.</summary>
     public bool IsForwarded { get; set; }
 
-    public void RetainOrigin(ReadOnlySpan<byte> value) => _origin.AppendListed(value);
+    public void SetTarget(ReadOnlySpan<byte> path, ReadOnlySpan<byte> query)
+    {
+        _path.Set(path);
+        _query.Set(query);
+    }
 
-    public void RetainRequestedHeaders(ReadOnlySpan<byte> value) => _requestedHeaders.AppendListed(value);
-
-    public void RetainForwardedFor(ReadOnlySpan<byte> value) => _forwardedFor.AppendListed(value);
-
-    public void RetainForwarded(ReadOnlySpan<byte> value) => _forwarded.AppendListed(value);
+    public void Keep(KeptField field, ReadOnlySpan<byte> value) => _kept[(int)field].AppendListed(value);
 
     public void Reset()
     {
         Method = default;
         IsHttp10 = false;
-        Target = default;
-        ChannelId = default;
-        HasChannelId = false;
+        _path.Clear();
+        _query.Clear();
         Body = default;
         ContentLength = 0;
         KeepAlive = false;
@@ -96,10 +83,8 @@ internal sealed class HttpRequest
         AcceptsEventStream = false;
         NamesEventStream = false;
         HasContentEncoding = false;
-        _origin.Clear();
-        _requestedHeaders.Clear();
-        _forwardedFor.Clear();
-        _forwarded.Clear();
+        foreach (ref RetainedBytes kept in _kept.AsSpan())
+            kept.Clear();
         IsForwarded = false;
     }
 }
@@ -130,4 +115,17 @@ internal enum ContentType : byte
     Json,
     Form,
     Other,
+}
+
+/// <summary>The fields whose values a request keeps as they were sent. A route that needs another one names it here and in <see cref="RequestFields"/>.</summary>
+internal enum KeptField : byte
+{
+    Origin,
+    AccessControlRequestHeaders,
+
+    /// <summary>What a client or a proxy claims, to be believed from known proxies alone.</summary>
+    XForwardedFor,
+
+    /// <inheritdoc cref="XForwardedFor"/>
+    Forwarded,
 }

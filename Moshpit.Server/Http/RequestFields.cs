@@ -35,15 +35,15 @@ internal struct RequestFields
                 _accept.Add(value);
                 break;
             case 6 when Grammar.Is(name, "Origin"u8):
-                if (request.HasOrigin)
+                if (!request[KeptField.Origin].IsEmpty)
                     return Rejections.RepeatedOrigin;
-                request.RetainOrigin(value);
+                request.Keep(KeptField.Origin, value);
                 break;
             case 6 when Grammar.Is(name, "Expect"u8):
                 return AddExpect(value, request);
             case 9 when Grammar.Is(name, "Forwarded"u8):
                 request.IsForwarded = true;
-                request.RetainForwarded(value);
+                request.Keep(KeptField.Forwarded, value);
                 break;
             case 10 when Grammar.Is(name, "Connection"u8):
                 AddConnection(value);
@@ -54,7 +54,7 @@ internal struct RequestFields
                 return AddContentLength(value, request);
             case 15 when Grammar.Is(name, "X-Forwarded-For"u8):
                 request.IsForwarded = true;
-                request.RetainForwardedFor(value);
+                request.Keep(KeptField.XForwardedFor, value);
                 break;
             case 16 when Grammar.Is(name, "Content-Encoding"u8):
                 request.HasContentEncoding |= !value.IsEmpty && !Grammar.Is(value, "identity"u8);
@@ -62,7 +62,7 @@ internal struct RequestFields
             case 17 when Grammar.Is(name, "Transfer-Encoding"u8):
                 return AddTransferEncoding(value, request);
             case 30 when Grammar.Is(name, "Access-Control-Request-Headers"u8):
-                request.RetainRequestedHeaders(value);
+                request.Keep(KeptField.AccessControlRequestHeaders, value);
                 break;
         }
 

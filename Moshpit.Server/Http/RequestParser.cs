@@ -93,10 +93,10 @@ internal sealed class RequestParser(RequestLimits limits)
     {
         HasStarted |= !reader.End;
         ParseOutcome outcome = _lines.TryRead(
-            ref reader, limits.MaxRequestLine, Rejections.TargetTooLong, out ReadOnlySequence<byte> sequence, out Rejection? rejection);
+            ref reader, limits.MaxRequestLine, limits.TargetTooLong, out ReadOnlySequence<byte> sequence, out Rejection? rejection);
         if (outcome == ParseOutcome.NeedMore)
             return outcome;
-        if (rejection == Rejections.TargetTooLong && !HasMethod(ref reader))
+        if (rejection == limits.TargetTooLong && !HasMethod(ref reader))
             return Reject(Rejections.MalformedRequestLine);
         if (rejection is not null)
             return Reject(rejection);
@@ -116,7 +116,7 @@ internal sealed class RequestParser(RequestLimits limits)
     {
         int limit = Math.Max(0, limits.MaxHeaderSection - _fieldBytes - 2);
         ParseOutcome outcome = _lines.TryRead(
-            ref reader, limit, Rejections.HeaderSectionTooLarge, out ReadOnlySequence<byte> sequence, out Rejection? rejection);
+            ref reader, limit, limits.HeaderSectionTooLarge, out ReadOnlySequence<byte> sequence, out Rejection? rejection);
         if (outcome == ParseOutcome.NeedMore)
             return outcome;
         if (rejection is not null)
@@ -131,7 +131,7 @@ internal sealed class RequestParser(RequestLimits limits)
         {
             _fieldBytes += line.Bytes.Length + 2;
             rejection = ++_fieldCount > limits.MaxHeaderFields
-                ? Rejections.TooManyFields
+                ? limits.TooManyFields
                 : FieldLine.Read(line.Bytes, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
                     ?? _fields.Add(name, value, request);
         }

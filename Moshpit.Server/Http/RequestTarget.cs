@@ -1,19 +1,16 @@
 using System.Buffers;
-using Moshpit.Server.Buffers;
 
 namespace Moshpit.Server.Http;
 
 /// <summary>
 /// request-target = origin-form / absolute-form / authority-form / asterisk-form (RFC 9112 section 3.2). Nothing is decoded and no dot
-/// segment is resolved: what is not literally a path of ours names nothing of ours.
+/// segment is resolved: a path that is not literally one of ours names nothing of ours.
 /// </summary>
 internal static class RequestTarget
 {
     // VCHAR without "#": a fragment is never sent (RFC 9112 section 3.2), and proxies differ in what they make of one.
     private static readonly SearchValues<byte> TargetBytes = SearchValues.Create(
         "!\"$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~"u8);
-
-    private static readonly SearchValues<byte> ChannelBytes = SearchValues.Create("abcdefghijklmnopqrstuvwxyz0123456789"u8);
 
     /// <summary>Null, or why the target is refused. <paramref name="method"/> decides which forms are allowed.</summary>
     public static Rejection? Read(ReadOnlySpan<byte> target, ReadOnlySpan<byte> method, HttpRequest request)
@@ -32,7 +29,7 @@ internal static class RequestTarget
         // asterisk-form: "only used for a server-wide OPTIONS request" (section 3.2.4).
         if (target.SequenceEqual("*"u8) && request.Method == HttpMethod.Options)
         {
-            request.Target = TargetKind.Asterisk;
+            request.SetTarget(target, default);
             return null;
         }
 
@@ -64,21 +61,10 @@ internal static class RequestTarget
 
     private static void ReadPath(ReadOnlySpan<byte> pathAndQuery, HttpRequest request)
     {
-        int query = pathAndQuery.IndexOf((byte)'?');
-        ReadOnlySpan<byte> path = query < 0 ? pathAndQuery : pathAndQuery[..query];
+        int mark = pathAndQuery.IndexOf((byte)'?');
+        ReadOnlySpan<byte> path = mark < 0 ? pathAndQuery : pathAndQuery[..mark];
 
         // RFC 9110 section 4.2.3: an empty path component is equivalent to "/".
-        if (path.IsEmpty || path.SequenceEqual("/"u8))
-        {
-            request.Target = TargetKind.Root;
-            return;
-        }
-
-        ReadOnlySpan<byte> text = path.TrimStart((byte)'/');
-        if (text.IsEmpty || text.ContainsAnyExcept(ChannelBytes))
-            return;
-        request.Target = TargetKind.Channel;
-        request.HasChannelId = ChannelId.TryParse(text, out ChannelId id);
-        request.ChannelId = id;
+        request.SetTarget(path.IsEmpty ? "/"u8 : path, mark < 0 ? default : pathAndQuery[(mark + 1)..]);
     }
 }

@@ -7,13 +7,13 @@ namespace Moshpit.Server.Http;
 /// Every response of the server, as bytes. Each carries Date and the CORS fields, refusals too, so that a browser may read why it failed.
 /// Nothing is allocated.
 /// </summary>
-internal static class ResponseWriter
+internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
 {
     /// <summary>What <see cref="HttpRequest.ExpectsContinue"/> waits for.</summary>
     public static ReadOnlySpan<byte> Continue => "HTTP/1.1 100 Continue\r\n\r\n"u8;
 
     /// <summary>A POST was delivered.</summary>
-    public static void WriteOk(IBufferWriter<byte> output, HttpRequest request)
+    public void WriteOk(IBufferWriter<byte> output, HttpRequest request)
     {
         output.Write("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n"u8);
         WriteCommon(output, request);
@@ -25,7 +25,7 @@ internal static class ResponseWriter
     /// A refusal, with its sentence as the body. The answer says <c>Connection: close</c> where <paramref name="close"/>, the rejection or
     /// the request wants it; the caller then has to do so.
     /// </summary>
-    public static void WriteRejection(IBufferWriter<byte> output, HttpRequest request, Rejection rejection, bool close)
+    public void WriteRejection(IBufferWriter<byte> output, HttpRequest request, Rejection rejection, bool close)
     {
         output.Write(StatusLine.Of(rejection.Status));
         output.Write("Content-Type: text/plain; charset=utf-8\r\nContent-Length: "u8);
@@ -47,7 +47,8 @@ internal static class ResponseWriter
         {
             output.Write("Retry-After: "u8);
             WriteNumber(output, rejection.RetryAfter);
-            output.Write("\r\nAccess-Control-Expose-Headers: Retry-After\r\n"u8);
+            output.Write("\r\n"u8);
+            cors.WriteExposed(output, "Retry-After"u8);
         }
 
         WriteCommon(output, request);
@@ -64,7 +65,7 @@ internal static class ResponseWriter
     /// secret, so no cache may store it (no-store) and no browser guess at its type (nosniff). nginx does not buffer it, thanks to X-Accel-Buffering.
     /// no-transform asks other intermediaries to leave it as it is; nginx does not look at that.
     /// </summary>
-    public static void WriteStreamHead(IBufferWriter<byte> output, HttpRequest request, int status)
+    public void WriteStreamHead(IBufferWriter<byte> output, HttpRequest request, int status)
     {
         output.Write(StatusLine.Of(status));
         output.Write("Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-store, no-transform\r\n"u8);
@@ -76,27 +77,19 @@ internal static class ResponseWriter
     }
 
     /// <summary>What is allowed here, for a CORS preflight or for anyone who asks.</summary>
-    public static void WriteOptions(IBufferWriter<byte> output, HttpRequest request)
+    public void WriteOptions(IBufferWriter<byte> output, HttpRequest request)
     {
-        output.Write("HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, OPTIONS\r\nAccess-Control-Max-Age: 86400\r\n"u8);
-        if (!request.RequestedHeaders.IsEmpty)
-        {
-            output.Write("Access-Control-Allow-Headers: "u8);
-            output.Write(request.RequestedHeaders);
-            output.Write("\r\n"u8);
-        }
-
+        output.Write("HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, OPTIONS\r\n"u8);
+        cors.WritePreflight(output, request);
         WriteCommon(output, request);
         WriteConnection(output, request, !request.KeepAlive);
         output.Write("\r\n"u8);
     }
 
-    private static void WriteCommon(IBufferWriter<byte> output, HttpRequest request)
+    private void WriteCommon(IBufferWriter<byte> output, HttpRequest request)
     {
-        output.Write(HttpDate.System.FieldLine);
-        output.Write("Access-Control-Allow-Origin: "u8);
-        output.Write(request.HasOrigin ? request.Origin : "*"u8);
-        output.Write("\r\nAccess-Control-Allow-Methods: GET, HEAD, POST, OPTIONS\r\nVary: Origin\r\n"u8);
+        output.Write(date.FieldLine);
+        cors.Write(output, request);
     }
 
     // RFC 9112 section 9.3: HTTP/1.1 connections persist unless it is said that they don't, HTTP/1.0 ones the other way round.

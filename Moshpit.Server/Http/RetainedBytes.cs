@@ -26,6 +26,12 @@ internal struct RetainedBytes
         Append(value);
     }
 
+    public void Set(ReadOnlySpan<byte> value)
+    {
+        _length = 0;
+        Append(value);
+    }
+
     public void Clear()
     {
         _length = 0;

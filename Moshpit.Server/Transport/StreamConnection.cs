@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using Moshpit.Server.Buffers;
-using Moshpit.Server.Limits;
 
 namespace Moshpit.Server.Transport;
 
@@ -71,9 +70,6 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// <summary>Its slot among all streams.</summary>
     public int Slot { get; set; }
 
-    /// <summary>Where the stream counts, held until it ends; null for a client that is not limited.</summary>
-    public AddressUsage? Usage { get; set; }
-
     /// <summary>When it began, as the clock tells it.</summary>
     public long OpenedAt { get; }
 
@@ -104,6 +100,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     public void Start()
     {
         _transport.Streams.Add(this);
+        _transport.Sockets.Begin();
         try
         {
             _watch.Arm();
@@ -174,6 +171,13 @@ internal sealed class StreamConnection : FrameSink, ISlotted
 
     /// <inheritdoc/>
     public override void Abort(DisconnectReason reason) => Close(reason);
+
+    /// <summary>Ends the stream at once.</summary>
+    public void Cut(DisconnectReason reason)
+    {
+        lock (this)
+            Abort(reason);
+    }
 
     /// <summary>Called when time has passed: a heartbeat for who heard nothing for long, an end for who takes nothing.</summary>
     public void OnTick(long now)

@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Buffers;
-using Moshpit.Server.Limits;
 
 namespace Moshpit.Server.Transport;
 
@@ -8,8 +7,6 @@ namespace Moshpit.Server.Transport;
 internal sealed class StreamTransport
 {
     private readonly long[] _ended = new long[Enum.GetValues<DisconnectReason>().Length];
-    private int _ending;
-
     public required ServerClock Clock { get; init; }
 
     public required ILogger Logger { get; init; }
@@ -42,15 +39,12 @@ internal sealed class StreamTransport
     public required int InputLimit { get; init; }
 
     /// <summary>Called once for each stream that was started, on any thread, when its socket is closed.</summary>
-    public required Action<StreamConnection, DisconnectReason> Ended { get; init; }
+    public Action<StreamConnection, DisconnectReason>? Ended { get; set; }
 
-    /// <summary>Called after <see cref="Ended"/>, when nothing is left of the stream.</summary>
-    public required Action Gone { get; init; }
+    /// <summary>Counts each stream from its start until nothing is left of it.</summary>
+    public required ActivityCount Sockets { get; init; }
 
     public SlotTable<StreamConnection> Streams { get; } = new();
-
-    /// <summary>Streams that are in <see cref="Streams"/> no more and whose channel is just hearing of it. To be read after the count of those.</summary>
-    public int Ending => Volatile.Read(ref _ending);
 
     /// <summary>Nothing can be due for a stream that made progress more recently than this.</summary>
     public long ShortestPatience => Math.Min(HeartbeatInterval, Math.Min(StallTimeout, LingerTimeout));
@@ -60,19 +54,16 @@ internal sealed class StreamTransport
 
     public void OnEnded(StreamConnection stream, DisconnectReason reason)
     {
-        Interlocked.Increment(ref _ending);
-        Streams.Remove(stream);
-        Interlocked.Increment(ref _ended[(int)reason]);
         try
         {
-            Ended(stream, reason);
+            Streams.Remove(stream);
+            Interlocked.Increment(ref _ended[(int)reason]);
+            Ended?.Invoke(stream, reason);
         }
         finally
         {
-            Interlocked.Decrement(ref _ending);
+            Sockets.End();
         }
-
-        Gone();
     }
 
     public void OnTick()

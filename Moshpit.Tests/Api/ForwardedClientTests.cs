@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text;
 using Moshpit.Server.Api;
-using Moshpit.Server.Transport;
+using Moshpit.Server.Limits;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Api;

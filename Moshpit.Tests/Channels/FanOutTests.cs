@@ -245,7 +245,7 @@ internal sealed class FanOutTests
         }
 
         Assert.That(peers[2].Sink.Writes, Is.Empty);
-        channel.Channel.Flush();
+        channel.Channel.Drain();
         await IdleAsync(channel);
         Assert.That(peers.Skip(1).Select(peer => peer.Sink.Writes), Is.All.EqualTo(new[] { "a;b;c;" }));
     }

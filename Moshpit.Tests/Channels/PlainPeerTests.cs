@@ -36,7 +36,7 @@ internal sealed class PlainPeerTests
         Channel.TrySend(peer, direct);
         direct.Release();
         Assert.That(plain.Writes, Is.EqualTo(new[] { "event: signal\ndata: 1\n\nevent: signal\ndata: 2\n\n" }));
-        _channel.Channel.Flush();
+        _channel.Channel.Drain();
         Assert.That(_channel.Frames.Outstanding, Is.Zero);
     }
 
@@ -64,7 +64,7 @@ internal sealed class PlainPeerTests
             {
                 if (!_channel.Channel.PublishAsync(frame).IsCompletedSuccessfully)
                     throw new InvalidOperationException("There is room, so nothing waits.");
-                _channel.Channel.Flush();
+                _channel.Channel.Drain();
             }
 
             return GC.GetAllocatedBytesForCurrentThread() - before;
@@ -76,7 +76,7 @@ internal sealed class PlainPeerTests
         SharedFrame frame = Signal(data);
         await _channel.Channel.PublishAsync(frame);
         if (flush)
-            _channel.Channel.Flush();
+            _channel.Channel.Drain();
         frame.Release();
     }
 

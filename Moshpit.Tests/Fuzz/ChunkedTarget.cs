@@ -10,6 +10,8 @@ namespace Moshpit.Tests.Fuzz;
 /// </summary>
 internal sealed class ChunkedTarget : FuzzTarget
 {
+    private static readonly Rejection TooLarge = new RequestLimits().BodyTooLarge;
+
     private const int Room = 512;
 
     private readonly byte[] _destination = new byte[Room];
@@ -44,7 +46,7 @@ internal sealed class ChunkedTarget : FuzzTarget
         ChunkedDecoder decoder = default;
         int written = 0;
         var reader = new SequenceReader<byte>(new ReadOnlySequence<byte>(input));
-        decoder.Decode(ref reader, _destination, ref written, out _);
+        decoder.Decode(ref reader, _destination, ref written, TooLarge, out _);
     }
 
     private (string Result, string Shape) Decode(byte[][] pieces, bool together)
@@ -54,7 +56,7 @@ internal sealed class ChunkedTarget : FuzzTarget
         Rejection? rejection = null;
         var feed = new Feed(pieces, together);
         ParseOutcome outcome = feed.Drive((ref SequenceReader<byte> reader) =>
-            decoder.Decode(ref reader, _destination, ref written, out rejection));
+            decoder.Decode(ref reader, _destination, ref written, TooLarge, out rejection));
         Require(written <= Room, "More was written than there is room for.");
         string data = Encoding.Latin1.GetString(_destination, 0, outcome == ParseOutcome.Done ? written : 0);
         string left = outcome == ParseOutcome.Done ? $" {feed.Left}" : "";

@@ -1,6 +1,8 @@
 using System.Buffers;
 using System.Text;
+using Moshpit.Server.Api;
 using Moshpit.Server.Http;
+using Moshpit.Tests.Support;
 using HttpMethod = Moshpit.Server.Http.HttpMethod;
 
 namespace Moshpit.Tests.Fuzz;
@@ -69,16 +71,15 @@ internal sealed class RequestTarget : FuzzTarget
                 CheckResponses(request);
             if (outcome != ParseOutcome.Done)
                 break;
-            if (request.ContentLength > BodyLimit)
-                break;
             Rejection? rejection = null;
-            reader.Body.Begin(request, BodyLimit);
+            if (reader.Body.Begin(request) is not null)
+                break;
             outcome = feed.Drive((ref SequenceReader<byte> bytes) =>
             {
-                ParseOutcome read = reader.Body.Read(ref bytes, out ReadOnlySpan<byte> body, out rejection);
+                ParseOutcome read = reader.Body.Read(ref bytes, out ReadOnlyMemory<byte> body, out rejection);
                 if (read == ParseOutcome.Done)
                 {
-                    trace.Append(" body ").Append(Convert.ToHexString(body));
+                    trace.Append(" body ").Append(Convert.ToHexString(body.Span));
                     shape.Append("\nbody ").Append(Magnitude(body.Length));
                 }
 
@@ -100,22 +101,22 @@ internal sealed class RequestTarget : FuzzTarget
         bool rejected = reader.Parser.Rejection is not null;
         Require((outcome == ParseOutcome.Rejected) == rejected, "A rejection has a reason, and nothing else has.");
         Require(request.ContentLength >= 0, "A length is negative.");
-        string known = $" {outcome} {reader.Parser.Rejection?.Name} {request.Method} {request.Target} {request.IsHttp10} {request.Body} " +
+        string known = $" {outcome} {reader.Parser.Rejection?.Name} {request.Method} {Encoding.Latin1.GetString(request.Path)} {request.IsHttp10} {request.Body} " +
             $"{request.KeepAlive} {request.ExpectsContinue} {request.ContentType} {request.AcceptsEventStream} " +
-            $"{request.NamesEventStream} {request.HasContentEncoding} {request.HasChannelId} {request.HasOrigin} " +
+            $"{request.NamesEventStream} {request.HasContentEncoding} {!request[KeptField.Origin].IsEmpty} " +
             $"{reader.Parser.HasStarted}";
-        trace.Append(known).Append($" {request.ContentLength} {request.ChannelId} {Encoding.Latin1.GetString(request.Origin)} " +
-            Encoding.Latin1.GetString(request.RequestedHeaders));
-        shape.Append($"\n{outcome} {reader.Parser.Rejection?.Name} {request.Method} {request.Target} {request.Body}");
+        trace.Append(known).Append($" {request.ContentLength} {Encoding.Latin1.GetString(request.Query)} {Encoding.Latin1.GetString(request[KeptField.Origin])} " +
+            Encoding.Latin1.GetString(request[KeptField.AccessControlRequestHeaders]));
+        shape.Append($"\n{outcome} {reader.Parser.Rejection?.Name} {request.Method} {Magnitude(request.Path.Length)} {request.Body}");
     }
 
     /// <summary>What a request says may come back in the response to it: it must stay in its line, whatever it is.</summary>
     private void CheckResponses(HttpRequest request)
     {
-        int lines = request.RequestedHeaders.IsEmpty ? 0 : 1;
-        RequireLines(output => ResponseWriter.WriteOptions(output, request), lines, request);
-        RequireLines(output => ResponseWriter.WriteStreamHead(output, request, 200), 0, request);
-        RequireLines(output => ResponseWriter.WriteRejection(output, request, Rejections.MethodNotAllowed, close: true), 0, request);
+        int lines = request[KeptField.AccessControlRequestHeaders].IsEmpty ? 0 : 1;
+        RequireLines(output => TestResponses.Writer.WriteOptions(output, request), lines, request);
+        RequireLines(output => TestResponses.Writer.WriteStreamHead(output, request, 200), 0, request);
+        RequireLines(output => TestResponses.Writer.WriteRejection(output, request, ApiRejections.MethodNotAllowed, close: true), 0, request);
     }
 
     private void RequireLines(Action<IBufferWriter<byte>> write, int more, HttpRequest request)
@@ -134,12 +135,13 @@ internal sealed class RequestTarget : FuzzTarget
     /// <summary>What a connection has.</summary>
     private sealed class Reader
     {
-        public RequestParser Parser { get; } = new(
-            new RequestLimits { MaxRequestLine = 1024, MaxHeaderSection = 2048, MaxHeaderFields = 20 });
+        private static readonly RequestLimits Limits = new(1024, 2048, 20, BodyLimit);
+
+        public RequestParser Parser { get; } = new(Limits);
 
         public HttpRequest Request { get; } = new();
 
-        public BodyReader Body { get; } = new();
+        public BodyReader Body { get; } = new(Limits);
 
         public void Reset()
         {
@@ -152,9 +154,8 @@ internal sealed class RequestTarget : FuzzTarget
         {
             Reset();
             var reader = new SequenceReader<byte>(buffer);
-            if (Parser.Parse(ref reader, Request) != ParseOutcome.Done || Request.ContentLength > BodyLimit)
+            if (Parser.Parse(ref reader, Request) != ParseOutcome.Done || Body.Begin(Request) is not null)
                 return false;
-            Body.Begin(Request, BodyLimit);
             ParseOutcome outcome = Body.Read(ref reader, out _, out _);
             Body.Release();
             buffer = buffer.Slice(reader.Position);

@@ -1,11 +1,15 @@
 using System.Buffers;
+using Moshpit.Server.Api;
 using Moshpit.Server.Http;
+using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Http;
 
 internal sealed class AllocationTests
 {
-    private readonly RequestParser _parser = new(new RequestLimits());
+    private static readonly RequestLimits Limits = new();
+
+    private readonly RequestParser _parser = new(Limits);
     private readonly HttpRequest _request = new() { IdleSeconds = 75 };
     private readonly ArrayBufferWriter<byte> _output = new(4096);
     private readonly byte[] _body = new byte[64];
@@ -54,12 +58,12 @@ internal sealed class AllocationTests
         ChunkedDecoder decoder = default;
         int written = 0;
         bool done = _parser.Parse(ref reader, _request) == ParseOutcome.Done
-            && decoder.Decode(ref reader, _body, ref written, out _) == ParseOutcome.Done;
+            && decoder.Decode(ref reader, _body, ref written, Limits.BodyTooLarge, out _) == ParseOutcome.Done;
         if (!done || written != 5 || !reader.End)
             throw new InvalidOperationException("The request was not read.");
-        ResponseWriter.WriteOk(_output, _request);
-        ResponseWriter.WriteOptions(_output, _request);
-        ResponseWriter.WriteStreamHead(_output, _request, 200);
-        ResponseWriter.WriteRejection(_output, _request, Rejections.UnknownChannel, close: false);
+        TestResponses.Writer.WriteOk(_output, _request);
+        TestResponses.Writer.WriteOptions(_output, _request);
+        TestResponses.Writer.WriteStreamHead(_output, _request, 200);
+        TestResponses.Writer.WriteRejection(_output, _request, ApiRejections.UnknownChannel, close: false);
     }
 }

@@ -26,21 +26,29 @@ internal sealed class BodyReaderTests
         string data = first == "4e20\r\n" ? new string('x', 20_000) + "\r\n1\r\n" : "";
         (ParseOutcome outcome, _, _, Rejection? rejection) = Read(first + data, limit: 20_000);
         Assert.That(outcome, Is.EqualTo(ParseOutcome.Rejected));
-        Assert.That(rejection, Is.SameAs(Rejections.BodyTooLarge));
+        Assert.That(rejection, Has.Property("Name").EqualTo("body-too-large"));
     }
 
     [Test]
     public void A_body_with_a_length_comes_back_whole() =>
         Assert.That(Read("hellorest", limit: 10, length: 5), Is.EqualTo((ParseOutcome.Done, "hello", "rest", (Rejection?)null)));
 
+    [TestCase(10, null)]
+    [TestCase(11, "body-too-large")]
+    public void A_length_past_the_limit_is_refused_before_anything_is_read(int length, string? refusal)
+    {
+        var reader = new BodyReader(new RequestLimits(maxBody: 10));
+        Assert.That(reader.Begin(new HttpRequest { Body = BodyKind.Length, ContentLength = length })?.Name, Is.EqualTo(refusal));
+    }
+
     [Test]
     public void An_announced_size_alone_takes_no_memory_of_its_size()
     {
         const int Limit = 512 * 1024 * 1024;
         var request = new HttpRequest { Body = BodyKind.Chunked };
-        var reader = new BodyReader();
+        var reader = new BodyReader(new RequestLimits(maxBody: Limit));
         long before = GC.GetAllocatedBytesForCurrentThread();
-        reader.Begin(request, Limit);
+        reader.Begin(request);
         var input = new SequenceReader<byte>(new ReadOnlySequence<byte>("10000000\r\nabc"u8.ToArray()));
         Assert.That(reader.Read(ref input, out _, out _), Is.EqualTo(ParseOutcome.NeedMore));
         reader.Release();
@@ -50,17 +58,18 @@ internal sealed class BodyReaderTests
     private static (ParseOutcome Outcome, string Body, string Left, Rejection? Rejection) Read(string text, int limit, int? length = null)
     {
         var request = new HttpRequest { Body = length is null ? BodyKind.Chunked : BodyKind.Length, ContentLength = length ?? 0 };
+        var limits = new RequestLimits(maxBody: limit);
         return Splits.SameForAll<(ParseOutcome, string, string, Rejection?)>(Encoding.Latin1.GetBytes(text), () =>
         {
-            var reader = new BodyReader();
-            reader.Begin(request, limit);
+            var reader = new BodyReader(limits);
+            Assert.That(reader.Begin(request), Is.Null);
             string body = "";
             Rejection? rejection = null;
             ParseOutcome Step(ref SequenceReader<byte> input)
             {
-                ParseOutcome outcome = reader.Read(ref input, out ReadOnlySpan<byte> bytes, out rejection);
+                ParseOutcome outcome = reader.Read(ref input, out ReadOnlyMemory<byte> bytes, out rejection);
                 if (outcome == ParseOutcome.Done)
-                    body = Encoding.Latin1.GetString(bytes);
+                    body = Encoding.Latin1.GetString(bytes.Span);
                 if (outcome != ParseOutcome.NeedMore)
                     reader.Release();
                 return outcome;

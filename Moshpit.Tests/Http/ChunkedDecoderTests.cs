@@ -7,6 +7,8 @@ namespace Moshpit.Tests.Http;
 
 internal sealed class ChunkedDecoderTests
 {
+    private static readonly Rejection TooLarge = new RequestLimits().BodyTooLarge;
+
     private const int Room = 64;
 
     [TestCase("0\r\n\r\n", "")]
@@ -132,7 +134,7 @@ internal sealed class ChunkedDecoderTests
         return (Step, (outcome, rest) => new Decoded(
             outcome, rejection, outcome == ParseOutcome.Done ? Encoding.Latin1.GetString(destination, 0, written) : "", Encoding.Latin1.GetString(rest)));
 
-        ParseOutcome Step(ref SequenceReader<byte> reader) => decoder.Decode(ref reader, destination, ref written, out rejection);
+        ParseOutcome Step(ref SequenceReader<byte> reader) => decoder.Decode(ref reader, destination, ref written, TooLarge, out rejection);
     }) switch
     {
         // How much of an unfinished line is left over depends on nothing but the input, but says nothing either.

@@ -163,7 +163,7 @@ internal sealed class FieldTests
         {
             foreach (System.Reflection.PropertyInfo property in typeof(HttpRequest).GetProperties().Where(p => !p.PropertyType.IsByRefLike))
                 Assert.That(property.GetValue(request), Is.EqualTo(property.GetValue(fresh)), property.Name);
-            Assert.That(request.Origin.Length + request.RequestedHeaders.Length, Is.Zero);
+            Assert.That(request.Path.Length + request.Query.Length + Enum.GetValues<KeptField>().Sum(field => request[field].Length), Is.Zero);
             Assert.That((parser.HasStarted, parser.Rejection), Is.EqualTo((false, (Rejection?)null)));
         });
         Assert.That(Parse(Full), Is.EqualTo(ParseOutcome.Done), "Nothing was left that would make it a repetition.");

@@ -55,7 +55,8 @@ internal sealed class HttpVectorsTests
         bool isRouted = false;
         ParseOutcome outcome = Splits.SameForAll(raw, () =>
         {
-            RequestParser parser = new(new RequestLimits());
+            var limits = new RequestLimits(maxBody: MaxBody);
+            RequestParser parser = new(limits);
             HttpRequest request = new();
             ChunkedDecoder decoder = default;
             byte[] body = new byte[MaxBody];
@@ -74,10 +75,10 @@ internal sealed class HttpVectorsTests
                     hasHead = true;
                 }
 
-                isRouted = request.Method != HttpMethod.Other && request.Target == TargetKind.Root;
+                isRouted = request.Method != HttpMethod.Other && request.Path.SequenceEqual("/"u8);
                 if (request.Body == BodyKind.Chunked)
-                    return decoder.Decode(ref reader, body, ref written, out rejection);
-                rejection = request.ContentLength > MaxBody ? Rejections.BodyTooLarge : null;
+                    return decoder.Decode(ref reader, body, ref written, limits.BodyTooLarge, out rejection);
+                rejection = request.ContentLength > MaxBody ? limits.BodyTooLarge : null;
                 return rejection is null ? ParseOutcome.Done : ParseOutcome.Rejected;
             }
         });

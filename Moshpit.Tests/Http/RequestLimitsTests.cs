@@ -7,7 +7,7 @@ namespace Moshpit.Tests.Http;
 
 internal sealed class RequestLimitsTests
 {
-    private static readonly RequestLimits Small = new() { MaxRequestLine = 20, MaxHeaderSection = 30, MaxHeaderFields = 3 };
+    private static readonly RequestLimits Small = new(20, 30, 3);
 
     [Test]
     public void The_limits_are_those_that_are_documented()

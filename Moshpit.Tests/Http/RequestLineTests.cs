@@ -1,4 +1,3 @@
-using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
 using Moshpit.Tests.Support;
 using HttpMethod = Moshpit.Server.Http.HttpMethod;
@@ -7,8 +6,6 @@ namespace Moshpit.Tests.Http;
 
 internal sealed class RequestLineTests
 {
-    private const string Id = "0123456789abcdef0123456789abcdef";
-
     [Test]
     public void A_plain_request_is_read()
     {
@@ -17,7 +14,7 @@ internal sealed class RequestLineTests
         {
             Assert.That(head.Outcome, Is.EqualTo(ParseOutcome.Done));
             Assert.That(head.Method, Is.EqualTo(HttpMethod.Get));
-            Assert.That(head.Target, Is.EqualTo(TargetKind.Root));
+            Assert.That(head.Path, Is.EqualTo("/"));
             Assert.That(head.IsHttp10, Is.False);
             Assert.That(head.Rest, Is.EqualTo("body"));
             Assert.That(head.HasStarted, Is.True);
@@ -41,7 +38,7 @@ internal sealed class RequestLineTests
     public void Empty_lines_before_a_request_are_ignored(int count)
     {
         ParsedHead head = ParsedHead.Of($"{string.Concat(Enumerable.Repeat("\r\n", count))}GET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n");
-        Assert.That((head.Outcome, head.Target, head.Rest), Is.EqualTo((ParseOutcome.Done, TargetKind.Root, "\r\n")));
+        Assert.That((head.Outcome, head.Path, head.Rest), Is.EqualTo((ParseOutcome.Done, "/", "\r\n")));
     }
 
     [Test]
@@ -126,28 +123,28 @@ internal sealed class RequestLineTests
         Assert.That((head.Refusal, head.Rejection?.Status, head.Rejection?.Close), Is.EqualTo((refusal, 400, true)));
     }
 
-    [TestCase("/", TargetKind.Root)]
-    [TestCase("/?", TargetKind.Root)]
-    [TestCase("/?a=b/c?d", TargetKind.Root)]
-    [TestCase("http://localhost/", TargetKind.Root)]
-    [TestCase("http://localhost", TargetKind.Root)]
-    [TestCase("HTTPS://localhost:1?a/b", TargetKind.Root)]
-    [TestCase("http://[::1]:8080/", TargetKind.Root)]
-    [TestCase("/a1", TargetKind.Channel)]
-    [TestCase("//a1", TargetKind.Channel)]
-    [TestCase("/a1?b", TargetKind.Channel)]
-    [TestCase("http://localhost///a1?b", TargetKind.Channel)]
-    [TestCase("//", TargetKind.Unknown)]
-    [TestCase("/a1/", TargetKind.Unknown)]
-    [TestCase("/A1", TargetKind.Unknown)]
-    [TestCase("/%61", TargetKind.Unknown)]
-    [TestCase("/./a", TargetKind.Unknown)]
-    [TestCase("/a/../b", TargetKind.Unknown)]
-    [TestCase("/*", TargetKind.Unknown)]
-    public void A_target_is_what_it_literally_says(string target, TargetKind expected)
+    [TestCase("/", "/", "")]
+    [TestCase("/?", "/", "")]
+    [TestCase("/?a=b/c?d", "/", "a=b/c?d")]
+    [TestCase("http://localhost/", "/", "")]
+    [TestCase("http://localhost", "/", "")]
+    [TestCase("HTTPS://localhost:1?a/b", "/", "a/b")]
+    [TestCase("http://[::1]:8080/", "/", "")]
+    [TestCase("/a1", "/a1", "")]
+    [TestCase("//a1", "//a1", "")]
+    [TestCase("/a1?b", "/a1", "b")]
+    [TestCase("http://localhost///a1?b", "///a1", "b")]
+    [TestCase("//", "//", "")]
+    [TestCase("/a1/", "/a1/", "")]
+    [TestCase("/A1", "/A1", "")]
+    [TestCase("/%61", "/%61", "")]
+    [TestCase("/./a", "/./a", "")]
+    [TestCase("/a/../b", "/a/../b", "")]
+    [TestCase("/*", "/*", "")]
+    public void A_target_is_what_it_literally_says(string target, string path, string query)
     {
         ParsedHead head = ParsedHead.Of($"GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        Assert.That((head.Outcome, head.Target, head.ChannelId), Is.EqualTo((ParseOutcome.Done, expected, (ChannelId?)null)));
+        Assert.That((head.Outcome, head.Path, head.Query), Is.EqualTo((ParseOutcome.Done, path, query)));
     }
 
     [TestCase("GET", "a")]
@@ -182,27 +179,10 @@ internal sealed class RequestLineTests
     public void Connect_is_well_formed_with_a_host_and_port_only(string target)
     {
         ParsedHead head = ParsedHead.Of($"CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        Assert.That((head.Outcome, head.Method, head.Target), Is.EqualTo((ParseOutcome.Done, HttpMethod.Other, TargetKind.Unknown)));
+        Assert.That((head.Outcome, head.Method, head.Path), Is.EqualTo((ParseOutcome.Done, HttpMethod.Other, "")));
     }
 
     [Test]
     public void Options_may_ask_for_the_whole_server() =>
-        Assert.That(ParsedHead.Of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").Target, Is.EqualTo(TargetKind.Asterisk));
-
-    [TestCase("/" + Id)]
-    [TestCase("//" + Id + "?q")]
-    [TestCase("http://localhost/" + Id)]
-    public void A_channel_path_of_32_hex_digits_has_an_id(string target)
-    {
-        ParsedHead head = ParsedHead.Of($"POST {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        Assert.That(head.ChannelId, Is.EqualTo(Ids.Channel(new UInt128(0x0123456789abcdef, 0x0123456789abcdef))));
-    }
-
-    [TestCase("/" + Id + "0")]
-    [TestCase("/0123456789abcdef0123456789abcdeg")]
-    public void Other_channel_text_has_no_id(string target)
-    {
-        ParsedHead head = ParsedHead.Of($"POST {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-        Assert.That((head.Target, head.ChannelId), Is.EqualTo((TargetKind.Channel, (ChannelId?)null)));
-    }
+        Assert.That(ParsedHead.Of("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").Path, Is.EqualTo("*"));
 }

@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Text;
 using System.Text.RegularExpressions;
+using Moshpit.Server.Api;
 using Moshpit.Server.Http;
+using Moshpit.Tests.Support;
 using HttpMethod = Moshpit.Server.Http.HttpMethod;
 
 namespace Moshpit.Tests.Http;
@@ -17,7 +19,7 @@ internal sealed partial class ResponseWriterTests
         Assert.That(Encoding.ASCII.GetString(ResponseWriter.Continue), Is.EqualTo("HTTP/1.1 100 Continue\r\n\r\n"));
 
     [Test]
-    public void Ok_to_a_kept_connection() => AssertWritten(output => ResponseWriter.WriteOk(output, _request), """
+    public void Ok_to_a_kept_connection() => AssertWritten(output => TestResponses.Writer.WriteOk(output, _request), """
         HTTP/1.1 200 OK
         Content-Type: text/plain; charset=utf-8
         Content-Length: 2
@@ -33,8 +35,8 @@ internal sealed partial class ResponseWriterTests
     public void Ok_to_a_kept_http_1_0_connection_says_so()
     {
         _request.IsHttp10 = true;
-        _request.RetainOrigin("http://a.example"u8);
-        AssertWritten(output => ResponseWriter.WriteOk(output, _request), """
+        _request.Keep(KeptField.Origin, "http://a.example"u8);
+        AssertWritten(output => TestResponses.Writer.WriteOk(output, _request), """
             HTTP/1.1 200 OK
             Content-Type: text/plain; charset=utf-8
             Content-Length: 2
@@ -55,9 +57,9 @@ internal sealed partial class ResponseWriterTests
         const string Said = "\r\nConnection: keep-alive\r\nKeep-Alive: timeout=75\r\n\r\n";
         _request.IdleSeconds = 75;
         _request.IsHttp10 = isHttp10;
-        Assert.That(Written(output => ResponseWriter.WriteOk(output, _request)), Does.Contain(Said));
-        Assert.That(Written(output => ResponseWriter.WriteOptions(output, _request)), Does.Contain(Said));
-        string rejected = Written(output => ResponseWriter.WriteRejection(output, _request, Rejections.InvalidToken, close: false));
+        Assert.That(Written(output => TestResponses.Writer.WriteOk(output, _request)), Does.Contain(Said));
+        Assert.That(Written(output => TestResponses.Writer.WriteOptions(output, _request)), Does.Contain(Said));
+        string rejected = Written(output => TestResponses.Writer.WriteRejection(output, _request, ApiRejections.InvalidToken, close: false));
         Assert.That(rejected, Does.Contain(Said));
     }
 
@@ -65,14 +67,14 @@ internal sealed partial class ResponseWriterTests
     public void A_connection_that_closes_is_not_told_for_how_long_it_is_kept()
     {
         _request.IdleSeconds = 75;
-        string rejected = Written(output => ResponseWriter.WriteRejection(output, _request, Rejections.InvalidToken, close: true));
+        string rejected = Written(output => TestResponses.Writer.WriteRejection(output, _request, ApiRejections.InvalidToken, close: true));
         _request.KeepAlive = false;
         string[] all =
         [
             rejected,
-            Written(output => ResponseWriter.WriteOk(output, _request)),
-            Written(output => ResponseWriter.WriteOptions(output, _request)),
-            Written(output => ResponseWriter.WriteRejection(output, _request, Rejections.InvalidToken, close: false)),
+            Written(output => TestResponses.Writer.WriteOk(output, _request)),
+            Written(output => TestResponses.Writer.WriteOptions(output, _request)),
+            Written(output => TestResponses.Writer.WriteRejection(output, _request, ApiRejections.InvalidToken, close: false)),
         ];
         Assert.That(all, Has.All.Contain("\r\nConnection: close\r\n").And.All.Not.Contain("keep-alive").IgnoreCase);
     }
@@ -81,7 +83,7 @@ internal sealed partial class ResponseWriterTests
     public void Ok_to_a_connection_that_closes_says_so()
     {
         _request.KeepAlive = false;
-        AssertWritten(output => ResponseWriter.WriteOk(output, _request), """
+        AssertWritten(output => TestResponses.Writer.WriteOk(output, _request), """
             HTTP/1.1 200 OK
             Content-Type: text/plain; charset=utf-8
             Content-Length: 2
@@ -97,7 +99,7 @@ internal sealed partial class ResponseWriterTests
 
     [Test]
     public void A_rejection_carries_its_sentence() =>
-        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(404, "x", "Nö."), close: false), """
+        AssertWritten(output => TestResponses.Writer.WriteRejection(output, _request, new Rejection(404, "x", "Nö."), close: false), """
         HTTP/1.1 404 Not Found
         Content-Type: text/plain; charset=utf-8
         Content-Length: 5
@@ -112,7 +114,7 @@ internal sealed partial class ResponseWriterTests
 
     [Test]
     public void A_method_that_is_not_allowed_is_told_which_are() =>
-        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(405, "x", "No."), close: true), """
+        AssertWritten(output => TestResponses.Writer.WriteRejection(output, _request, new Rejection(405, "x", "No."), close: true), """
         HTTP/1.1 405 Method Not Allowed
         Content-Type: text/plain; charset=utf-8
         Content-Length: 4
@@ -130,7 +132,7 @@ internal sealed partial class ResponseWriterTests
     [TestCase(401, "Unauthorized", "WWW-Authenticate: Moshpit")]
     [TestCase(415, "Unsupported Media Type", "Accept-Encoding: identity")]
     public void What_would_be_accepted_is_said_in_a_field_too(int status, string reason, string field) =>
-        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(status, "x", "No."), close: false), $"""
+        AssertWritten(output => TestResponses.Writer.WriteRejection(output, _request, new Rejection(status, "x", "No."), close: false), $"""
         HTTP/1.1 {status} {reason}
         Content-Type: text/plain; charset=utf-8
         Content-Length: 4
@@ -147,7 +149,7 @@ internal sealed partial class ResponseWriterTests
     [TestCase(429, "Too Many Requests")]
     [TestCase(503, "Service Unavailable")]
     public void A_client_that_may_come_back_is_told_when(int status, string reason) =>
-        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(status, "x", "No."), close: false), $"""
+        AssertWritten(output => TestResponses.Writer.WriteRejection(output, _request, new Rejection(status, "x", "No."), close: false), $"""
         HTTP/1.1 {status} {reason}
         Content-Type: text/plain; charset=utf-8
         Content-Length: 4
@@ -166,7 +168,7 @@ internal sealed partial class ResponseWriterTests
     public void A_rejected_HEAD_has_no_body()
     {
         _request.Method = HttpMethod.Head;
-        AssertWritten(output => ResponseWriter.WriteRejection(output, _request, new Rejection(404, "x", "No."), close: false), """
+        AssertWritten(output => TestResponses.Writer.WriteRejection(output, _request, new Rejection(404, "x", "No."), close: false), """
             HTTP/1.1 404 Not Found
             Content-Type: text/plain; charset=utf-8
             Content-Length: 4
@@ -185,7 +187,7 @@ internal sealed partial class ResponseWriterTests
     public void A_rejection_closes_when_it_or_the_request_or_the_caller_wants_it(bool close, bool rejectionCloses, bool keepAlive)
     {
         _request.KeepAlive = keepAlive;
-        string written = Written(output => ResponseWriter.WriteRejection(output, _request, new Rejection(400, "x", "No.", rejectionCloses), close));
+        string written = Written(output => TestResponses.Writer.WriteRejection(output, _request, new Rejection(400, "x", "No.", rejectionCloses), close));
         Assert.That(written, Does.Contain("\r\nConnection: close\r\n"));
     }
 
@@ -195,7 +197,7 @@ internal sealed partial class ResponseWriterTests
     {
         _request.IsHttp10 = isHttp10;
         string coding = isHttp10 ? "" : "\nTransfer-Encoding: chunked";
-        AssertWritten(output => ResponseWriter.WriteStreamHead(output, _request, status), $"""
+        AssertWritten(output => TestResponses.Writer.WriteStreamHead(output, _request, status), $"""
             HTTP/1.1 {status} {reason}
             Content-Type: text/event-stream; charset=utf-8
             Cache-Control: no-cache, no-store, no-transform
@@ -214,10 +216,10 @@ internal sealed partial class ResponseWriterTests
     [Test]
     public void A_preflight_is_granted_the_headers_it_asks_for()
     {
-        _request.RetainOrigin("http://a.example"u8);
-        _request.RetainRequestedHeaders("content-type"u8);
-        _request.RetainRequestedHeaders("x-y"u8);
-        AssertWritten(output => ResponseWriter.WriteOptions(output, _request), """
+        _request.Keep(KeptField.Origin, "http://a.example"u8);
+        _request.Keep(KeptField.AccessControlRequestHeaders, "content-type"u8);
+        _request.Keep(KeptField.AccessControlRequestHeaders, "x-y"u8);
+        AssertWritten(output => TestResponses.Writer.WriteOptions(output, _request), """
             HTTP/1.1 204 No Content
             Allow: GET, HEAD, POST, OPTIONS
             Access-Control-Max-Age: 86400
@@ -232,7 +234,7 @@ internal sealed partial class ResponseWriterTests
     }
 
     [Test]
-    public void Options_without_a_preflight_grant_no_headers() => AssertWritten(output => ResponseWriter.WriteOptions(output, _request), """
+    public void Options_without_a_preflight_grant_no_headers() => AssertWritten(output => TestResponses.Writer.WriteOptions(output, _request), """
         HTTP/1.1 204 No Content
         Allow: GET, HEAD, POST, OPTIONS
         Access-Control-Max-Age: 86400

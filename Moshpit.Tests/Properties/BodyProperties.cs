@@ -31,7 +31,7 @@ public sealed class BodyProperties
                 int written = 0;
                 var feed = new Feed(Any.Cut(body, cuts), together);
                 ParseOutcome outcome = feed.Drive((ref SequenceReader<byte> reader) =>
-                    decoder.Decode(ref reader, decoded, ref written, out _));
+                    decoder.Decode(ref reader, decoded, ref written, new RequestLimits().BodyTooLarge, out _));
                 Any.RequireSame((outcome, feed.Left), (ParseOutcome.Done, 4));
                 Any.RequireSame(Convert.ToHexString(decoded[..written]), Convert.ToHexString(data));
             }

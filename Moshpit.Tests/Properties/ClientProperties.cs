@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using CsCheck;
+using Moshpit.Server.Api;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
 using Moshpit.Server.Sse;
@@ -21,7 +22,7 @@ public sealed class ClientProperties
         Gen.Select(Gen.Select(Gen.Int[0, 4], Gen.ULong, Any.Json).Array[1, 6], Any.Cuts, Gen.Bool).Sample((sent, cuts, ends) =>
         {
             var stream = new ArrayBufferWriter<byte>();
-            ResponseWriter.WriteStreamHead(stream, new HttpRequest(), 200);
+            TestResponses.Writer.WriteStreamHead(stream, new HttpRequest(), 200);
             string expected = string.Concat(sent.Select(e => Write(stream, e.Item1, new UInt128(e.Item2, ~e.Item2), e.Item3)));
             if (ends)
                 stream.Write(ChunkFraming.LastChunk);
@@ -34,7 +35,7 @@ public sealed class ClientProperties
     public void Responses_that_the_server_writes_are_those_that_the_client_reads()
     {
         Rejection[] rejections =
-            [Rejections.UnknownChannel, Rejections.InvalidToken, Rejections.MethodNotAllowed, Rejections.BodyTooLarge];
+            [ApiRejections.UnknownChannel, ApiRejections.InvalidToken, ApiRejections.MethodNotAllowed, new RequestLimits().BodyTooLarge];
         Gen.Select(Gen.Int[0, rejections.Length + 1], Gen.Bool, Gen.Bool).Array[1, 4].Select(Any.Cuts).Sample((sent, cuts) =>
         {
             var wire = new ArrayBufferWriter<byte>();
@@ -42,11 +43,11 @@ public sealed class ClientProperties
             {
                 var request = new HttpRequest { KeepAlive = keepAlive, IsHttp10 = http10, Method = Server.Http.HttpMethod.Post };
                 if (kind < rejections.Length)
-                    ResponseWriter.WriteRejection(wire, request, rejections[kind], close: false);
+                    TestResponses.Writer.WriteRejection(wire, request, rejections[kind], close: false);
                 else if (kind == rejections.Length)
-                    ResponseWriter.WriteOk(wire, request);
+                    TestResponses.Writer.WriteOk(wire, request);
                 else
-                    ResponseWriter.WriteOptions(wire, request);
+                    TestResponses.Writer.WriteOptions(wire, request);
             }
 
             var reader = new HttpReader(new PieceStream(Any.Cut(wire.WrittenSpan.ToArray(), cuts)));
@@ -71,7 +72,7 @@ public sealed class ClientProperties
         await using MoshpitPeer peer = new MoshpitClient(server.Url).Open();
         using Client.RawConnection stream = await server.AcceptStreamAsync();
         using Client.RawConnection post = await server.ProveAsync(peer);
-        Rejection[] rejections = [Rejections.UnknownChannel, Rejections.InvalidToken, Rejections.UnsupportedMediaType];
+        Rejection[] rejections = [ApiRejections.UnknownChannel, ApiRejections.InvalidToken, ApiRejections.UnsupportedMediaType];
         await Gen.Select(Gen.Int[0, rejections.Length].Array[1, 8], Any.Cuts).SampleAsync(
             async (sent, cuts) =>
             {
@@ -80,9 +81,9 @@ public sealed class ClientProperties
                 foreach (int kind in sent.Append(rejections.Length))
                 {
                     if (kind < rejections.Length)
-                        ResponseWriter.WriteRejection(answers, request, rejections[kind], close: false);
+                        TestResponses.Writer.WriteRejection(answers, request, rejections[kind], close: false);
                     else
-                        ResponseWriter.WriteOk(answers, request);
+                        TestResponses.Writer.WriteOk(answers, request);
                 }
 
                 // The last one is taken, so that a refused token is not the end of the connection.

@@ -32,7 +32,7 @@ public sealed class RequestProperties
             var feed = new Feed(Any.Cut(wire, cuts), together);
             var parser = new RequestParser(new RequestLimits());
             var request = new HttpRequest();
-            var bodies = new BodyReader();
+            var bodies = new BodyReader(new RequestLimits(maxBody: 4096));
             foreach (Sent sent in requests)
             {
                 parser.Reset();
@@ -41,13 +41,13 @@ public sealed class RequestProperties
                 Any.RequireSame(outcome, ParseOutcome.Done);
                 string method = sent.Method == "PUT" ? "OTHER" : sent.Method;
                 Any.RequireSame((request.Method.ToString().ToUpperInvariant(), request.KeepAlive), (method, true));
-                Any.RequireSame(request.HasOrigin, sent.Fields.Any(field => field.StartsWith("Origin", StringComparison.Ordinal)));
+                Any.RequireSame(!request[KeptField.Origin].IsEmpty, sent.Fields.Any(field => field.StartsWith("Origin", StringComparison.Ordinal)));
                 string body = "";
-                bodies.Begin(request, 4096);
+                bodies.Begin(request);
                 outcome = feed.Drive((ref SequenceReader<byte> reader) =>
                 {
-                    ParseOutcome read = bodies.Read(ref reader, out ReadOnlySpan<byte> bytes, out _);
-                    body = Convert.ToHexString(bytes);
+                    ParseOutcome read = bodies.Read(ref reader, out ReadOnlyMemory<byte> bytes, out _);
+                    body = Convert.ToHexString(bytes.Span);
                     return read;
                 });
                 bodies.Release();

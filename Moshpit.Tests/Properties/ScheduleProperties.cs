@@ -62,12 +62,12 @@ public sealed class ScheduleProperties
         {
             using (var run = new ScheduleRun(server))
                 await run.RunAsync(rounds);
-            await Eventually.AsyncTrue(() => server.Server.State.Channels.Count == 0);
+            await Eventually.AsyncTrue(() => server.Server.Parts.Channels.Count == 0);
             return null;
         }
         catch (Exception e)
         {
-            await Eventually.AsyncTrue(() => server.Server.State.Channels.Count == 0);
+            await Eventually.AsyncTrue(() => server.Server.Parts.Channels.Count == 0);
             return e;
         }
     }

@@ -71,7 +71,7 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
         _channels.Clear();
         _channels.AddRange(channels.Where(channel => !channel.IsClosing).Select(channel => channel.Remaining));
         _channels.AddRange(created.Select(owner => new List<PitPeer> { owner }));
-        await Eventually.AsyncTrue(() => server.Server.State.Channels.Count == _channels.Count);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Channels.Count == _channels.Count);
     }
 
     private void Plan(Step step, PitPeer who, PitPeer whom, ChannelRound channel, List<Func<Task>> tasks)

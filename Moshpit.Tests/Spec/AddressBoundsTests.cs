@@ -92,7 +92,7 @@ public sealed class AddressBoundsTests
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(other)), "nobody hears of who was refused");
         guest.Dispose();
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
-        await Eventually.AsyncTrue(() => server.Server.State.Streams.Streams.Count == 2);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Streams.Count == 2);
         using RawPeer next = await TryOpenAsync(server, Client, "/" + owner.Id);
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(next)));
         owner.Dispose();
@@ -104,7 +104,7 @@ public sealed class AddressBoundsTests
         await using TestServer server = await StartBehindProxyAsync(options => options.Proxies.Clear());
         using RawConnection connection = server.Connect();
         Assert.That(await ServedAsync(connection, 50, Client), Is.EqualTo(50), "loopback has no limit, whoever it claims to be");
-        Assert.That(server.Server.State.Addresses.Count, Is.Zero);
+        Assert.That(server.Server.Parts.Addresses.Count, Is.Zero);
     }
 
     [Test]
@@ -116,7 +116,7 @@ public sealed class AddressBoundsTests
         int served = 0;
         for (int n = 0; n < 30; n++)
             served += await ServedAsync(connection, 1, $"203.0.113.{n}");
-        Assert.That((served, server.Server.State.Addresses.Count), Is.EqualTo((10, 1)));
+        Assert.That((served, server.Server.Parts.Addresses.Count), Is.EqualTo((10, 1)));
     }
 
     [Test]
@@ -135,7 +135,7 @@ public sealed class AddressBoundsTests
         Assert.That((await guest.ReadSignalAsync(), await guest.ReadSignalAsync()), Is.EqualTo(("1", "2")));
         (await server.CreateAsync()).Dispose();
         guest.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 2);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 2);
         using RawPeer next = await RawPeer.OpenAsync(RawConnection.Connect(address), "/" + owner.Id);
     }
 
@@ -253,13 +253,13 @@ public sealed class AddressBoundsTests
         RawPeer second = await OpenAsync(server, Other);
         for (int n = 10; n < 60; n++)
             await server.AskAsync("GET", "/nowhere", Asking.From($"203.0.113.{n}"));
-        Assert.That(server.Server.State.Addresses.Count, Is.EqualTo(52));
+        Assert.That(server.Server.Parts.Addresses.Count, Is.EqualTo(52));
         second.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 1);
-        await _clock.PassUntilAsync(60, () => server.Server.State.Addresses.Count == 1);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 1);
+        await _clock.PassUntilAsync(60, () => server.Server.Parts.Addresses.Count == 1);
         first.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 0);
-        await _clock.PassUntilAsync(1, () => server.Server.State.Addresses.Count == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 0);
+        await _clock.PassUntilAsync(1, () => server.Server.Parts.Addresses.Count == 0);
     }
 
     [Test]
@@ -272,13 +272,13 @@ public sealed class AddressBoundsTests
             // Received at once; when the body is waited for, in the client's name, more answers are to be sent than the proxy takes.
             string answered = string.Concat(Enumerable.Repeat("GET /x HTTP/1.1\r\nHost:a\r\n\r\n", 40));
             narrow.Send(answered + PostText.Head("/" + owner.Id, $"{PostText.Json}{Asking.From(Client)}Content-Length: 5\r\n"));
-            await Eventually.AsyncTrue(() => server.Server.State.Addresses.Count == 2);
+            await Eventually.AsyncTrue(() => server.Server.Parts.Addresses.Count == 2);
             narrow.Reset();
         }
 
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
-        await _clock.PassUntilAsync(60, () => server.Server.State.Addresses.Count == 1);
-        Assert.That(server.Server.State.Streams.Streams.Count, Is.EqualTo(1), "The owner's stream counts against the proxy, which named no client.");
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
+        await _clock.PassUntilAsync(60, () => server.Server.Parts.Addresses.Count == 1);
+        Assert.That(server.Server.Parts.Streams.Streams.Count, Is.EqualTo(1), "The owner's stream counts against the proxy, which named no client.");
     }
 
     /// <summary>A server to which loopback is a proxy, and which lets an address do very little.</summary>
@@ -296,7 +296,7 @@ public sealed class AddressBoundsTests
     /// <summary>As <see cref="OpenAsync"/>, for room that is given back a moment after the last byte of who left.</summary>
     private static async Task<RawPeer> TryOpenAsync(TestServer server, string client, string target)
     {
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
         return await OpenAsync(server, client, target);
     }
 

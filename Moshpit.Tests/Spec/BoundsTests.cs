@@ -21,7 +21,7 @@ public sealed class BoundsTests
         await publisher.SendAsync("3");
         Assert.That((await guest.ReadSignalAsync(), await guest.ReadSignalAsync()), Is.EqualTo(("1", "3")));
         publisher.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 2);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 2);
         Assert.That((await server.PostAsync(guest, "4")).Status, Is.EqualTo(200));
         Assert.That(await guest.ReadSignalAsync(), Is.EqualTo("4"));
     }
@@ -32,11 +32,11 @@ public sealed class BoundsTests
         await using TestServer server = await TestServer.StartAsync(options => options.MaxConnections = 2);
         using RawPeer owner = await server.CreateAsync();
         RawPeer guest = await server.JoinAsync(owner.Id);
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
         using RawConnection silent = server.Connect();
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 1);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 1);
         guest.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 1);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 1);
         (await server.JoinAsync(owner.Id)).Dispose();
     }
 
@@ -46,9 +46,9 @@ public sealed class BoundsTests
         const int Refused = 100;
         await using TestServer server = await TestServer.StartAsync(options => (options.MaxConnections, options.HeaderTimeout) = (1, TimeSpan.FromHours(1)));
         using RawPeer owner = await server.CreateAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
         RawConnection[] silent = [.. Enumerable.Range(0, Refused).Select(_ => server.Connect())];
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == Refused);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == Refused);
         for (int n = 0; n < 20; n++)
         {
             using RawConnection connection = server.Connect();
@@ -61,11 +61,11 @@ public sealed class BoundsTests
         {
             foreach (RawConnection connection in silent)
                 connection.Dispose();
-            await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+            await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
             Assert.That(stays.Stream.Socket.Poll(0, SelectMode.SelectRead), Is.False, "who is in stays");
         }
 
-        await Eventually.AsyncTrue(() => server.Server.State.Admission.Connections == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 0);
         (await server.CreateAsync()).Dispose();
     }
 
@@ -79,7 +79,7 @@ public sealed class BoundsTests
         using RawPeer guest = await server.JoinAsync(second.Id);
         Assert.That(await second.ReadEventAsync(), Is.EqualTo(second.JoinOf(guest)), "joining is not creating");
         first.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Channels.Count == 1);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Channels.Count == 1);
         using RawPeer third = await server.CreateAsync();
         Asking.IsRefusal(await server.AskAsync("GET", "/"), 503, "as many channels as it takes");
     }
@@ -133,7 +133,7 @@ public sealed class BoundsTests
             options.SocketPath = folder["socket"];
         });
         await AskManyAsync(() => RawConnection.Connect(new UnixDomainSocketEndPoint(folder["socket"])));
-        Assert.That(server.Server.State.Addresses.Count, Is.Zero);
+        Assert.That(server.Server.Parts.Addresses.Count, Is.Zero);
     }
 
     internal static void Strict(Moshpit.Server.MoshpitServerOptions options)

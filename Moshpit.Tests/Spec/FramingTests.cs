@@ -1,4 +1,3 @@
-using Moshpit.Server.Api;
 using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
 
@@ -106,7 +105,7 @@ public sealed class FramingTests
         using RawPeer owner = await server.CreateAsync();
         owner.Stream.Send(new string('x', 100));
         await owner.Stream.ReadToEndOrResetAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Streams.EndedFor(DisconnectReason.TooMuchInput) == 1);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Streams.EndedFor(DisconnectReason.TooMuchInput) == 1);
         Assert.That(owner.Stream.SawLastChunk, Is.False);
     }
 
@@ -121,7 +120,7 @@ public sealed class FramingTests
         if (gently)
             await server.Server.StopAsync();
         else
-            ServerState.Cut(await server.StreamAsync());
+            (await server.StreamAsync()).Cut(DisconnectReason.ServerStopped);
         if (gently)
             Assert.That(await reading.WaitAsync(RawConnection.Patience), Is.EqualTo(1));
         else

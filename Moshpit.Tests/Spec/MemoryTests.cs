@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Moshpit.Server;
 using Moshpit.Server.Api;
 using Moshpit.Server.Channels;
 using Moshpit.Server.Transport;
@@ -24,8 +25,8 @@ public sealed class MemoryTests
         Assert.That(crowd, Has.Count.EqualTo(3 * (Owners + Guests + 2) + 2), "a stream, a peer and its channel each, and the two that posted");
         await server.WhenIdleAsync();
         await Eventually.AsyncTrue(() => CountAlive(crowd) == 0, () => $"{CountAlive(crowd)} of {crowd.Count} objects are still held");
-        Assert.That((server.Server.State.Channels.Count, server.Server.State.Admission.Connections), Is.EqualTo((0, 0)));
-        await Eventually.AsyncTrue(() => server.Server.State.Frames is { Outstanding: 2, OutstandingBytes: < 1024 }, () => "More than the heartbeat and the last chunk are out.");
+        Assert.That((server.Server.Parts.Channels.Count, server.Server.Parts.Admission.Connections), Is.EqualTo((0, 0)));
+        await Eventually.AsyncTrue(() => server.Server.Parts.Frames is { Outstanding: 2, OutstandingBytes: < 1024 }, () => "More than the heartbeat and the last chunk are out.");
     }
 
     /// <summary>Peers in one channel and in many, messages to all and to one, large ones, one cut short; who reads, who does not, who resets.</summary>
@@ -44,8 +45,8 @@ public sealed class MemoryTests
             await guest.Stream.ReadUntilAsync("\"end\"\n\n");
         using var other = new Publisher(server.Connect(), owners[0]);
         await other.SendAsync("1");
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 2);
-        List<WeakReference> crowd = Observe(server.Server.State);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 2);
+        List<WeakReference> crowd = Observe(server.Server.Parts);
         using RawConnection cut = server.Connect();
         cut.Send("POST /" + owner.Id + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n5\r\n");
         foreach (RawPeer guest in guests)
@@ -56,16 +57,16 @@ public sealed class MemoryTests
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static List<WeakReference> Observe(ServerState state)
+    private static List<WeakReference> Observe(ServerParts parts)
     {
         List<WeakReference> crowd = [];
-        foreach (StreamConnection? stream in state.Streams.Streams.Snapshot())
+        foreach (StreamConnection? stream in parts.Streams.Streams.Snapshot())
         {
             if (stream?.Owner is Peer peer)
                 crowd.AddRange([new WeakReference(stream), new WeakReference(peer), new WeakReference(peer.Channel)]);
         }
 
-        foreach (HttpConnection? connection in state.Connections.Snapshot())
+        foreach (HttpConnection? connection in parts.Http.Connections.Snapshot())
         {
             if (connection is not null)
                 crowd.Add(new WeakReference(connection));

@@ -72,7 +72,7 @@ public sealed class NoMemoryTests
         foreach (RawPeer peer in peers.Append(bystander))
             peer.Dispose();
         await server.WhenIdleAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Channels.Count == 0, () => $"a channel without peers stays after buffer {failing}");
+        await Eventually.AsyncTrue(() => server.Server.Parts.Channels.Count == 0, () => $"a channel without peers stays after buffer {failing}");
         return arrays.HasFailed;
     }
 

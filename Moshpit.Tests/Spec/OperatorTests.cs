@@ -96,7 +96,7 @@ public sealed class OperatorTests
             guest.Stream.Send("abc");
             await guest.Stream.ReadToEndOrResetAsync();
             (await server.JoinAsync(owner.Id)).Dispose();
-            await Eventually.AsyncTrue(() => server.Server.State.Streams.Streams.Count == 1);
+            await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Streams.Count == 1);
         }
 
         await LinesAsync(211, "Cut 1 streams for TooMuchInput, last one of loopback or a Unix socket.");

@@ -40,7 +40,7 @@ public sealed class PaceTests
         for (int n = 0; n < messages; n++)
             Assert.That((await burst.ReadResponseAsync()).Status, Is.EqualTo(200), $"message {n}");
         Assert.That(await heard, Is.EqualTo(messages + 1));
-        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.BacklogFull), Is.Zero);
+        Assert.That(server.Server.Parts.Streams.EndedFor(DisconnectReason.BacklogFull), Is.Zero);
     }
 
     [TestCase(2)]
@@ -81,7 +81,7 @@ public sealed class PaceTests
         Task<RawResponse> third = first.ReadResponseAsync();
 
         // Another connection of the same peer: it owes for three already, and would have to wait for longer than anything waits.
-        SendRate rate = server.Server.State.Channels.Find(Ids.Channel(owner.Id))!.FindByToken(Ids.Token(member.Token))!.Rate;
+        SendRate rate = server.Server.Parts.Channels.Find(Ids.Channel(owner.Id))!.FindByToken(Ids.Token(member.Token))!.Rate;
         await Eventually.AsyncTrue(() => rate.Debt >= 2.99 * Body);
         using RawConnection second = server.Connect();
         second.Send(post);
@@ -149,8 +149,8 @@ public sealed class PaceTests
 
         // An owner that always reads, and never enough, can't be had over a socket at will.
         var sink = new RecordingSink { IsDeaf = true };
-        Channel channel = server.Server.State.Channels.Create(Ids.Channel(7))!;
-        SharedFrame opening = server.Server.State.Frames.Rent(1);
+        Channel channel = server.Server.Parts.Channels.Create(Ids.Channel(7))!;
+        SharedFrame opening = server.Server.Parts.Frames.Rent(1);
         Assert.That(channel.TryJoin(new Peer(channel, Ids.Peer(1), Ids.Token(2), sink), opening), Is.EqualTo(JoinOutcome.Joined));
         opening.Release();
         using RawPeer member = await server.JoinAsync($"{7:x32}");
@@ -209,7 +209,7 @@ public sealed class PaceTests
 
     /// <summary>A sender or a newcomer waits for some peer to read.</summary>
     private static async Task WhenWaitingAsync(TestServer server) =>
-        await Eventually.AsyncTrue(() => server.Server.State.Streams.Streams.Snapshot().ToArray().Any(stream => stream?.IsAwaited == true));
+        await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Streams.Snapshot().ToArray().Any(stream => stream?.IsAwaited == true));
 
     private static async Task<int> CountAsync(RawPeer peer, int events)
     {

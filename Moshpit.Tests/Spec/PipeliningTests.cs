@@ -32,7 +32,7 @@ public sealed class PipeliningTests
         }
 
         connection.Send(string.Concat(Enumerable.Repeat(Refused, 32 * 1024 / Refused.Length)));
-        HttpConnection serving = server.Server.State.Connections.Snapshot()[0]!;
+        HttpConnection serving = server.Server.Parts.Http.Connections.Snapshot()[0]!;
         await Eventually.AsyncTrue(() => IsSending(serving));
         Assert.That(ConnectionOf(serving).Output.WrittenCount, Is.InRange(1, 20 * 1024));
     }
@@ -44,18 +44,18 @@ public sealed class PipeliningTests
         const int Requests = 35;
         await using TestServer server = await StartAsync(options => options.SendBuffer = 1);
         using RawPeer owner = await server.CreateAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
         foreach (string last in new[] { "Connection: close\r\n", "Content-Length: x\r\n" })
         {
             using RawConnection connection = server.ConnectNarrow();
-            await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 1);
-            HttpConnection serving = server.Server.State.Connections.Snapshot().ToArray().Single(each => each is not null)!;
+            await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 1);
+            HttpConnection serving = server.Server.Parts.Http.Connections.Snapshot().ToArray().Single(each => each is not null)!;
             string requests = string.Concat(Enumerable.Repeat(Refused, Requests));
             connection.Send(requests + owner.Post($"\"{last.Length}\"") + $"PUT / HTTP/1.1\r\nHost: a\r\n{last}\r\n");
             Assert.That(await owner.ReadSignalAsync(), Is.EqualTo($"\"{last.Length}\""));
             await Eventually.AsyncTrue(() => IsSending(serving), () => "Its answers fit; this test says nothing.");
             connection.Reset();
-            await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+            await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
         }
     }
 

@@ -21,7 +21,7 @@ public sealed class RestTests
         HttpConnection serving = await ServingAsync(server);
         Assert.That(IsAtRest(serving), Is.True);
         connection.Send("G");
-        await Eventually.AsyncTrue(() => StateOf(serving) is { Parser.HasStarted: true });
+        await Eventually.AsyncTrue(() => ExchangeOf(serving) is { Parser.HasStarted: true });
         Assert.That(IsAtRest(serving), Is.False, "in the middle of a request it must");
         connection.Send("ET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
         Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(404));
@@ -102,7 +102,7 @@ public sealed class RestTests
         await AskAsync(idle);
         await Eventually.AsyncTrue(() => IsAtRest(serving));
         _clock.Pass(70);
-        Assert.That(server.Server.State.Connections.Count, Is.EqualTo(1));
+        Assert.That(server.Server.Parts.Http.Connections.Count, Is.EqualTo(1));
         await _clock.PassUntilAsync(5, idle.ReadToEndAsync());
         await server.WhenIdleAsync();
         using RawConnection last = server.Connect();
@@ -126,17 +126,17 @@ public sealed class RestTests
         HttpConnection? serving = null;
         await Eventually.AsyncTrue(() =>
         {
-            foreach (HttpConnection? connection in server.Server.State.Connections.Snapshot())
+            foreach (HttpConnection? connection in server.Server.Parts.Http.Connections.Snapshot())
                 serving = connection ?? serving;
-            return serving is not null && server.Server.State.Connections.Count == 1;
+            return serving is not null && server.Server.Parts.Http.Connections.Count == 1;
         });
         return serving!;
     }
 
-    private static bool IsAtRest(HttpConnection connection) => StateOf(connection) is null && BuffersOf(ConnectionOf(connection)) is null;
+    private static bool IsAtRest(HttpConnection connection) => ExchangeOf(connection) is null && BuffersOf(ConnectionOf(connection)) is null;
 
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_state")]
-    private static extern ref RequestState? StateOf(HttpConnection connection);
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_exchange")]
+    private static extern ref Exchange? ExchangeOf(HttpConnection connection);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_connection")]
     private static extern ref BufferedConnection ConnectionOf(HttpConnection connection);

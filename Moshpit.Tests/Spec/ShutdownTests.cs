@@ -3,8 +3,10 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server;
 using Moshpit.Server.Api;
+using Moshpit.Server.Http;
 using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
+using HttpMethod = Moshpit.Server.Http.HttpMethod;
 
 namespace Moshpit.Tests.Spec;
 
@@ -38,7 +40,7 @@ public sealed class ShutdownTests
         }
 
         await stopping.WaitAsync(RawConnection.Patience);
-        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.ServerStopped), Is.EqualTo(all.Length));
+        Assert.That(server.Server.Parts.Streams.EndedFor(DisconnectReason.ServerStopped), Is.EqualTo(all.Length));
     }
 
     [Test]
@@ -51,7 +53,7 @@ public sealed class ShutdownTests
         connection.Send(PostText.Head("/" + owner.Id, $"{PostText.Json}Expect: 100-continue\r\nContent-Length: {body.Length}\r\n"));
         await connection.ReadUntilAsync("\r\n\r\n");
         Task stopping = server.Server.StopAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Shutdown.HasBegun);
         connection.Send(body);
         RawResponse response = await connection.ReadResponseAsync();
         Assert.That(response.Status, Is.EqualTo(200));
@@ -76,20 +78,22 @@ public sealed class ShutdownTests
             {
                 // Not by way of the listeners: one of them may be what serves this very connection, and would be waited for.
                 if (id == StreamOpened && ++opened == 2)
-                    stopping = stopped!.Server.State.StopAsync(CancellationToken.None);
+                    stopping = stopped!.Server.Parts.StopAsync(CancellationToken.None);
             },
         };
         await using TestServer server = stopped = await StartAsync();
 
         // On the thread that logs, in the middle of what the server does.
-        LoggerOf(server.Server.State) = hook;
+        var request = new HttpRequest { Method = HttpMethod.Get };
+        request.SetTarget("/"u8, default);
+        LoggerOf((OpenStream)server.Server.Parts.Http.Router.Find(request, out _)!) = hook;
         using RawPeer owner = await server.CreateAsync();
         using RawConnection publisher = server.Connect();
         string body = PostText.Body(owner.Token, "1");
         publisher.Send(PostText.Head("/" + owner.Id, $"{PostText.Json}Expect: 100-continue\r\nContent-Length: {body.Length}\r\n"));
         await publisher.ReadUntilAsync("\r\n\r\n");
         using RawPeer guest = await server.JoinAsync(owner.Id);
-        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Shutdown.HasBegun);
         publisher.Send(body);
         Assert.That((await publisher.ReadResponseAsync()).Status, Is.EqualTo(200));
         publisher.Dispose();
@@ -109,7 +113,7 @@ public sealed class ShutdownTests
         connection.Send(PostText.Head("/" + owner.Id, $"{PostText.Json}Expect: 100-continue\r\nContent-Length: 100\r\n"));
         await connection.ReadUntilAsync("\r\n\r\n");
         Task stopping = server.Server.StopAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Shutdown.HasBegun);
         Asking.IsRefusal(await _clock.PassUntilAsync(3, connection.ReadResponseAsync()), 503, "shutting down");
         connection.Send("{");
         Assert.That(await connection.ReadToEndAsync(), Is.Empty, "no reset, which could have lost the answer");
@@ -127,7 +131,7 @@ public sealed class ShutdownTests
         connection.Send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\n");
         Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(204));
         Task stopping = server.Server.StopAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Shutdown.HasBegun);
         connection.Send("Host: localhost\r\n\r\n");
         RawResponse response = await connection.ReadResponseAsync();
         Assert.That(response.Status, Is.EqualTo(503));
@@ -145,7 +149,7 @@ public sealed class ShutdownTests
         using RawConnection idle = server.Connect();
         idle.Send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         Assert.That((await idle.ReadResponseAsync()).Status, Is.EqualTo(204));
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 2);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 2);
         await server.Server.StopAsync().WaitAsync(RawConnection.Patience);
         Assert.That(await idle.ReadToEndAsync(), Is.Empty);
         Assert.That(await fresh.ReadToEndAsync(), Is.Empty);
@@ -159,7 +163,7 @@ public sealed class ShutdownTests
         {
             await using TestServer server = await StartAsync();
             RawConnection[] connections = [.. Enumerable.Range(0, 4).Select(_ => server.Connect())];
-            await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == connections.Length);
+            await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == connections.Length);
             foreach (RawConnection connection in connections)
                 connection.Send("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n");
             Task stopping = server.Server.StopAsync();
@@ -180,7 +184,7 @@ public sealed class ShutdownTests
         {
             await using TestServer server = await StartAsync();
             RawConnection[] connections = [.. Enumerable.Range(0, 4).Select(_ => server.Connect())];
-            await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == connections.Length);
+            await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == connections.Length);
             foreach (RawConnection connection in connections)
                 connection.Send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
             Task stopping = server.Server.StopAsync();
@@ -264,7 +268,7 @@ public sealed class ShutdownTests
         Assert.That(stopping.IsCompleted, Is.False);
         await _clock.PassUntilAsync(3, () => stopping.IsCompleted);
         await stopping;
-        Assert.That(server.Server.State.Connections.Count + server.Server.State.Streams.Streams.Count, Is.Zero);
+        Assert.That(server.Server.Parts.Http.Connections.Count + server.Server.Parts.Streams.Streams.Count, Is.Zero);
     }
 
     [Test]
@@ -273,7 +277,7 @@ public sealed class ShutdownTests
         await using TestServer server = await StartAsync(options => options.DrainTime = TimeSpan.FromSeconds(1));
         RawPeer[] owners = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => server.CreateAsync()));
         Task<string>[] ends = [.. owners.Select(owner => owner.Stream.ReadToEndAsync())];
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
         int waits = _clock.Waits;
         Task stopping = server.Server.StopAsync();
         await Eventually.AsyncTrue(() => ends.Count(end => end.IsCompleted) == 10 && _clock.Waits == waits + 1);
@@ -320,10 +324,10 @@ public sealed class ShutdownTests
         using RawConnection connection = server.ConnectNarrow();
         connection.Send(string.Concat(Enumerable.Repeat("OPTIONS / HTTP/1.1\r\nHost: localhost\r\n\r\n", Requests)));
         HttpConnection serving = null!;
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Snapshot() is [{ } first] && (serving = first) is not null);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Snapshot() is [{ } first] && (serving = first) is not null);
         await Eventually.AsyncTrue(() => PipeliningTests.IsSending(serving));
         Task stopping = server.Server.StopAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Stopping);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Shutdown.HasBegun);
         string answers = await connection.ReadToEndAsync();
         Assert.That(answers.Split("HTTP/1.1 204").Length - 1, Is.InRange(1, Requests));
         Assert.That(answers, Does.EndWith("\r\n\r\n"));
@@ -390,7 +394,7 @@ public sealed class ShutdownTests
     }
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "<Logger>k__BackingField")]
-    private static extern ref ILogger LoggerOf(ServerState state);
+    private static extern ref ILogger LoggerOf(OpenStream handler);
 
     /// <summary>Publishes until it is no longer let; how many messages were answered with 200.</summary>
     private static async Task<int> PublishAsync(int port, RawPeer peer, int sender)

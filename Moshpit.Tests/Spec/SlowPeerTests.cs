@@ -39,7 +39,7 @@ public sealed class SlowPeerTests
 
         Assert.That(left, Is.True, "it was never cut");
         Assert.That(sent, Is.GreaterThan(Limit / MessageLength));
-        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.BacklogFull), Is.EqualTo(1));
+        Assert.That(server.Server.Parts.Streams.EndedFor(DisconnectReason.BacklogFull), Is.EqualTo(1));
     }
 
     [Test]
@@ -55,7 +55,7 @@ public sealed class SlowPeerTests
         using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
         using var publisher = new Publisher(server.Connect(), owner);
         int few = 0, many = 0;
-        for (; few < Flood && server.Server.State.Frames.Outstanding < 10; few++)
+        for (; few < Flood && server.Server.Parts.Frames.Outstanding < 10; few++)
             await publisher.SendAsync(Message(few), behind.Cid);
         for (; many < Flood && (await publisher.PostAsync(Message(many), slow.Cid)).Status == 200; many++)
         {
@@ -77,7 +77,7 @@ public sealed class SlowPeerTests
     {
         var clock = new FakeTimeProvider();
         await using TestServer server = await TestServer.StartAsync(options => (options.TimeProvider, options.TotalBacklogLimit) = (clock, 1024 * 1024));
-        StreamTransport streams = server.Server.State.Streams;
+        StreamTransport streams = server.Server.Parts.Streams;
         using RawPeer owner = await server.CreateAsync();
         using RawPeer late = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
         var slow = new List<RawPeer>();
@@ -123,7 +123,7 @@ public sealed class SlowPeerTests
         clock.Pass(9);
         await publisher.SendAsync("\"still there\"", slow.Cid);
         Assert.That(await clock.PassUntilAsync(1, owner.ReadEventAsync()), Is.EqualTo(owner.LeaveOf(slow)));
-        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.Stalled), Is.EqualTo(1));
+        Assert.That(server.Server.Parts.Streams.EndedFor(DisconnectReason.Stalled), Is.EqualTo(1));
     }
 
     [Test]
@@ -137,7 +137,7 @@ public sealed class SlowPeerTests
         using var publisher = new Publisher(server.Connect(), owner);
         for (int n = 0; n < 1000; n++)
             await publisher.SendAsync(Message(n), n % 3 == 0 ? slow.Cid : null);
-        Assert.That(server.Server.State.Frames.Outstanding, Is.GreaterThan(1), "nothing waits for it; this test says nothing");
+        Assert.That(server.Server.Parts.Frames.Outstanding, Is.GreaterThan(1), "nothing waits for it; this test says nothing");
         await publisher.SendAsync("\"end\"");
         Assert.That(await HearAsync(slow, "end"), Is.EqualTo(Enumerable.Range(0, 1000).Select(Event)));
         Assert.That(await ownerHears, Is.EqualTo(Enumerable.Range(0, 1000).Where(n => n % 3 != 0).Select(Event)));
@@ -203,7 +203,7 @@ public sealed class SlowPeerTests
             clock.Pass(4);
         }
 
-        Assert.That(server.Server.State.Streams.Streams.Count, Is.EqualTo(2), "it was cut");
+        Assert.That(server.Server.Parts.Streams.Streams.Count, Is.EqualTo(2), "it was cut");
         Assert.That(await clock.PassUntilAsync(11, owner.ReadEventAsync()), Is.EqualTo(owner.LeaveOf(slow)), "now that it reads no more");
     }
 
@@ -221,8 +221,8 @@ public sealed class SlowPeerTests
             await publisher.SendAsync(Message(n), slow.Cid);
         for (int n = 0; n < 3000; n++)
             await publisher.SendAsync("1", n % 2 == 0 ? slow.Cid : null);
-        Assert.That(server.Server.State.Streams.Streams.Count, Is.EqualTo(2), "it was cut; this test says nothing");
-        int outstanding = server.Server.State.Frames.Outstanding;
+        Assert.That(server.Server.Parts.Streams.Streams.Count, Is.EqualTo(2), "it was cut; this test says nothing");
+        int outstanding = server.Server.Parts.Frames.Outstanding;
         Assert.That(outstanding, Is.InRange(10, 60));
         await publisher.SendAsync("\"end\"");
         Assert.That(await ownerHears, Has.Count.EqualTo(1500));
@@ -270,8 +270,8 @@ public sealed class SlowPeerTests
         });
         holding.Start();
         held.Wait();
-        Channel channel = server.Server.State.Channels.Find(Ids.Channel(owner.Id))!;
-        long limit = server.Server.State.Options.PendingLimit;
+        Channel channel = server.Server.Parts.Channels.Find(Ids.Channel(owner.Id))!;
+        long limit = server.Server.Parts.Channels.PendingLimit;
         int flooding = (int)(limit / MessageLength) + 20;
         Task publishing = Task.Run(() => flood.Send(string.Concat(Enumerable.Range(0, flooding).Select(n => owner.Post(Message(n))))));
         await Eventually.AsyncTrue(() => channel.PendingBytes >= limit);
@@ -298,7 +298,7 @@ public sealed class SlowPeerTests
         using RawPeer slow = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
         await FloodAsync(server, owner, slow);
         owner.Dispose();
-        await Eventually.AsyncTrue(() => server.Server.State.Channels.Count == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Channels.Count == 0);
         Assert.That(await slow.ReadAllAsync(), Is.EqualTo(Enumerable.Range(0, 1000).Select(Event)));
     }
 
@@ -326,7 +326,7 @@ public sealed class SlowPeerTests
         using var publisher = new Publisher(server.Connect(), owner);
         for (int n = 0; n < 1000; n++)
             await publisher.SendAsync(Message(n), slow.Cid);
-        Assert.That(server.Server.State.Frames.Outstanding, Is.GreaterThan(1), "nothing waits for it; this test says nothing");
+        Assert.That(server.Server.Parts.Frames.Outstanding, Is.GreaterThan(1), "nothing waits for it; this test says nothing");
     }
 
     private static string Message(int n) => $"\"{n}{new string('.', MessageLength)}\"";

@@ -37,10 +37,10 @@ public sealed class StopWaitsTests
     public async Task It_waits_for_the_message_buffers_that_are_still_held()
     {
         await using TestServer server = await StartAsync();
-        SharedFrame frame = server.Server.State.Frames.Rent(1);
+        SharedFrame frame = server.Server.Parts.Frames.Rent(1);
         int waits = _clock.Waits;
         Task stopping = server.Server.StopAsync();
-        await Eventually.AsyncTrue(() => server.Server.State.Frames.Outstanding == 1 && _clock.Waits > waits);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Frames.Outstanding == 1 && _clock.Waits > waits);
         Assert.That(stopping.IsCompleted, Is.False);
         frame.Release();
         await stopping.WaitAsync(RawConnection.Patience);
@@ -53,9 +53,9 @@ public sealed class StopWaitsTests
         var log = new ErrorLog();
         var server = new MoshpitServer(new MoshpitServerOptions { Port = 0, Host = "127.0.0.1", LoggerFactory = log, TimeProvider = _clock });
         await server.StartAsync();
-        server.State.Frames.Rent(1);
+        server.Parts.Frames.Rent(1);
         if (isServing)
-            server.State.BeginServing();
+            server.Parts.Http.Sockets.Begin();
         Task stopping = server.StopAsync();
         await Eventually.AsyncTrue(() =>
         {

@@ -63,7 +63,7 @@ public sealed class StreamTests
         await owner.ReadEventAsync();
         guest.Stream.Reset();
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
-        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.Reset), Is.EqualTo(1));
+        Assert.That(server.Server.Parts.Streams.EndedFor(DisconnectReason.Reset), Is.EqualTo(1));
     }
 
     [Test]
@@ -120,7 +120,7 @@ public sealed class StreamTests
         Assert.That(response.Status, Is.EqualTo(status));
         Assert.That(response["Content-Type"], Is.EqualTo("text/plain; charset=utf-8"));
         Assert.That(response.Body, Does.EndWith(".\n"));
-        Assert.That(server.Server.State.Channels.Count, Is.Zero);
+        Assert.That(server.Server.Parts.Channels.Count, Is.Zero);
     }
 
     [Test]
@@ -131,7 +131,7 @@ public sealed class StreamTests
         connection.Send("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         string all = await connection.ReadToEndAsync();
         Assert.That(all, Does.StartWith("HTTP/1.1 201 Created\r\nContent-Type: text/event-stream; charset=utf-8\r\n").And.EndWith("\r\n\r\n"));
-        Assert.That(server.Server.State.Channels.Count, Is.Zero);
+        Assert.That(server.Server.Parts.Channels.Count, Is.Zero);
 
         using RawConnection unknown = server.Connect();
         unknown.Send("HEAD /abc HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD /abc HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -150,7 +150,7 @@ public sealed class StreamTests
         RawResponse response = await connection.ReadResponseAsync();
         Assert.That(response.Status, Is.EqualTo(405));
         Assert.That(response["Allow"], Is.EqualTo("GET, HEAD, POST, OPTIONS"));
-        Assert.That(server.Server.State.Channels.Count, Is.Zero);
+        Assert.That(server.Server.Parts.Channels.Count, Is.Zero);
     }
 
     [Test]
@@ -193,7 +193,7 @@ public sealed class StreamTests
         await owner.ReadEventAsync();
         guest.Stream.Send(new string('x', 1001));
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
-        Assert.That(server.Server.State.Streams.EndedFor(DisconnectReason.TooMuchInput), Is.EqualTo(1));
+        Assert.That(server.Server.Parts.Streams.EndedFor(DisconnectReason.TooMuchInput), Is.EqualTo(1));
     }
 
     [Test]

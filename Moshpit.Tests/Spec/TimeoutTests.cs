@@ -78,7 +78,7 @@ public sealed class TimeoutTests
         using RawConnection patient = server.Connect();
         using RawConnection silent = server.Connect();
         silent.Send(said);
-        await Eventually.AsyncTrue(() => server.Server.State.Connections.Count == 2);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 2);
         _clock.Pass(10);
         patient.Send(Ask);
         Assert.That((await patient.ReadResponseAsync()).Status, Is.EqualTo(204));
@@ -141,8 +141,8 @@ public sealed class TimeoutTests
         using RawConnection connection = server.Connect();
         connection.Send("nonsense\r\n");
         Assert.That(await connection.ReadToEndAsync(), Does.StartWith("HTTP/1.1 400 Bad Request\r\n"));
-        Assert.That(server.Server.State.Connections.Count, Is.EqualTo(1));
-        await _clock.PassUntilAsync(6, () => server.Server.State.Connections.Count == 0);
+        Assert.That(server.Server.Parts.Http.Connections.Count, Is.EqualTo(1));
+        await _clock.PassUntilAsync(6, () => server.Server.Parts.Http.Connections.Count == 0);
     }
 
     [Test]
@@ -168,7 +168,7 @@ public sealed class TimeoutTests
             }
         });
         HttpConnection? serving = null;
-        await Eventually.AsyncTrue(() => (serving = server.Server.State.Connections.Snapshot().ToArray().FirstOrDefault()) is not null);
+        await Eventually.AsyncTrue(() => (serving = server.Server.Parts.Http.Connections.Snapshot().ToArray().FirstOrDefault()) is not null);
         await Eventually.AsyncTrue(() => PipeliningTests.IsSending(serving!));
         Assert.That(cut.IsCompleted, Is.False, "it has its time to read");
         Assert.That(await _clock.PassUntilAsync(5, cut), Is.True);
@@ -228,8 +228,8 @@ public sealed class TimeoutTests
         using RawPeer guest = await server.JoinAsync(owner.Id);
         owner.Dispose();
         Assert.That(await guest.Stream.ReadToEndAsync(), Is.Empty);
-        await Eventually.AsyncTrue(() => server.Server.State.Streams.Streams.Count == 1);
-        await _clock.PassUntilAsync(5, () => server.Server.State.Streams.Streams.Count == 0);
+        await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Streams.Count == 1);
+        await _clock.PassUntilAsync(5, () => server.Server.Parts.Streams.Streams.Count == 0);
     }
 
     private Task<TestServer> StartAsync(Action<MoshpitServerOptions> configure) => TestServer.StartAsync(options =>
@@ -248,7 +248,7 @@ public sealed class TimeoutTests
         foreach (char c in bytes)
         {
             connection.Send(c.ToString());
-            await Eventually.AsyncTrue(() => !server.Server.State.Connections.Snapshot().ToArray().Any(other => other?.Socket.Available > 0));
+            await Eventually.AsyncTrue(() => !server.Server.Parts.Http.Connections.Snapshot().ToArray().Any(other => other?.Socket.Available > 0));
             _clock.Pass(1);
         }
     }

@@ -1,5 +1,4 @@
 using System.Text;
-using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
 using HttpMethod = Moshpit.Server.Http.HttpMethod;
 
@@ -8,6 +7,8 @@ namespace Moshpit.Tests.Support;
 /// <summary>What the request parser makes of some bytes, however they are cut.</summary>
 internal sealed record ParsedHead
 {
+    private static readonly RequestLimits Default = new();
+
     public ParseOutcome Outcome { get; private init; }
 
     /// <summary>Name of the rejection, or null.</summary>
@@ -24,9 +25,9 @@ internal sealed record ParsedHead
 
     public bool IsHttp10 { get; private init; }
 
-    public TargetKind Target { get; private init; }
+    public string Path { get; private init; } = "";
 
-    public ChannelId? ChannelId { get; private init; }
+    public string Query { get; private init; } = "";
 
     public BodyKind Body { get; private init; }
 
@@ -59,7 +60,7 @@ internal sealed record ParsedHead
 
     public static ParsedHead Of(byte[] raw, RequestLimits? limits = null) => Splits.SameForAll<ParsedHead>(raw, () =>
     {
-        RequestParser parser = new(limits ?? new RequestLimits());
+        RequestParser parser = new(limits ?? Default);
         HttpRequest request = new();
         return (Step, (outcome, rest) => Snapshot(parser, request, outcome, rest));
 
@@ -77,8 +78,8 @@ internal sealed record ParsedHead
         HasStarted = parser.HasStarted,
         Method = request.Method,
         IsHttp10 = request.IsHttp10,
-        Target = request.Target,
-        ChannelId = request.HasChannelId ? request.ChannelId : null,
+        Path = Encoding.Latin1.GetString(request.Path),
+        Query = Encoding.Latin1.GetString(request.Query),
         Body = request.Body,
         ContentLength = request.ContentLength,
         KeepAlive = request.KeepAlive,
@@ -87,10 +88,10 @@ internal sealed record ParsedHead
         AcceptsEventStream = request.AcceptsEventStream,
         NamesEventStream = request.NamesEventStream,
         HasContentEncoding = request.HasContentEncoding,
-        Origin = request.HasOrigin ? Encoding.Latin1.GetString(request.Origin) : null,
-        RequestedHeaders = Encoding.Latin1.GetString(request.RequestedHeaders),
-        ForwardedFor = Encoding.Latin1.GetString(request.ForwardedFor),
-        Forwarded = Encoding.Latin1.GetString(request.Forwarded),
+        Origin = request[KeptField.Origin].IsEmpty ? null : Encoding.Latin1.GetString(request[KeptField.Origin]),
+        RequestedHeaders = Encoding.Latin1.GetString(request[KeptField.AccessControlRequestHeaders]),
+        ForwardedFor = Encoding.Latin1.GetString(request[KeptField.XForwardedFor]),
+        Forwarded = Encoding.Latin1.GetString(request[KeptField.Forwarded]),
         IsForwarded = request.IsForwarded,
     };
 }

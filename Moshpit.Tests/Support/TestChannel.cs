@@ -61,7 +61,7 @@ internal sealed class TestChannel
     {
         SharedFrame frame = Encode(text);
         bool published = await _channel.PublishAsync(frame);
-        _channel.Flush();
+        _channel.Drain();
         frame.Release();
         return published;
     }

@@ -50,18 +50,18 @@ internal sealed class TestServer : IAsyncDisposable
     /// <summary>The only stream that there is. A client may read its first event a moment before the server lists it.</summary>
     public async Task<StreamConnection> StreamAsync()
     {
-        await Eventually.AsyncTrue(() => Server.State.Streams.Streams.Count == 1);
-        return Server.State.Streams.Streams.Snapshot()[0]!;
+        await Eventually.AsyncTrue(() => Server.Parts.Streams.Streams.Count == 1);
+        return Server.Parts.Streams.Streams.Snapshot()[0]!;
     }
 
     /// <summary>Waits until the server has let go of every stream and connection.</summary>
     public Task WhenIdleAsync() =>
-        Eventually.AsyncTrue(() => Server.State.Streams.Streams.Count == 0 && Server.State.Connections.Count == 0);
+        Eventually.AsyncTrue(() => Server.Parts.Streams.Streams.Count == 0 && Server.Parts.Http.Connections.Count == 0);
 
     public async ValueTask DisposeAsync()
     {
         await Server.DisposeAsync().AsTask().WaitAsync(RawConnection.Patience);
-        Assert.That(Server.State.Frames.Outstanding, Is.Zero, "frames that were rented and never returned");
+        Assert.That(Server.Parts.Frames.Outstanding, Is.Zero, "frames that were rented and never returned");
         Assert.That(_errors.Lines, Is.Empty);
     }
 }

@@ -1,7 +1,6 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Moshpit.Server.Buffers;
-using Moshpit.Server.Limits;
 using Moshpit.Server.Transport;
 
 namespace Moshpit.Tests.Transport;
@@ -18,6 +17,7 @@ internal sealed class StreamConnectionTests
         List<DisconnectReason> ends = [];
         List<(int Open, int Ending)> counts = [];
         StreamTransport transport = null!;
+        var sockets = new ActivityCount();
         transport = new StreamTransport
         {
             Clock = new ServerClock(TimeProvider.System, TimeSpan.FromSeconds(1), NullLogger.Instance),
@@ -34,9 +34,9 @@ internal sealed class StreamConnectionTests
             Ended = (_, reason) =>
             {
                 ends.Add(reason);
-                counts.Add((transport.Streams.Count, transport.Ending));
+                counts.Add((transport.Streams.Count, sockets.Count));
             },
-            Gone = () => counts.Add((transport.Streams.Count, transport.Ending)),
+            Sockets = sockets,
         };
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Dispose();
@@ -44,6 +44,7 @@ internal sealed class StreamConnectionTests
         lock (stream)
             stream.Write(frame, 0..frame.Length);
         stream.Start();
+        counts.Add((transport.Streams.Count, sockets.Count));
         Assert.That(ends, Is.EqualTo(new[] { DisconnectReason.Reset }));
         Assert.That(counts, Is.EqualTo(new[] { (0, 1), (0, 0) }), "a stop waits for its channel to hear of it");
         frame.Release();

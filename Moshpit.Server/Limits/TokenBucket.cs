@@ -1,4 +1,4 @@
-namespace Moshpit.Server.Transport;
+namespace Moshpit.Server.Limits;
 
 /// <summary>A rate with room for bursts: holds up to a second's worth, or a minute's, and fills evenly. Its clock is as coarse as the server's.</summary>
 internal struct TokenBucket

@@ -1,7 +1,7 @@
 using System.Net;
-using Moshpit.Server.Transport;
+using Moshpit.Server.Limits;
 
-namespace Moshpit.Tests.Transport;
+namespace Moshpit.Tests.Limits;
 
 /// <summary>Who counts as one client, and who as nobody in particular.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 
-namespace Moshpit.Server.Transport;
+namespace Moshpit.Server.Limits;
 
 /// <summary>
 /// How many connections the process's descriptors allow. Accepting until there are none left would starve whatever else needs one, down to the

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
-using Moshpit.Server.Transport;
+using Moshpit.Server.Limits;
 
-namespace Moshpit.Tests.Transport;
+namespace Moshpit.Tests.Limits;
 
 [NonParallelizable]
 internal sealed class DescriptorLimitTests

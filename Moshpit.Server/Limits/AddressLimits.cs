@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 
-namespace Moshpit.Server.Transport;
+namespace Moshpit.Server.Limits;
 
 /// <summary>
 /// Keeps one client address from using up what is meant for all. Loopback and Unix sockets stand for many clients: they are not limited as

@@ -1,7 +1,6 @@
 using Moshpit.Server.Buffers;
-using Moshpit.Server.Limits;
 
-namespace Moshpit.Tests.Limits;
+namespace Moshpit.Tests.Buffers;
 
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed class MemoryBudgetTests

@@ -1,6 +1,4 @@
-using Moshpit.Server.Buffers;
-
-namespace Moshpit.Server.Limits;
+namespace Moshpit.Server.Buffers;
 
 /// <summary>
 /// Bounds the memory of all messages under way: the frames that they are encoded in, and what the kernel holds for peers that are behind. The

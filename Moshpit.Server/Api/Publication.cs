@@ -4,18 +4,18 @@ using Moshpit.Server.Http;
 
 namespace Moshpit.Server.Api;
 
-/// <summary>A message that was understood and is allowed: its event, encoded, and whom it is for.</summary>
+/// <summary>A message that was understood and is allowed.</summary>
 /// <param name="Channel">Where it was posted.</param>
 /// <param name="Sender">The peer whose token it came with.</param>
-/// <param name="Addressee">Who alone gets it; null for everybody.</param>
-/// <param name="Frame">Held by the post until it is delivered.</param>
-internal readonly record struct Post(Channel Channel, Peer Sender, Peer? Addressee, SharedFrame Frame)
+/// <param name="Addressee">The one peer that gets it; null: all get it.</param>
+/// <param name="Frame">Its event, encoded; held by the publication until it is delivered or refused.</param>
+internal readonly record struct Publication(Channel Channel, Peer Sender, Peer? Addressee, SharedFrame Frame)
 {
     /// <summary>The peer that must not be lost for it: the addressee, or the owner, with which the channel would end.</summary>
     public Peer? MustKeepUp => Addressee ?? Channel.Owner;
 
     /// <summary>Why it could not be delivered, when it could not.</summary>
-    public Rejection Failure => Addressee is null || Channel.IsClosed ? Rejections.UnknownChannel : Rejections.UnknownPeer;
+    public Rejection Failure => Addressee is null || Channel.IsClosed ? ApiRejections.UnknownChannel : ApiRejections.UnknownPeer;
 
     /// <summary>Delivers it, once. Completes when its place in the order is certain. False: the channel closed meanwhile, or the addressee left.</summary>
     public ValueTask<bool> DeliverAsync() => Addressee is null ? PublishAsync(Channel, Frame) : new(Send(Addressee, Frame));

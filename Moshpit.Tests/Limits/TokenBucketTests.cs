@@ -1,6 +1,6 @@
-using Moshpit.Server.Transport;
+using Moshpit.Server.Limits;
 
-namespace Moshpit.Tests.Transport;
+namespace Moshpit.Tests.Limits;
 
 internal sealed class TokenBucketTests
 {

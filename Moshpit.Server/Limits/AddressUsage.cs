@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 
-namespace Moshpit.Server.Transport;
+namespace Moshpit.Server.Limits;
 
 /// <summary>What one client address uses now. Held by each of its connections, and for a forwarded request by the request.</summary>
 internal sealed class AddressUsage

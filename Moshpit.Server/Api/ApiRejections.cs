@@ -1,0 +1,86 @@
+using Moshpit.Server.Http;
+using Moshpit.Server.Limits;
+
+namespace Moshpit.Server.Api;
+
+/// <summary>The refusals of what is asked for, not of how it is written.</summary>
+internal static class ApiRejections
+{
+    // What is asked for.
+    public static readonly Rejection MethodNotAllowed = new(
+        405, "method-not-allowed", "This method is not allowed here; use GET or HEAD, POST or OPTIONS.");
+
+    public static readonly Rejection UnknownTarget = new(
+        404, "unknown-target", "There is nothing here; a channel is created by GET / and found at /id.");
+
+    public static readonly Rejection UnknownChannel = new(
+        404, "unknown-channel", "There is no such channel; it may have ended with its owner. Create one by GET /.");
+
+    public static readonly Rejection NotAcceptable = new(
+        406, "not-acceptable", "Accept does not admit what is sent here; it must admit text/event-stream.");
+
+    // What is posted, in the order in which it is checked.
+    public static readonly Rejection UnsupportedMediaType = new(
+        415, "unsupported-media-type", "This Content-Type is not understood; use application/json or application/x-www-form-urlencoded.");
+
+    public static readonly Rejection UnsupportedContentEncoding = new(
+        415, "unsupported-content-encoding", "This Content-Encoding is not understood; send the body as it is, without compression.");
+
+    public static readonly Rejection MalformedJson = new(
+        400, "malformed-json", "The body is no valid JSON; it must be one object with the fields token and data.");
+
+    public static readonly Rejection MalformedForm = new(
+        400, "malformed-form", "The body is no valid form; it must hold the fields token and data.");
+
+    public static readonly Rejection MissingToken = new(
+        401, "missing-token", "The field token is missing; send the token from your connect event in it.");
+
+    public static readonly Rejection InvalidToken = new(
+        401, "invalid-token", "The token belongs to no peer that is now in this channel; send the token from your own connect event.");
+
+    public static readonly Rejection MissingData = new(
+        400, "missing-data", "The field data is missing; send the value to deliver in it.");
+
+    public static readonly Rejection UnknownPeer = new(
+        404, "unknown-peer", "The cid is of no peer in this channel; leave it out to reach everyone.");
+
+    // The state of the server.
+    public static readonly Rejection ShuttingDown = new(
+        503, "shutting-down", "The server is shutting down; try again in a few seconds.", close: true);
+
+    public static readonly Rejection TooManyConnections = new(
+        503, "too-many-connections", "The server has as many connections as it takes; try again in a few seconds.", close: true);
+
+    public static readonly Rejection TooManyChannels = new(
+        503, "too-many-channels", "The server has as many channels as it takes; try again in a few seconds.");
+
+    public static readonly Rejection ChannelFull = new(
+        503, "channel-full", "The channel has as many peers as it takes; try again in a few seconds.");
+
+    // What one client address may do.
+    public static readonly Rejection TooManyConnectionsFromAddress = new(
+        429, "too-many-connections-from-address", "Your address has too many connections open; close some of them first.", close: true);
+
+    public static readonly Rejection TooManyRequests = new(
+        429, "too-many-requests", "There were too many requests from your address within a second; send fewer.",
+        retryAfter: 1);
+
+    public static readonly Rejection SenderTooFast = new(
+        429, "sender-too-fast", "This peer sends more bytes a second than a peer may; wait for some seconds, then send again.",
+        retryAfter: 2);
+
+    public static readonly Rejection ReceiverBehind = new(
+        429, "receiver-behind", "A peer that has to get this reads more slowly than you send; wait for some seconds, then send again.");
+
+    public static readonly Rejection OwnerBehind = new(
+        503, "owner-behind", "The owner of this channel is behind with what it has to hear; try again in a few seconds.");
+
+    public static readonly Rejection TooManyNewChannels = new(
+        429, "too-many-new-channels", "Your address created too many channels within a minute; create fewer, or join those that are there.");
+
+    public static readonly Rejection TooManyStreams = new(
+        429, "too-many-streams", "Your address has too many streams open; close some of them first.");
+
+    /// <summary>Why a connection that is one too many is refused.</summary>
+    public static Rejection Of(Excess excess) => excess == Excess.Connections ? TooManyConnections : TooManyConnectionsFromAddress;
+}
