@@ -425,6 +425,28 @@ public class WriteTests
     }
 
     [Test]
+    public async Task A_message_that_was_cancelled_under_way_gives_its_room_back_once()
+    {
+        await using MoshpitPeer peer = Open(new MoshpitClientOptions { WriteBufferSize = 2 * (64 + 5) });
+        using RawConnection stream = await _server.AcceptStreamAsync();
+        using var change = new CancellationTokenSource();
+        Task first = peer.Write("12345", cancellationToken: change.Token);
+        using RawConnection post = await _server.AcceptAsync();
+        await post.ReadRequestAsync();
+        await change.CancelAsync();
+        await Assert.CatchAsync<OperationCanceledException>(() => first.Soon());
+        Task second = peer.Write("67890");
+        await Assert.ThrowsAsync<MoshpitException>(() => peer.Write("1").Soon()); // the first has its room until its answer
+        await post.SendAsync(Ok);
+        await post.TakePostAsync();
+        await second.Soon();
+        await Assert.ThrowsAsync<MoshpitException>(() => peer.Write(new string('1', 2 * 5 + 64 + 1)).Soon());
+        Task largest = peer.Write(new string('1', 2 * 5 + 64));
+        await post.TakePostAsync();
+        await largest.Soon();
+    }
+
+    [Test]
     public async Task What_waits_when_the_stream_ends_fails_and_so_does_what_comes_later()
     {
         await using MoshpitPeer peer = Open();
