@@ -27,7 +27,7 @@ public class CallbackTests
             ConnectCallback = async (where, _) =>
             {
                 asked.Add(where);
-                return await HeldTests.ConnectAsync(_server);
+                return new NetworkStream(await _server.ConnectAsync(), ownsSocket: true);
             },
         }).Open();
         using RawConnection stream = await _server.AcceptAsync();
@@ -50,12 +50,7 @@ public class CallbackTests
         // Some streams that are disposed end the read that waits as if the server had closed; a network stream does at times.
         await using MoshpitPeer peer = new MoshpitClient("http://pit.invalid", new()
         {
-            ConnectCallback = async (_, cancellationToken) =>
-            {
-                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-                await socket.ConnectAsync(IPEndPoint.Parse(_server.Authority), cancellationToken);
-                return new EndingStream(socket);
-            },
+            ConnectCallback = async (_, _) => new EndingStream(await _server.ConnectAsync()),
             SilenceTimeout = TimeSpan.FromSeconds(1),
         }).Open();
         using RawConnection stream = await _server.AcceptStreamAsync();
@@ -92,7 +87,7 @@ public class CallbackTests
         using var server = new RawServer(certificate: certificate);
         await using MoshpitPeer peer = new MoshpitClient("https://pit.invalid", new()
         {
-            ConnectCallback = async (_, _) => await HeldTests.ConnectAsync(server),
+            ConnectCallback = async (_, _) => new NetworkStream(await server.ConnectAsync(), ownsSocket: true),
             ConfigureTls = tls =>
             {
                 Assert.That(tls.TargetHost, Is.EqualTo("pit.invalid"));
@@ -152,9 +147,7 @@ public class CallbackTests
             tried.Add(address);
             if (!IPAddress.IsLoopback(address))
                 await Task.Delay(Timeout.Infinite, cancellationToken);
-            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-            await socket.ConnectAsync(IPEndPoint.Parse(_server.Authority), cancellationToken);
-            return socket;
+            return await _server.ConnectAsync();
         }
     }
 
@@ -181,8 +174,7 @@ public class CallbackTests
     public async Task A_loser_that_connects_all_the_same_is_closed()
     {
         var late = new TaskCompletionSource<Socket>();
-        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(IPEndPoint.Parse(_server.Authority));
+        Socket socket = await _server.ConnectAsync();
         using RawConnection accepted = await _server.AcceptAsync();
         using Socket winner = await Connection.ConnectToFirstAsync(
             Addresses("192.0.2.1", "127.0.0.1"),

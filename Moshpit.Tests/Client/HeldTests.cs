@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using System.Net.Sockets;
 using Moshpit.Tests.Support;
 using static Moshpit.Tests.Client.RawServer;
@@ -180,7 +179,7 @@ public class HeldTests
         {
             ConnectCallback = async (_, _) => Interlocked.Increment(ref calls) is 2 or 3
                 ? throw new SocketException((int)SocketError.ConnectionRefused)
-                : await ConnectAsync(_server),
+                : new NetworkStream(await _server.ConnectAsync(), ownsSocket: true),
         }).Open();
         using RawConnection stream = await _server.AcceptStreamAsync();
         Task[] writes = [peer.Write("1"), peer.Write("2")];
@@ -251,7 +250,7 @@ public class HeldTests
         {
             ConnectCallback = async (_, _) => Interlocked.Increment(ref calls) == 2
                 ? throw new InvalidOperationException("misconfigured\nhere")
-                : await ConnectAsync(_server),
+                : new NetworkStream(await _server.ConnectAsync(), ownsSocket: true),
         }).Open();
         using RawConnection stream = await _server.AcceptStreamAsync();
         MoshpitException failure = (await Assert.ThrowsAsync<MoshpitException>(() => peer.Write("1").Soon()))!;
@@ -274,13 +273,6 @@ public class HeldTests
         while (heard.Count < 50)
             heard.Add((await peer.ReadAsync().AsTask().Soon())!.Data);
         Assert.That(heard, Is.EqualTo(Enumerable.Range(0, 50).Select(i => $"{i}")));
-    }
-
-    internal static async Task<Stream> ConnectAsync(RawServer server)
-    {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync(IPEndPoint.Parse(server.Authority));
-        return new NetworkStream(socket, ownsSocket: true);
     }
 
     private MoshpitPeer Open(TimeSpan? sendTimeout = null) =>

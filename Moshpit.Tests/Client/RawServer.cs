@@ -50,6 +50,14 @@ internal sealed class RawServer : IDisposable
         return new RawConnection(socket, secure);
     }
 
+    /// <summary>A connection to this server, for the client to use.</summary>
+    public async Task<Socket> ConnectAsync()
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(_listener.LocalEndPoint!);
+        return socket;
+    }
+
     /// <summary>Takes the request for a stream and answers it up to and with the connect event.</summary>
     public async Task<RawConnection> AcceptStreamAsync()
     {
