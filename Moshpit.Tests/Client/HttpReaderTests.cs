@@ -141,7 +141,10 @@ public class HttpReaderTests
     [Test]
     public async Task Two_responses_are_read_one_after_the_other()
     {
-        using var stream = new Dribble("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\naHTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nb\r\n0\r\n\r\n", 10_000);
+        using var stream = new Dribble(
+            "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na" +
+            "HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nb\r\n0\r\n\r\n",
+            10_000);
         var reader = new HttpReader(stream);
         Assert.That((await reader.ReadHeadAsync()).Status, Is.EqualTo(200));
         Assert.That(await ReadBodyAsync(reader), Is.EqualTo("a"));

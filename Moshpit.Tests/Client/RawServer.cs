@@ -77,6 +77,21 @@ internal sealed class RawServer : IDisposable
         return post;
     }
 
+    /// <summary>A new peer that is connected.</summary>
+    public async Task<ServedPeer> OpenPeerAsync(MoshpitClientOptions? options = null)
+    {
+        MoshpitPeer peer = new MoshpitClient(Url, options).Open();
+        return new ServedPeer(this, peer, await AcceptStreamAsync());
+    }
+
+    /// <summary>A new peer that is connected, with a connection on which messages are pipelined.</summary>
+    public async Task<ServedPeer> ProvePeerAsync(MoshpitClientOptions? options = null)
+    {
+        ServedPeer served = await OpenPeerAsync(options);
+        await served.ProveAsync();
+        return served;
+    }
+
     /// <summary>Reads POSTs with these numbers as their data, and answers none.</summary>
     public static async Task ReadPostsAsync(RawConnection post, params int[] numbers)
     {
@@ -120,6 +135,10 @@ internal sealed class RawConnection(Socket socket, Stream stream) : IDisposable
         return request[(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
     }
 
+    /// <summary>The data of the next POST must be this number. It is answered with 200.</summary>
+    public async Task TakePostAsync(int number, string? because = null) =>
+        Assert.That(await TakePostAsync(), Does.EndWith($"\"data\":{number}}}"), because);
+
     public Task SendAsync(string text) => SendAsync(Encoding.UTF8.GetBytes(text));
 
     public async Task SendAsync(ReadOnlyMemory<byte> bytes)
@@ -155,6 +174,12 @@ internal static class Waiting
     public static Task<T> Soon<T>(this Task<T> task) => task.WaitAsync(RawServer.Patience);
 
     public static Task Soon(this Task task) => task.WaitAsync(RawServer.Patience);
+
+    /// <summary>What the task fails with.</summary>
+    public static async Task<MoshpitException> FailureAsync(this Task task) =>
+        (await Assert.ThrowsAsync<MoshpitException>(() => task.Soon()))!;
+
+    public static async Task CancellationAsync(this Task task) => await Assert.CatchAsync<OperationCanceledException>(() => task.Soon());
 
     public static async Task<List<MoshpitEvent>> ToListAsync(this MoshpitPeer peer)
     {

@@ -149,7 +149,8 @@ public class ReadTests
         Task[] writes =
         [
             peer.WriteText("say \"hé\"\n", "c"),
-            peer.WriteAsJson(new { SomeName = 1 }, new JsonSerializerOptions { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower }, "c"),
+            peer.WriteAsJson(
+                new { SomeName = 1 }, new JsonSerializerOptions { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower }, "c"),
         ];
         Assert.That(await post.TakePostAsync(), Does.EndWith(""","cid":"c","data":"say \"hé\"\u000a"}"""));
         Assert.That(await post.TakePostAsync(), Does.EndWith(""","cid":"c","data":{"some_name":1}}"""));

@@ -87,7 +87,8 @@ public class SseParserTests
     public void Events_before_one_that_is_too_large_are_given_out()
     {
         var events = new List<MoshpitEvent>();
-        Assert.Throws<MoshpitException>(() => new SseParser(20).Push(Encoding.UTF8.GetBytes("data: 1\n\ndata: " + new string('x', 20)), events));
+        byte[] bytes = Encoding.UTF8.GetBytes("data: 1\n\ndata: " + new string('x', 20));
+        Assert.Throws<MoshpitException>(() => new SseParser(20).Push(bytes, events));
         Assert.That(events.Single().Data, Is.EqualTo("1"));
     }
 
@@ -95,7 +96,8 @@ public class SseParserTests
     public void Only_the_events_of_the_server_have_id_cid_and_token()
     {
         List<MoshpitEvent> events = Parse("event: connect\ndata: {\"id\":\"i\",\"cid\":\"c\",\"token\":\"t\"}\n\n" +
-            "event: leave\ndata: {\"id\":\"i\",\"cid\":\"d\"}\n\nevent: signal\ndata: {\"id\":\"i\",\"cid\":\"c\",\"token\":\"t\"}\n\nevent: join\ndata: [\n\n");
+            "event: leave\ndata: {\"id\":\"i\",\"cid\":\"d\"}\n\n" +
+            "event: signal\ndata: {\"id\":\"i\",\"cid\":\"c\",\"token\":\"t\"}\n\nevent: join\ndata: [\n\n");
         Assert.That(events.Select(e => $"{e.Id},{e.Cid},{e.Token}"), Is.EqualTo(["i,c,t", "i,d,", ",,", ",,"]));
     }
 

@@ -1,9 +1,12 @@
 using System.Text;
+using NUnit.Framework.Constraints;
 using static Moshpit.Tests.Client.RawServer;
 
 namespace Moshpit.Tests.Client;
 
-/// <summary>A stream that was cut is a failure, and one that ended in good order is not. The events before the end come out of both.</summary>
+/// <summary>
+/// A stream that was cut is a failure, and one that ended in good order is not. The events before the end come out of both.
+/// </summary>
 public class StreamEndTests
 {
     private const string Signal = "event: signal\r\nid: 1\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\n";
@@ -18,20 +21,25 @@ public class StreamEndTests
         {
             (List<MoshpitEvent> events, Exception? failure) = await ReadAsync(stream[..length]);
             Assert.That(failure is MoshpitException, Is.EqualTo(length < stream.Length), $"{length} of {stream.Length} bytes");
-            Assert.That(events, Has.Count.EqualTo(length < (head + Chunk(ConnectEvent)).Length - 2 ? 0 : length < stream.Length - 8 ? 1 : 2), $"{length} bytes");
+            int expected = length < (head + Chunk(ConnectEvent)).Length - 2 ? 0 : length < stream.Length - 8 ? 1 : 2;
+            Assert.That(events, Has.Count.EqualTo(expected), $"{length} bytes");
         }
     }
 
     [Test]
     public async Task A_stream_that_ends_with_its_connection_is_cut_where_something_of_an_event_stands_before_the_end()
     {
+        int retry = Rest.IndexOf("retry", StringComparison.Ordinal);
+        int retryEnd = Rest.IndexOf("\r\n\r\n: cut", StringComparison.Ordinal) + 1;
+
         // Where the end is one: behind connect, behind each empty line, and in comments and what is no event.
         for (int length = 0; length <= Rest.Length; length++)
         {
             (List<MoshpitEvent> events, Exception? failure) = await ReadAsync(StreamHead + ConnectEvent + Rest[..length]);
             bool isInside = length > 0 && length < Signal.Length - 1;
-            bool isInRetry = length > Rest.IndexOf("retry", StringComparison.Ordinal) && length < Rest.IndexOf("\r\n\r\n: cut", StringComparison.Ordinal) + 1;
-            Assert.That(failure?.Message, isInside || isInRetry ? Does.Contain("in the middle of an event") : Is.Null, $"{length} bytes: {Rest[..length]}");
+            bool isInRetry = length > retry && length < retryEnd;
+            Constraint message = isInside || isInRetry ? Does.Contain("in the middle of an event") : Is.Null;
+            Assert.That(failure?.Message, message, $"{length} bytes: {Rest[..length]}");
             Assert.That(events, Has.Count.EqualTo(length < Signal.Length - 1 ? 1 : 2), $"{length} bytes");
         }
     }
