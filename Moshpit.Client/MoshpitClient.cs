@@ -809,9 +809,10 @@ namespace Moshpit.Client
                         step.Pause();
                         if (!takesMore || !await WhenWaitingAsync(connection.KeepFor))
                             break;
-                        if (!connection.IsQuiet && connection.IsProven)
-                            break; // the next connection has nothing to make good
-                        if (!connection.IsQuiet)
+                        bool isQuiet = connection.IsQuiet;
+                        if (!isQuiet && connection.IsProven)
+                            break; // nothing was sent: the messages go over another connection
+                        if (!isQuiet)
                             throw new MoshpitException(target + " closed the connection before anything was sent.", isTransient: true);
                         step.Restart();
                     }

@@ -52,9 +52,9 @@ public sealed class MoshpitServer : IAsyncDisposable
 
     /// <summary>
     /// Stops accepting, finishes the requests under way or refuses those that take longer than <see cref="MoshpitServerOptions.ShutdownTimeout"/>,
-    /// ends all streams, and cuts who has not closed after that time once more. Safe to call more than once, at any time; each call completes when the server has stopped.
+    /// ends all streams, and cuts connections that have not closed after that time once more. Safe to call more than once, at any time; each call completes when the server has stopped.
     /// </summary>
-    /// <param name="cancellationToken">Cuts everybody at once, whichever call it was given to.</param>
+    /// <param name="cancellationToken">Cuts all connections at once, whichever call it was given to.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
         Task stopped;

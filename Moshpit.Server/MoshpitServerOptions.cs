@@ -100,7 +100,7 @@ public sealed class MoshpitServerOptions
     public string? Host { get; set; }
 
     /// <summary>
-    /// Path of a Unix socket to listen on, besides TCP. A stale file is replaced. Everybody on this machine may connect, as to a port, unless the
+    /// Path of a Unix socket to listen on, besides TCP. A stale file is replaced. Every user of this machine may connect, as to a port, unless the
     /// folder keeps them out. Default null: none.
     /// </summary>
     public string? SocketPath { get; set; }

@@ -88,7 +88,7 @@ internal static partial class Privileges
     [LibraryImport("libc", EntryPoint = "geteuid")]
     private static partial uint GetEffectiveUid();
 
-    /// <summary>Who to become.</summary>
+    /// <summary>The user and groups to become.</summary>
     internal sealed record Identity(uint? Uid, uint Gid)
     {
         public override string ToString() => Uid is null ? $"gid {Gid}" : $"uid {Uid}, gid {Gid}";

@@ -39,11 +39,11 @@ internal static class SettingKinds
         where T : struct, IBinaryInteger<T>, IMinMaxValue<T>
     {
         (T first, T last) = (least ?? T.One, most ?? T.MaxValue);
-        string kind = OrZero(zero, $"a whole number from {first} to {last}") + (unlimited ? $" (or {T.MaxValue} for no limit)" : "");
+        string kind = OrZero(zero, $"a whole number from {first} to {last}");
         return new()
         {
             Property = property, Name = name, ValueName = valueName, Description = description, Alias = alias,
-            Get = get, Set = To(set), DefaultText = standard, WhyIgnored = whyIgnored, Kind = kind, Range = kind,
+            Get = get, Set = To(set), DefaultText = standard, WhyIgnored = whyIgnored, Kind = kind, Range = unlimited ? kind + ", or MaxValue for no limit" : kind,
             Read = static (text, out value) => T.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value),
             Allows = value => (value >= first && value <= last) || (zero is not null && T.IsZero(value)) || (unlimited && value == T.MaxValue),
         };

@@ -9,8 +9,11 @@ namespace Moshpit.Benchmarks.Clients;
 /// <param name="log">Told what is going on.</param>
 internal sealed class ClientRounds(ChildServer server, TextWriter log)
 {
-    /// <summary>Messages that are written and not measured, until the client is compiled and its connections are open.</summary>
-    private const int Warmup = 1000;
+    /// <summary>
+    /// Messages that are written and not measured, until the connections are open and the client is compiled. With fewer, the work of the
+    /// just-in-time compiler on the one core of the client would be measured.
+    /// </summary>
+    private const int Warmup = 20_000;
 
     private const int RelayedWarmup = 3;
     private const int Window = 64;

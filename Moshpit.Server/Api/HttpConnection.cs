@@ -64,9 +64,9 @@ internal sealed class HttpConnection : ISlotted
         _proxy = _isProxy ? address : null;
         _usage = usage;
         _excess = excess;
+        services.Connections.Add(this);
         services.Sockets.Begin();
         services.Requests.Begin();
-        services.Connections.Add(this);
     }
 
     /// <summary>How the loop came to its end.</summary>

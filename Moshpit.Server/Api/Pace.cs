@@ -6,8 +6,8 @@ using Moshpit.Server.Transport;
 namespace Moshpit.Server.Api;
 
 /// <summary>
-/// Holds up a sender that is faster than it may be, or than a peer reads that must not be lost, and whoever joins a channel whose owner has
-/// too much to hear. Each waits for a bounded time, and is refused then. A peer that does not read delays no other client: it is cut in its own time.
+/// Holds up a sender that is faster than it may be, or than a peer reads that must not be lost, and a peer that joins a channel whose owner
+/// has too much to hear. Each waits for a bounded time, and is refused then. A peer that does not read delays no other client: it is cut in its own time.
 /// </summary>
 internal sealed class Pace(MoshpitServerOptions options, ServerClock clock, Shutdown shutdown)
 {

@@ -4,8 +4,8 @@ using System.Diagnostics;
 namespace Moshpit.Server.Buffers;
 
 /// <summary>
-/// Encoded bytes for any number of peers: pooled and reference-counted. Who rents one holds one reference; a reference is added
-/// <em>before</em> the frame is handed on, and each holder releases its own. Bytes never change once the frame is shared. One who shares it may
+/// Encoded bytes for any number of peers: pooled and reference-counted. The caller that rents one holds one reference; a reference is added
+/// <em>before</em> the frame is handed on, and each holder releases its own. Bytes never change once the frame is shared. One holder may
 /// append more where there is <see cref="Room"/>; the others look only at what they were told of.
 /// </summary>
 internal sealed class SharedFrame : IBufferWriter<byte>
@@ -33,11 +33,11 @@ internal sealed class SharedFrame : IBufferWriter<byte>
     /// <inheritdoc cref="Span"/>
     public ReadOnlyMemory<byte> Memory => _buffer.AsMemory(_start, Length);
 
-    /// <summary>Adds a reference for somebody else. The caller holds one.</summary>
+    /// <summary>Adds a reference for another holder. The caller holds one.</summary>
     public void AddReference()
     {
         int references = Interlocked.Increment(ref _references);
-        Debug.Assert(references > 1, "A reference was added to a frame that nobody held.");
+        Debug.Assert(references > 1, "A reference was added to a frame that has none.");
     }
 
     /// <summary>Gives one reference back; the last one returns the buffer. Releasing too often throws.</summary>

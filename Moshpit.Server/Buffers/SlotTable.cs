@@ -2,8 +2,8 @@ namespace Moshpit.Server.Buffers;
 
 /// <summary>
 /// A set whose members know their slot: adding and removing are O(1), and nothing moves within an array, so a pass over
-/// <see cref="Snapshot"/> needs no lock and skips nobody who was there when it began. It may meet who has left since, or,
-/// in a slot that was used again, who came since. When most of a crowd has left, who stays moves to a smaller array.
+/// <see cref="Snapshot"/> needs no lock and skips no member that was there when it began. It may still see members that left after that,
+/// and new members in reused slots. When most of a crowd has left, the rest moves to a smaller array.
 /// </summary>
 internal sealed class SlotTable<T>
     where T : class, ISlotted
@@ -57,7 +57,7 @@ internal sealed class SlotTable<T>
         {
             int slot = item.Slot;
             if (slot >= _used || !ReferenceEquals(_slots[slot], item))
-                throw new InvalidOperationException("The slot holds somebody else.");
+                throw new InvalidOperationException("The slot holds another member.");
             Volatile.Write(ref _slots[slot], null);
             if (_freeCount == _free.Length)
                 Array.Resize(ref _free, Math.Max(2, _free.Length * 2));
@@ -68,7 +68,7 @@ internal sealed class SlotTable<T>
         }
     }
 
-    /// <summary>Gives back what a crowd needed. Whoever goes over the old array still meets everybody there.</summary>
+    /// <summary>Gives back what a crowd needed. A pass over the old array still meets every member.</summary>
     private void Compact(int count)
     {
         var slots = new T?[count];

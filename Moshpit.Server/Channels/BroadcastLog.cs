@@ -4,7 +4,7 @@ namespace Moshpit.Server.Channels;
 
 /// <summary>
 /// Frames one behind the other, as one run of bytes that readers at different positions share. It is kept in segments, into which frames are
-/// copied, so that whoever is behind gets many at once without another copy. Segments end where a frame ends. Not safe for use by several
+/// copied, so that a peer that is behind gets many at once without another copy. Segments end where a frame ends. Not safe for use by several
 /// threads at once.
 /// </summary>
 internal sealed class BroadcastLog(FramePool frames)
@@ -48,8 +48,8 @@ internal sealed class BroadcastLog(FramePool frames)
     }
 
     /// <summary>
-    /// How far who stands at <paramref name="position"/> should be given at once: to the end, or, when that is more than
-    /// <paramref name="most"/> bytes away, to the end of a segment, which may be a single longer frame's.
+    /// Where the next batch for a reader at <paramref name="position"/> ends: at the end of the log, or, if that is more than
+    /// <paramref name="most"/> bytes away, at the last segment boundary within <paramref name="most"/>, or after one longer segment.
     /// </summary>
     public long StepFrom(long position, int most)
     {
@@ -102,7 +102,7 @@ internal sealed class BroadcastLog(FramePool frames)
         return joined;
     }
 
-    /// <summary>Nobody needs what stands before <paramref name="position"/> any more.</summary>
+    /// <summary>Forgets what stands before <paramref name="position"/>: no reader needs it any more.</summary>
     public void Trim(long position)
     {
         while (_segments.TryPeek(out SharedFrame? segment) && _start + segment.Length <= position)

@@ -5,7 +5,7 @@ using Moshpit.Server.Transport;
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// Some peers who hear each other. The first is the owner: it is told who joins and leaves, and when it goes, the channel goes.
+/// Peers that hear each other. The first is the owner: it is told of joins and leaves, and when it goes, the channel goes.
 /// Every peer sees all broadcasts in one order, and one sender's messages, broadcast or direct, in the order of its calls.
 /// </summary>
 internal sealed class Channel
@@ -159,7 +159,7 @@ internal sealed class Channel
         return room is null ? new(published) : new(PublishWhenRoomAsync(frame, room));
     }
 
-    /// <summary>Sees to it that what was published is on its way. Who publishes several messages at once calls it once, and they go out together.</summary>
+    /// <summary>Sees to it that what was published is on its way. A sender of several messages calls it once after the last, and they go out together.</summary>
     public void Drain() => Drain(inline: true);
 
     /// <summary>Sends <paramref name="frame"/> to <paramref name="addressee"/> alone; the caller keeps its reference. False: it has left.</summary>
@@ -224,7 +224,7 @@ internal sealed class Channel
             room = (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
 
-        // Room comes from what is pending going out. It may have gone meanwhile, and nobody seen that somebody waits.
+        // Room comes from what is pending going out. It may have gone meanwhile, before this wait could be seen.
         Drain(inline: false);
         OnRoom();
         return room;

@@ -32,7 +32,7 @@ internal sealed class ChannelRegistry
     /// <summary>Told when serving a peer fails.</summary>
     public required ILogger Logger { get; init; }
 
-    /// <summary>Opens a channel; who joins it first owns it. Null: there are as many as there may be.</summary>
+    /// <summary>Opens a channel; the first peer that joins owns it. Null: there are as many as there may be.</summary>
     public Channel? Create(ChannelId id)
     {
         if (Interlocked.Increment(ref _count) > MaxChannels)

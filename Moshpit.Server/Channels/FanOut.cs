@@ -7,7 +7,7 @@ namespace Moshpit.Server.Channels;
 /// <summary>
 /// Gives a channel's broadcasts to some of its peers (all of them, but in large channels), in one order.
 /// <para>
-/// Broadcasts form a log, and each peer has a position in it. While anybody is behind, passes go over the peers, one after the other, and give
+/// Broadcasts form a log, and each peer has a position in it. While a peer is behind, passes go over the peers, one after the other, and give
 /// each one, in one send, all that it has not had yet, what was appended a moment ago too: the busier the channel, the more messages share
 /// a send, and none waits for the next pass to begin. A direct message needs no pass: it first brings its peer up to the end of the log, then
 /// goes out, and the pass finds that peer served.
@@ -22,7 +22,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     /// </summary>
     private const int MaxStep = 64 * 1024;
 
-    /// <summary>Peers served before it is looked whether anybody else needs the thread.</summary>
+    /// <summary>Peers served before the pass looks whether other work waits for the thread.</summary>
     private const int SliceLength = 64;
 
     private readonly Channel _channel;
@@ -34,7 +34,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     private DisconnectReason _ending;
     private bool _ended;
 
-    /// <summary>Every peer has been given, or was not there for, what stands before this position.</summary>
+    /// <summary>Every peer that joined before this position has been sent everything before it.</summary>
     private long _served;
 
     // The pass that is going on, changed only by the thread that runs it.
@@ -43,7 +43,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
     /// <summary>Where in the log every peer will be at least when the pass is over.</summary>
     private long _goal;
 
-    /// <summary>The pass leaves everybody at the end of the log and ends them.</summary>
+    /// <summary>The pass brings every peer to the end of the log and ends it.</summary>
     private bool _isLast;
     private ReadOnlyMemory<Peer?> _pass;
     private int _next;
@@ -101,7 +101,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
             _ending = reason;
     }
 
-    /// <summary>True: there is something to do that nobody does, and the caller must now call <see cref="RunInline"/> or <see cref="Schedule"/>.</summary>
+    /// <summary>True: there is something to do and no run does it, so the caller must now call <see cref="RunInline"/> or <see cref="Schedule"/>.</summary>
     public bool TryStart()
     {
         lock (_gate)
@@ -160,7 +160,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
             {
                 if (slice-- == 0)
                 {
-                    // A hop to another thread costs more than many peers do: only when somebody waits for this one.
+                    // A hop to another thread costs more than many peers do: only when other work waits for this one.
                     if (yields || ThreadPool.PendingWorkItemCount > 0)
                     {
                         Schedule();
@@ -183,7 +183,7 @@ internal sealed class FanOut : IThreadPoolWorkItem
 
     private bool HasWork() => _served < _log.End || (_ending != DisconnectReason.None && !_ended);
 
-    /// <summary>False: everybody has everything, and the run is over.</summary>
+    /// <summary>False: every peer has everything, and the run is over.</summary>
     private bool TryBeginPass()
     {
         lock (_gate)

@@ -4,7 +4,7 @@ using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Channels;
 
-/// <summary>One participant of a channel: who it is, and the sink that takes its frames.</summary>
+/// <summary>One participant of a channel: its ids, and the sink that takes its frames.</summary>
 internal sealed class Peer : ISlotted
 {
     private SendRate? _rate;

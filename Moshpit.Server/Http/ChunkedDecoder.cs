@@ -94,7 +94,7 @@ internal struct ChunkedDecoder
     }
 
     // chunk-ext = *( ";" chunk-ext-name [ "=" ( token / quoted-string ) ] ). The "bad whitespace" that section 7.1.1 allows around the
-    // delimiters is refused: nobody sends it in good faith, and parsers differ over it.
+    // delimiters is refused: no client sends it in good faith, and parsers differ over it.
     private Rejection? CheckExtensions(ReadOnlySpan<byte> extensions)
     {
         _overhead += extensions.Length;

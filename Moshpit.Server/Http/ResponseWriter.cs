@@ -36,7 +36,7 @@ internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
         if (rejection.Status == 405)
             output.Write("Allow: GET, HEAD, POST, OPTIONS\r\n"u8);
 
-        // Section 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field". No browser asks anybody for this one.
+        // Section 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field". No browser asks its user for this one.
         if (rejection.Status == 401)
             output.Write("WWW-Authenticate: Moshpit\r\n"u8);
 
@@ -76,7 +76,7 @@ internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
         output.Write("Connection: close\r\n\r\n"u8);
     }
 
-    /// <summary>What is allowed here, for a CORS preflight or for anyone who asks.</summary>
+    /// <summary>What is allowed here, for a CORS preflight or for any client that asks.</summary>
     public void WriteOptions(IBufferWriter<byte> output, HttpRequest request)
     {
         output.Write("HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, POST, OPTIONS\r\n"u8);

@@ -86,7 +86,7 @@ internal sealed class AddressLimits
             usage.Holders--;
     }
 
-    /// <summary>Forgets who is gone and has had time to be forgiven.</summary>
+    /// <summary>Forgets addresses without connections whose buckets are full again.</summary>
     public void OnTick(long now)
     {
         lock (_usages)
@@ -101,7 +101,7 @@ internal sealed class AddressLimits
 
     private static IPAddress Unmap(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 
-    /// <summary>An IPv4 address; of an IPv6 one its /64, since who has one address there has them all.</summary>
+    /// <summary>An IPv4 address; of an IPv6 one its /64, since a client that has one address there has them all.</summary>
     private static UInt128 KeyOf(IPAddress address)
     {
         UInt128 whole = WholeKeyOf(address);

@@ -14,6 +14,7 @@ internal sealed class AddressUsage
 
     private readonly AddressLimits _limits;
     private readonly UInt128 _key;
+    private readonly Lock _gate = new();
     private TokenBucket _requests;
     private TokenBucket _channels;
     private int _streams;
@@ -32,21 +33,21 @@ internal sealed class AddressUsage
     /// <summary>Counts a request. False: there were too many within a second.</summary>
     public bool TryRequest(long now)
     {
-        lock (this)
+        lock (_gate)
             return _requests.TryTake(now, _limits.RequestsPerSecond, Second);
     }
 
     /// <summary>Counts a new channel. False: there were too many within a minute.</summary>
     public bool TryCreateChannel(long now)
     {
-        lock (this)
+        lock (_gate)
             return _channels.TryTake(now, _limits.ChannelsPerMinute, Minute);
     }
 
     /// <summary>Counts a stream until <see cref="RemoveStream"/>. False: there are too many open.</summary>
     public bool TryAddStream()
     {
-        lock (this)
+        lock (_gate)
         {
             if (_streams >= _limits.Streams)
                 return false;
@@ -57,7 +58,7 @@ internal sealed class AddressUsage
 
     public void RemoveStream()
     {
-        lock (this)
+        lock (_gate)
             _streams--;
     }
 
@@ -78,7 +79,7 @@ internal sealed class AddressUsage
     /// <summary>Forgetting it now would change nothing.</summary>
     internal bool IsForgettable(long now)
     {
-        lock (this)
+        lock (_gate)
             return _requests.IsFull(now, _limits.RequestsPerSecond, Second) && _channels.IsFull(now, _limits.ChannelsPerMinute, Minute);
     }
 }

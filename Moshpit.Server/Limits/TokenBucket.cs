@@ -26,7 +26,7 @@ internal struct TokenBucket
 
     private void Refill(long now, int capacity, long period)
     {
-        // Who read the clock before somebody else did, and came here after.
+        // A caller may have read the clock before another one did, and come here after it.
         if (now <= _asOf)
             return;
         _used = Math.Max(0, _used - Math.Min(now - _asOf, period) * capacity);

@@ -13,10 +13,10 @@ namespace Moshpit.Server.Transport;
 /// </summary>
 internal sealed class BufferedConnection
 {
-    /// <summary>Bytes dropped at once from who is not listened to any more.</summary>
+    /// <summary>Bytes dropped at once from a client that is not listened to any more.</summary>
     private const int LingerBuffer = 16 * 1024;
 
-    /// <summary>Bytes received at once from who sends many requests without waiting for the answers.</summary>
+    /// <summary>Bytes received at once from a client that sends many requests without waiting for the answers.</summary>
     private const int MaxReceiveLength = 32 * 1024;
 
     private readonly ServerClock _clock;
@@ -123,7 +123,7 @@ internal sealed class BufferedConnection
         if (_receiver.BytesTransferred == 0)
             return Received.End;
 
-        // Who fills the buffer has more to say, and is given more room; who does not holds no more than a request needs.
+        // A full buffer means a pipelining client: receive more next time. Otherwise go back to the small default.
         _receiveLength = _receiver.BytesTransferred == buffer.Length ? Math.Min(buffer.Length * 4, MaxReceiveLength) : 0;
         writer.Advance(_receiver.BytesTransferred);
         await writer.FlushAsync().ConfigureAwait(false);
@@ -162,7 +162,7 @@ internal sealed class BufferedConnection
         {
             SocketError error = await receiver.ReceiveAsync(Socket, scratch).ConfigureAwait(false);
 
-            // The receive that was left behind may still write to the scratch: it goes to nobody else.
+            // The receive that was left behind may still write to the scratch: it is not returned to the pool.
             if (error == SocketError.TimedOut)
                 return;
             if (error != SocketError.Success || receiver.BytesTransferred == 0)

@@ -89,7 +89,7 @@ internal sealed class Listener : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
 
-        // First the file: once nobody listens there, it is stale, a successor may have replaced it, and it would be the successor's that goes.
+        // First the file: once no server listens there, it is stale, a successor may have replaced it, and it would be the successor's that goes.
         _file?.Dispose();
         _socket.Dispose();
         await _loop.ConfigureAwait(false);
@@ -150,7 +150,7 @@ internal sealed class Listener : IAsyncDisposable
         string where = Where(endPoint);
         return error.SocketErrorCode switch
         {
-            SocketError.AddressAlreadyInUse => $"Cannot listen on {where}: it is in use. Stop who uses it, or choose another.",
+            SocketError.AddressAlreadyInUse => $"Cannot listen on {where}: it is in use. Stop the program that uses it, or choose another.",
             SocketError.AccessDenied => $"Cannot listen on {where}: permission denied. Start as root (and drop to a user), or choose another.",
             SocketError.AddressNotAvailable when endPoint is IPEndPoint { Address: var address } =>
                 $"Cannot listen on {where}: {address} is no address of this machine.",

@@ -5,7 +5,7 @@ using Microsoft.Extensions.ObjectPool;
 namespace Moshpit.Server.Transport;
 
 /// <summary>
-/// Receives from a socket, or gives up when somebody calls <see cref="Expire"/>: then the wait ends at once and the receive itself stays
+/// Receives from a socket, or gives up when <see cref="Expire"/> is called: then the wait ends at once and the receive itself stays
 /// behind, to be ended by closing the socket. Errors are values, not exceptions: a reset is an everyday event.
 /// </summary>
 internal sealed class Receiver : SocketAsyncEventArgs, IValueTaskSource<SocketError>

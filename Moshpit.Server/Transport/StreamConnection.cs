@@ -64,7 +64,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         Closed,
     }
 
-    /// <summary>Who listens at the other end; set by who opened the stream.</summary>
+    /// <summary>The peer at the other end; set by the handler that opened the stream.</summary>
     public object? Owner { get; set; }
 
     /// <summary>Its slot among all streams.</summary>
@@ -143,7 +143,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
 
     private void Send(SharedFrame frame, Range bytes)
     {
-        // The silence is counted from before the send: whoever has read what was sent may rely on it.
+        // The silence is counted from before the send: a peer that has read what was sent may rely on it.
         _lastProgress = _transport.Clock.Now;
         ReadOnlySpan<byte> span = frame.Span[bytes];
         int sent = Math.Max(0, _socket.Send(span, SocketFlags.None, out SocketError error));
@@ -179,7 +179,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
             Abort(reason);
     }
 
-    /// <summary>Called when time has passed: a heartbeat for who heard nothing for long, an end for who takes nothing.</summary>
+    /// <summary>Called when time has passed: a heartbeat after long silence, an end for a peer that takes nothing.</summary>
     public void OnTick(long now)
     {
         // Looked at without the lock first: nearly always there is nothing to do, for each of thousands of streams.
@@ -450,7 +450,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
 
         protected override void OnCompleted(SocketAsyncEventArgs e)
         {
-            // Nobody above would catch it, and the process would end.
+            // No caller would catch it, and the process would end.
             try
             {
                 _connection.OnReadable(SocketError);

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 namespace Moshpit.Server.Transport;
 
 /// <summary>
-/// The path of a listening Unix socket. For the address of who connects the runtime sets aside as many bytes as the listener's own address has,
+/// The path of a listening Unix socket. For the address of a client the runtime sets aside as many bytes as the listener's own address has,
 /// and where that is longer (a client may bind its end to any name) an exception ends the process. So this address, once bound, says
 /// that it has as many bytes as any can have.
 /// </summary>

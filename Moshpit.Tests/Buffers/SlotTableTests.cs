@@ -18,7 +18,7 @@ internal sealed class SlotTableTests
     }
 
     [Test]
-    public void Nobody_is_removed_in_the_place_of_another()
+    public void No_member_is_removed_in_the_place_of_another()
     {
         var table = new SlotTable<Item>();
         Item item = Fill(table, 1)[0];

@@ -54,7 +54,7 @@ internal sealed class BroadcastLogTests
     }
 
     [Test]
-    public void Who_holds_what_it_read_may_keep_it_when_the_log_forgets_it()
+    public void A_reader_may_keep_what_it_holds_when_the_log_forgets_it()
     {
         var log = new BroadcastLog(_frames);
         Append(log, "a;");

@@ -42,7 +42,7 @@ internal sealed class FanOutTests
     }
 
     [Test]
-    public async Task Who_is_ended_during_a_pass_first_gets_all_that_was_published()
+    public async Task A_peer_that_is_ended_during_a_pass_first_gets_all_that_was_published()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
@@ -89,7 +89,7 @@ internal sealed class FanOutTests
     }
 
     [Test]
-    public async Task Who_joins_during_a_pass_gets_its_opening_first_and_then_what_was_published_after_it()
+    public async Task A_peer_that_joins_during_a_pass_gets_its_opening_first_and_then_what_was_published_after_it()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
@@ -126,7 +126,7 @@ internal sealed class FanOutTests
     }
 
     [Test]
-    public async Task Who_takes_the_slot_of_one_who_left_during_a_pass_is_not_given_what_was_before_its_time()
+    public async Task A_peer_that_takes_the_slot_of_one_that_left_during_a_pass_is_not_given_what_was_before_its_time()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
@@ -221,7 +221,7 @@ internal sealed class FanOutTests
     }
 
     [Test]
-    public async Task Who_can_not_be_served_is_cut_and_the_others_miss_nothing()
+    public async Task A_peer_that_can_not_be_served_is_cut_and_the_others_miss_nothing()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);

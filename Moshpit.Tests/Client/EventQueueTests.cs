@@ -3,7 +3,7 @@ namespace Moshpit.Tests.Client;
 public class EventQueueTests
 {
     [Test]
-    public async Task Who_adds_beyond_the_capacity_waits_until_enough_is_taken()
+    public async Task A_stream_that_adds_beyond_the_capacity_waits_until_enough_is_taken()
     {
         var queue = new EventQueue(200);
         Assert.That(queue.AddAsync([Event(1), Event(2)]).IsCompleted, Is.True);

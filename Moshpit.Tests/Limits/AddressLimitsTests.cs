@@ -101,7 +101,7 @@ internal sealed class AddressLimitsTests
     }
 
     [Test]
-    public void Who_is_gone_is_forgotten_as_soon_as_that_changes_nothing_and_who_is_there_is_not()
+    public void An_address_without_connections_is_forgotten_as_soon_as_that_changes_nothing_and_no_other_is()
     {
         AddressUsage gone = Hold(Client)!;
         AddressUsage there = Hold("203.0.113.8")!;

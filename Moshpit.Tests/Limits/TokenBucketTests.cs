@@ -30,7 +30,7 @@ internal sealed class TokenBucketTests
     }
 
     [Test]
-    public void Who_looked_at_the_clock_earlier_and_comes_later_takes_nothing_from_others()
+    public void A_caller_that_looked_at_the_clock_earlier_and_comes_later_takes_nothing_from_others()
     {
         Assert.That(_bucket.TryTake(2000, Capacity, Second), Is.True);
         Assert.That(_bucket.TryTake(1000, Capacity, Second), Is.True);

@@ -99,7 +99,7 @@ public sealed class AddressBoundsTests
     }
 
     [Test]
-    public async Task Who_is_not_a_named_proxy_is_not_believed()
+    public async Task A_client_that_is_no_named_proxy_is_not_believed()
     {
         await using TestServer server = await StartBehindProxyAsync(options => options.Proxies.Clear());
         using RawConnection connection = server.Connect();
@@ -263,7 +263,7 @@ public sealed class AddressBoundsTests
     }
 
     [Test]
-    public async Task Who_is_reset_in_the_middle_of_a_forwarded_request_is_forgotten_too()
+    public async Task A_client_that_is_reset_in_the_middle_of_a_forwarded_request_is_forgotten_too()
     {
         await using TestServer server = await StartBehindProxyAsync(options => options.SendBuffer = 1);
         using RawPeer owner = await server.CreateAsync();

@@ -27,7 +27,7 @@ public sealed class BoundsTests
     }
 
     [Test]
-    public async Task Who_is_being_refused_does_not_take_the_room_that_others_give_back()
+    public async Task A_client_that_is_being_refused_does_not_take_the_room_that_others_give_back()
     {
         await using TestServer server = await TestServer.StartAsync(options => options.MaxConnections = 2);
         using RawPeer owner = await server.CreateAsync();

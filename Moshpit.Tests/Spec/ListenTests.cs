@@ -235,7 +235,7 @@ public sealed class ListenTests
         Assert.That(
             async () => await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (server.Port, folder["socket"])),
             Throws.InstanceOf<IOException>().With.Message.EqualTo(
-                $"Cannot listen on port {server.Port}: it is in use. Stop who uses it, or choose another."));
+                $"Cannot listen on port {server.Port}: it is in use. Stop the program that uses it, or choose another."));
         Assert.That(
             async () => await TestServer.StartAsync(options => options.SocketPath = folder["no/such/folder"]),
             Throws.InstanceOf<IOException>().With.Message.StartsWith("There is no folder for the socket " + folder["no/such/folder"]));

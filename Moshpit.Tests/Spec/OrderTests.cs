@@ -44,7 +44,7 @@ public sealed class OrderTests
 
     [TestCase(3)]
     [TestCase(300)]
-    public async Task Who_joins_in_the_middle_gets_connect_first_and_has_no_gap_afterwards(int residents)
+    public async Task A_peer_that_joins_in_the_middle_gets_connect_first_and_has_no_gap_afterwards(int residents)
     {
         const int Guests = 4, Visits = 8, Attention = 15;
         await using TestServer server = await TestServer.StartAsync();

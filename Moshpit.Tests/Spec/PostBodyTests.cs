@@ -58,7 +58,7 @@ public sealed class PostBodyTests
     [TestCase(0, TestName = "Who_uploads_far_too_much_before_reading_still_reads_why_it_was_refused")]
     [TestCase(int.MaxValue, TestName = "Who_uploads_far_too_much_in_one_chunk_still_reads_why_it_was_refused")]
     [TestCase(1000, TestName = "Who_uploads_far_too_much_in_many_chunks_still_reads_why_it_was_refused")]
-    public async Task Who_uploads_far_too_much_still_reads_why_it_was_refused(int chunk)
+    public async Task A_client_that_uploads_far_too_much_still_reads_why_it_was_refused(int chunk)
     {
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();
@@ -73,7 +73,7 @@ public sealed class PostBodyTests
     }
 
     [Test]
-    public async Task Who_never_stops_uploading_is_cut()
+    public async Task A_client_that_never_stops_uploading_is_cut()
     {
         await using TestServer server = await TestServer.StartAsync(options => options.LingerLimit = 100_000);
         using RawPeer owner = await server.CreateAsync();
@@ -91,7 +91,7 @@ public sealed class PostBodyTests
 
     [TestCase(true)]
     [TestCase(false)]
-    public async Task Who_asks_first_is_invited_once_and_then_answered(bool chunked)
+    public async Task A_client_that_asks_first_is_invited_once_and_then_answered(bool chunked)
     {
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();
@@ -110,7 +110,7 @@ public sealed class PostBodyTests
     }
 
     [Test]
-    public async Task Who_asks_but_does_not_wait_is_not_invited()
+    public async Task A_client_that_asks_but_does_not_wait_is_not_invited()
     {
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();
@@ -124,7 +124,7 @@ public sealed class PostBodyTests
     [TestCase(null, "Content-Type: text/plain\r\n", 10, 415)]
     [TestCase(null, PostText.Json + "Content-Encoding: br\r\n", 10, 415)]
     [TestCase(null, PostText.Json, 10_241, 413)]
-    public async Task Who_asks_for_what_is_refused_by_its_head_is_not_invited(string? target, string fields, int length, int status)
+    public async Task A_client_that_asks_for_what_is_refused_by_its_head_is_not_invited(string? target, string fields, int length, int status)
     {
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();

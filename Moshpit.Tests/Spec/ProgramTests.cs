@@ -133,7 +133,7 @@ public sealed class ProgramTests
         await using TestServer server = await TestServer.StartAsync();
         using MoshpitProgram program = MoshpitProgram.Start("--host", "127.0.0.1", "--port", $"{server.Port}");
         Assert.That(await program.EndAsync(), Is.EqualTo(
-            (1, "", $"moshpit: Cannot listen on port {server.Port}: it is in use. Stop who uses it, or choose another.\n")));
+            (1, "", $"moshpit: Cannot listen on port {server.Port}: it is in use. Stop the program that uses it, or choose another.\n")));
     }
 
     [TestCase("--uid 65534 --gid 65533", 65534, 65533)]

@@ -66,7 +66,7 @@ public sealed class ShutdownTests
     }
 
     [Test]
-    public async Task Who_comes_in_just_as_it_begins_to_stop_hears_what_is_still_answered_and_a_FIN()
+    public async Task A_peer_that_joins_just_as_it_begins_to_stop_hears_what_is_still_answered_and_a_FIN()
     {
         const int StreamOpened = 200;
         TestServer? stopped = null;
@@ -317,7 +317,7 @@ public sealed class ShutdownTests
     }
 
     [Test]
-    public async Task Who_reads_a_long_answer_when_it_stops_gets_all_of_it_and_a_FIN()
+    public async Task A_client_that_reads_a_long_answer_when_it_stops_gets_all_of_it_and_a_FIN()
     {
         const int Requests = 1000;
         await using TestServer server = await StartAsync();

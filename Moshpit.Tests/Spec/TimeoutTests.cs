@@ -135,7 +135,7 @@ public sealed class TimeoutTests
     }
 
     [Test]
-    public async Task Who_was_refused_and_never_closes_is_let_go_after_a_while()
+    public async Task A_client_that_was_refused_and_never_closes_is_let_go_after_a_while()
     {
         await using TestServer server = await StartAsync(options => options.LingerTimeout = TimeSpan.FromSeconds(5));
         using RawConnection connection = server.Connect();
@@ -146,7 +146,7 @@ public sealed class TimeoutTests
     }
 
     [Test]
-    public async Task Who_asks_on_and_on_without_reading_the_answers_is_cut()
+    public async Task A_client_that_asks_on_and_on_without_reading_the_answers_is_cut()
     {
         await using TestServer server = await StartAsync(options =>
         {
