@@ -26,7 +26,7 @@ internal sealed class Backlog(FramePool frames)
     public long LookedAt { get; set; } = Environment.TickCount64;
 
     /// <summary>The peer had acknowledged more by then than at the look before.</summary>
-    public bool IsRead { get; set; } = true;
+    public bool IsRead { get; set; }
 
     /// <summary>Bytes that the kernel may hold for its peer besides.</summary>
     public int KernelBytes { get; init; }

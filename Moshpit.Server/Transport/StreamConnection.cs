@@ -22,7 +22,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// </summary>
     private const long ReadingPatience = 1000;
 
-    /// <summary>Milliseconds between two looks at whether a peer reads: long enough for one that does to acknowledge something.</summary>
+    /// <summary>Milliseconds for which a peer that has acknowledged something counts as reading.</summary>
     private const long LookInterval = 100;
 
     private readonly Socket _socket;
@@ -225,7 +225,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
 
     private bool IsRead(Backlog backlog)
     {
-        if (Environment.TickCount64 - backlog.LookedAt >= LookInterval)
+        if (!backlog.IsRead || Environment.TickCount64 - backlog.LookedAt >= LookInterval)
             LookAt(backlog);
         return backlog.IsRead;
     }

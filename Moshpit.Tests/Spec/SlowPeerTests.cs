@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Time.Testing;
 using Moshpit.Server.Channels;
 using Moshpit.Server.Transport;
@@ -71,42 +70,6 @@ public sealed class SlowPeerTests
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(behind)));
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(slow)));
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(slow)));
-    }
-
-    [Test]
-    public async Task When_sockets_that_are_not_read_take_all_the_memory_a_peer_that_reads_a_little_late_is_not_cut_for_them()
-    {
-        var clock = new FakeTimeProvider();
-        await using TestServer server = await TestServer.StartAsync(options => (options.TimeProvider, options.TotalBacklogLimit) = (clock, 1024 * 1024));
-        StreamTransport streams = server.Server.Parts.Streams;
-        using RawPeer owner = await server.CreateAsync();
-        using RawPeer late = await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id);
-        StreamConnection lateStream = await StreamOfAsync(server, late);
-        using var slow = new Peers();
-        for (int n = 0; n < 20; n++)
-            slow.Add(await RawPeer.OpenAsync(server.ConnectNarrow(), "/" + owner.Id));
-        Task<List<string>> owned = HearAsync(owner, "end");
-        using var publisher = new Publisher(server.Connect(), owner);
-
-        // From when any is behind, the late one reads an event before each that is published, and has acknowledged more when it is looked at.
-        int sent = 0, heard = 0;
-        bool wasTooMuch = false;
-        late.Stream.BytesPerSecond = 50 * MessageLength;
-        for (; sent < Flood && streams.EndedFor(DisconnectReason.BacklogFull) < slow.Count; sent++)
-        {
-            await publisher.SendAsync(Message(sent));
-            wasTooMuch |= streams.Budget.IsExceeded;
-            if (streams.Budget.StreamsBehind == 0)
-                continue;
-            long acknowledged = SocketSettings.BytesAcknowledged(SocketOf(lateStream));
-            Assert.That(await late.ReadEventAsync(), Is.EqualTo(Event(heard++)));
-            await Eventually.AsyncTrue(() => !lateStream.IsBehind || SocketSettings.BytesAcknowledged(SocketOf(lateStream)) > acknowledged);
-        }
-
-        await publisher.SendAsync("\"end\"");
-        Assert.That(await HearAsync(late, "end"), Is.EqualTo(Enumerable.Range(heard, sent - heard).Select(Event)));
-        Assert.That(wasTooMuch, "there was never too much; this test says nothing");
-        Assert.That(await owned, Is.SupersetOf(Enumerable.Range(0, sent).Select(Event)));
     }
 
     [Test]
@@ -350,26 +313,4 @@ public sealed class SlowPeerTests
 
         return heard;
     });
-
-    /// <summary>The server's end of a peer's stream.</summary>
-    private static async Task<StreamConnection> StreamOfAsync(TestServer server, RawPeer peer)
-    {
-        StreamConnection? found = null;
-        await Eventually.AsyncTrue(() =>
-        {
-            found = server.Server.Parts.Streams.Streams.Snapshot().ToArray()
-                .FirstOrDefault(stream => (stream?.Owner as Peer)?.Cid == Ids.Peer(peer.Cid));
-            return found is not null;
-        });
-        return found!;
-    }
-
-    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_socket")]
-    private static extern ref Socket SocketOf(StreamConnection stream);
-
-    /// <summary>Peers that leave at the end of the test, however it ends: a stop by a clock that stands still would wait for them.</summary>
-    private sealed class Peers : List<RawPeer>, IDisposable
-    {
-        public void Dispose() => ForEach(peer => peer.Dispose());
-    }
 }
