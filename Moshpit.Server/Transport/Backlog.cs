@@ -6,7 +6,9 @@ namespace Moshpit.Server.Transport;
 /// What a slow peer has not taken yet, oldest first. It shares large frames that it holds most of; what is little, or little of a large frame, it
 /// copies together, so that it never keeps more than about three times its <see cref="Length"/> alive, however the bytes came.
 /// </summary>
-internal sealed class Backlog(FramePool frames)
+/// <param name="frames">Where copies are kept.</param>
+/// <param name="progress">Tells whether the peer reads.</param>
+internal sealed class Backlog(FramePool frames, ReadProgress progress)
 {
     /// <summary>Bytes of a frame for copies, and of the shortest range that is worth sharing.</summary>
     private const int CopyLength = 4 * 1024;
@@ -19,14 +21,8 @@ internal sealed class Backlog(FramePool frames)
     /// <summary>Bytes kept.</summary>
     public long Length { get; private set; }
 
-    /// <summary>What its peer had acknowledged when that was last looked at.</summary>
-    public long Acknowledged { get; set; }
-
-    /// <summary>When that was, in milliseconds of the system's tick count.</summary>
-    public long LookedAt { get; set; } = Environment.TickCount64;
-
-    /// <summary>The peer had acknowledged more by then than at the look before.</summary>
-    public bool IsRead { get; set; }
+    /// <summary>Tells whether the peer reads.</summary>
+    public ReadProgress Progress { get; } = progress;
 
     /// <summary>Bytes that the kernel may hold for its peer besides.</summary>
     public int KernelBytes { get; init; }

@@ -19,7 +19,6 @@ internal sealed class ServerClock : IDisposable
     private static readonly TimeSpan ShortestPeriod = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan LongestPeriod = TimeSpan.FromSeconds(1);
 
-    private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lock _moving = new();
     private long _moved;
@@ -34,7 +33,7 @@ internal sealed class ServerClock : IDisposable
     public ServerClock(TimeProvider time, TimeSpan finest, ILogger logger)
     {
         _logger = logger;
-        _time = time;
+        Time = time;
         _moved = time.GetTimestamp();
         TimeSpan quarter = finest / 4;
         Period = quarter < ShortestPeriod ? ShortestPeriod : quarter > LongestPeriod ? LongestPeriod : quarter;
@@ -42,6 +41,9 @@ internal sealed class ServerClock : IDisposable
 
     /// <summary>Raised on a pool thread after <see cref="Now"/> moved; never twice at once.</summary>
     public event Action? Tick;
+
+    /// <summary>Where its time comes from, for what must be finer.</summary>
+    public TimeProvider Time { get; }
 
     /// <summary>How often the clock moves.</summary>
     public TimeSpan Period { get; }
@@ -55,7 +57,7 @@ internal sealed class ServerClock : IDisposable
     public long DeadlineAfter(TimeSpan timeout) =>
         timeout == Timeout.InfiniteTimeSpan ? long.MaxValue : Now + (long)Math.Ceiling((timeout + Period).TotalMilliseconds);
 
-    public void Start() => _timer = _time.CreateTimer(static clock => ((ServerClock)clock!).OnTimer(), this, Period, Period);
+    public void Start() => _timer = Time.CreateTimer(static clock => ((ServerClock)clock!).OnTimer(), this, Period, Period);
 
     /// <summary>Stops the clock. Completes when a tick that goes on is over.</summary>
     public ValueTask StopAsync() => _timer?.DisposeAsync() ?? default;
@@ -88,8 +90,8 @@ internal sealed class ServerClock : IDisposable
     {
         lock (_moving)
         {
-            long timestamp = _time.GetTimestamp();
-            TimeSpan passed = _time.GetElapsedTime(_moved, timestamp);
+            long timestamp = Time.GetTimestamp();
+            TimeSpan passed = Time.GetElapsedTime(_moved, timestamp);
             TimeSpan most = MostPeriods * Period;
             _moved = timestamp;
             _elapsed += passed < most ? passed : most;

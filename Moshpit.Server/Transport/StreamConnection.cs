@@ -22,9 +22,6 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// </summary>
     private const long ReadingPatience = 1000;
 
-    /// <summary>Milliseconds for which a peer that has acknowledged something counts as reading.</summary>
-    private const long LookInterval = 100;
-
     private readonly Socket _socket;
     private readonly StreamTransport _transport;
     private readonly EndWatch _watch;
@@ -187,8 +184,8 @@ internal sealed class StreamConnection : FrameSink, ISlotted
             return;
         lock (this)
         {
-            if (_backlog is not null && _state != State.Closed)
-                LookAt(_backlog);
+            if (_backlog is not null && _state != State.Closed && _backlog.Progress.Look())
+                _lastProgress = now;
             long silent = now - _lastProgress;
             if (_state == State.HalfClosed)
             {
@@ -209,33 +206,10 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         }
     }
 
-    /// <summary>
-    /// A send completes when a large part of the socket's buffer is free again; a peer that reads a few bytes at a time takes long until then.
-    /// What it acknowledges shows that it reads.
-    /// </summary>
-    private void LookAt(Backlog backlog)
-    {
-        long acknowledged = SocketSettings.BytesAcknowledged(_socket);
-        backlog.IsRead = acknowledged > backlog.Acknowledged;
-        backlog.Acknowledged = acknowledged;
-        backlog.LookedAt = Environment.TickCount64;
-        if (backlog.IsRead)
-            _lastProgress = _transport.Clock.Now;
-    }
-
-    private bool IsRead(Backlog backlog)
-    {
-        if (!backlog.IsRead || Environment.TickCount64 - backlog.LookedAt >= LookInterval)
-            LookAt(backlog);
-        return backlog.IsRead;
-    }
-
     private void BeginBacklog(SharedFrame frame, Range bytes)
     {
-        var backlog = new Backlog(_transport.Frames)
-        {
-            KernelBytes = SocketSettings.SendBufferOf(_socket), Acknowledged = SocketSettings.BytesAcknowledged(_socket),
-        };
+        var progress = new ReadProgress(() => _transport.BytesAcknowledged(_socket), _transport.Clock.Time);
+        var backlog = new Backlog(_transport.Frames, progress) { KernelBytes = SocketSettings.SendBufferOf(_socket) };
         try
         {
             backlog.Add(frame, bytes);
@@ -254,7 +228,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     private void CheckBound(Backlog backlog)
     {
         MemoryBudget budget = _transport.Budget;
-        if (budget.IsTooFarBehind(backlog.Length, backlog.KernelBytes) && !(budget.MaySpareReader(backlog.Length) && IsRead(backlog)))
+        if (budget.IsTooFarBehind(backlog.Length, backlog.KernelBytes) && !(budget.MaySpareReader(backlog.Length) && backlog.Progress.IsReading))
             Close(DisconnectReason.BacklogFull);
     }
 

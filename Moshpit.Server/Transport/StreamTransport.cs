@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Buffers;
 
@@ -28,6 +29,9 @@ internal sealed class StreamTransport
 
     /// <summary>How much may wait for peers that are behind.</summary>
     public required MemoryBudget Budget { get; init; }
+
+    /// <summary>How many bytes the other side of a socket has acknowledged in all.</summary>
+    public Func<Socket, long> BytesAcknowledged { get; init; } = SocketSettings.BytesAcknowledged;
 
     /// <summary>Milliseconds without progress that a backlog may last.</summary>
     public required long StallTimeout { get; init; }

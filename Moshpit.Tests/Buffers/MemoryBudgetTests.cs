@@ -55,6 +55,18 @@ internal sealed class MemoryBudgetTests
     }
 
     [Test]
+    public void A_peer_that_reads_may_be_spared_while_the_excess_is_in_the_kernel_and_it_has_no_more_than_every_peer_may()
+    {
+        MemoryBudget budget = WithStreamsBehind(51, Kernel);
+        Assert.That(budget.IsExceeded);
+        Assert.That(budget.MaySpareReader(BacklogLimit));
+        Assert.That(budget.MaySpareReader(BacklogLimit + 1), Is.False);
+        SharedFrame frame = _frames.Rent((int)Limit + 1);
+        Assert.That(budget.MaySpareReader(0), Is.False, "messages alone take too much");
+        frame.Release();
+    }
+
+    [Test]
     public void The_limit_is_an_eighth_of_the_memory_that_there_is()
     {
         long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;

@@ -12,7 +12,7 @@ internal sealed class BacklogTests
     public void What_was_added_comes_out_in_order_whatever_is_shared_and_whatever_copied()
     {
         var random = new Random(1);
-        var backlog = new Backlog(_frames);
+        var backlog = new Backlog(_frames, new ReadProgress(() => 0, TimeProvider.System));
         var added = new StringBuilder();
         var taken = new StringBuilder();
         for (int n = 0; n < 3000; n++)
@@ -48,7 +48,7 @@ internal sealed class BacklogTests
     [Test]
     public void The_head_stays_as_it_is_while_more_is_added()
     {
-        var backlog = new Backlog(_frames);
+        var backlog = new Backlog(_frames, new ReadProgress(() => 0, TimeProvider.System));
         Add(backlog, 64 * 1024, 0..5);
         ReadOnlyMemory<byte> head = backlog.Head;
         Add(backlog, 64 * 1024, 0..7);
@@ -74,7 +74,7 @@ internal sealed class BacklogTests
     public void It_keeps_no_more_than_about_three_times_its_length_alive(params int[] lengthsAndCapacities)
     {
         const int Enough = 256 * 1024;
-        var backlog = new Backlog(_frames);
+        var backlog = new Backlog(_frames, new ReadProgress(() => 0, TimeProvider.System));
         long shared = 0;
         int sharedFrames = 0;
         for (int n = 0; backlog.Length < Enough; n += 2)

@@ -1,53 +1,167 @@
+using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Transport;
+using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Transport;
 
 /// <summary>What can't be brought about from outside; the rest is in <c>Spec/</c>.</summary>
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed class StreamConnectionTests
 {
+    private const int BacklogLimit = 64 * 1024;
+
+    /// <summary>Less than the kernel holds for one peer, more than the messages of a test.</summary>
+    private const int TotalLimit = 128 * 1024;
+
+    private readonly FakeTimeProvider _time = new();
+    private readonly FramePool _frames = new();
+    private readonly SharedFrame _frame;
+    private StreamTransport _transport;
+    private readonly List<DisconnectReason> _ends = [];
+    private long _acknowledged;
+
+    public StreamConnectionTests()
+    {
+        _frame = _frames.Rent(1000);
+        _frame.Append(new byte[1000]);
+        _transport = NewTransport(TotalLimit);
+    }
+
     [Test]
     public void One_whose_socket_is_closed_before_its_first_write_ends_as_any_other()
     {
-        var frames = new FramePool();
-        SharedFrame frame = frames.Rent(10);
-        frame.Append("opening"u8);
-        List<DisconnectReason> ends = [];
         List<(int Open, int Ending)> counts = [];
-        StreamTransport transport = null!;
-        var sockets = new ActivityCount();
-        transport = new StreamTransport
-        {
-            Clock = new ServerClock(TimeProvider.System, TimeSpan.FromSeconds(1), NullLogger.Instance),
-            Logger = NullLogger.Instance,
-            Frames = frames,
-            Heartbeat = frame,
-            PlainHeartbeat = default,
-            LastChunk = frame,
-            HeartbeatInterval = long.MaxValue,
-            Budget = new MemoryBudget(frames, 1000, 1000, 1000),
-            StallTimeout = 1000,
-            LingerTimeout = 1000,
-            InputLimit = 1000,
-            Ended = (_, reason) =>
-            {
-                ends.Add(reason);
-                counts.Add((transport.Streams.Count, sockets.Count));
-            },
-            Sockets = sockets,
-        };
+        _transport.Ended += (_, _) => counts.Add((_transport.Streams.Count, _transport.Sockets.Count));
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Dispose();
-        var stream = new StreamConnection(socket, transport, isChunked: true);
-        lock (stream)
-            stream.Write(frame, 0..frame.Length);
+        var stream = new StreamConnection(socket, _transport, isChunked: true);
+        Write(stream);
         stream.Start();
-        counts.Add((transport.Streams.Count, sockets.Count));
-        Assert.That(ends, Is.EqualTo(new[] { DisconnectReason.Reset }));
+        counts.Add((_transport.Streams.Count, _transport.Sockets.Count));
+        Assert.That(_ends, Is.EqualTo(new[] { DisconnectReason.Reset }));
         Assert.That(counts, Is.EqualTo(new[] { (0, 1), (0, 0) }), "a stop waits for its channel to hear of it");
-        frame.Release();
-        Assert.That(frames.Outstanding, Is.Zero);
+        _frame.Release();
+        Assert.That(_frames.Outstanding, Is.Zero);
+    }
+
+    [Test]
+    public async Task Under_pressure_from_the_kernel_a_peer_is_spared_as_long_as_it_acknowledges()
+    {
+        using var behind = new Behind(this);
+        Assert.That(_transport.Budget.IsExceeded);
+        for (int n = 0; n < 10; n++)
+        {
+            _acknowledged++;
+            _time.Advance(ReadProgress.Validity);
+            Write(behind.Stream);
+            Assert.That(behind.Stream.HasEnded, Is.False);
+        }
+
+        _time.Advance(ReadProgress.Validity);
+        Write(behind.Stream);
+        Assert.That(await behind.EndAsync(), Is.EqualTo(DisconnectReason.BacklogFull));
+    }
+
+    [Test]
+    public async Task Under_pressure_a_peer_that_has_never_acknowledged_is_cut_at_the_next_message()
+    {
+        using var behind = new Behind(this);
+        Write(behind.Stream);
+        Assert.That(await behind.EndAsync(), Is.EqualTo(DisconnectReason.BacklogFull));
+    }
+
+    [Test]
+    public async Task Under_pressure_a_peer_that_acknowledges_may_have_the_least_and_no_more()
+    {
+        using var behind = new Behind(this);
+        int written = 0;
+        for (; !behind.Stream.HasEnded && written <= BacklogLimit; written += _frame.Length)
+        {
+            _acknowledged++;
+            Write(behind.Stream);
+        }
+
+        Assert.That(written, Is.EqualTo(BacklogLimit).Within(2 * _frame.Length));
+        Assert.That(await behind.EndAsync(), Is.EqualTo(DisconnectReason.BacklogFull));
+    }
+
+    [Test]
+    public async Task A_peer_that_acknowledges_a_little_at_a_time_is_not_stalled_and_one_that_does_not_is()
+    {
+        _transport = NewTransport(long.MaxValue);
+        using var behind = new Behind(this);
+        _transport.Clock.Start();
+        for (int n = 0; n < 5; n++)
+        {
+            _acknowledged++;
+            _time.Advance(FakeTime.Tick);
+            _transport.OnTick();
+            Assert.That(behind.Stream.HasEnded, Is.False);
+        }
+
+        _time.Advance(FakeTime.Tick);
+        _transport.OnTick();
+        Assert.That(await behind.EndAsync(), Is.EqualTo(DisconnectReason.Stalled));
+    }
+
+    private StreamTransport NewTransport(long totalLimit) => new()
+    {
+        Clock = new ServerClock(_time, 4 * FakeTime.Tick, NullLogger.Instance),
+        Logger = NullLogger.Instance,
+        Frames = _frames,
+        Heartbeat = _frame,
+        PlainHeartbeat = default,
+        LastChunk = _frame,
+        HeartbeatInterval = long.MaxValue,
+        Budget = new MemoryBudget(_frames, totalLimit, BacklogLimit, BacklogLimit),
+        StallTimeout = (long)FakeTime.Tick.TotalMilliseconds,
+        LingerTimeout = 1000,
+        InputLimit = 1000,
+        BytesAcknowledged = _ => _acknowledged,
+        Ended = (_, reason) => _ends.Add(reason),
+        Sockets = new ActivityCount(),
+    };
+
+    private void Write(StreamConnection stream)
+    {
+        lock (stream)
+            stream.Write(_frame, 0.._frame.Length);
+    }
+
+    /// <summary>A stream whose peer has let the socket's buffer fill up.</summary>
+    private sealed class Behind : IDisposable
+    {
+        private readonly RawConnection _peer;
+        private readonly TaskCompletionSource<DisconnectReason> _end = new();
+
+        public Behind(StreamConnectionTests test)
+        {
+            using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            listening.Listen();
+            _peer = RawConnection.ConnectNarrow(((IPEndPoint)listening.LocalEndPoint!).Port);
+            Socket socket = listening.Accept();
+            socket.Blocking = false;
+            socket.SendBufferSize = TotalLimit; // of which the kernel takes the double
+            test._transport.Ended += (_, reason) => _end.TrySetResult(reason);
+            Stream = new StreamConnection(socket, test._transport, isChunked: true);
+            while (!Stream.IsBehind)
+                test.Write(Stream);
+            Stream.Start();
+        }
+
+        public StreamConnection Stream { get; }
+
+        public Task<DisconnectReason> EndAsync() => _end.Task.WaitAsync(RawConnection.Patience);
+
+        public void Dispose()
+        {
+            _peer.Dispose();
+            Stream.Cut(DisconnectReason.ServerStopped);
+        }
     }
 }
