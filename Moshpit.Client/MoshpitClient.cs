@@ -769,8 +769,8 @@ namespace Moshpit.Client
                 }
 
                 _patience.Change(patience, Timeout.InfiniteTimeSpan);
-                if (!await added)
-                    return false;
+                if (!await added && patience != Timeout.InfiniteTimeSpan)
+                    return false; // a late call of the timer ends no wait without a limit
             }
         }
 
