@@ -12,6 +12,7 @@ internal static class ClientCommand
     private const int MaxRounds = 1000;
     private const int DefaultMessages = 5000;
     private const int MaxMessages = 100_000;
+    private const int DefaultWarmup = 20_000;
     private const int DefaultRelayed = 200;
     private const int MaxRelayed = 1000;
 
@@ -19,12 +20,13 @@ internal static class ClientCommand
     {
         Option<int> rounds = Number("--rounds", "How often everything is measured", DefaultRounds, MaxRounds);
         Option<int> messages = Number("--messages", "Messages of each peer on loopback, in each round", DefaultMessages, MaxMessages);
+        Option<int> warmup = Number("--warmup", "Messages of each peer on loopback before those that count", DefaultWarmup, MaxMessages);
         Option<int> relayed = Number("--relayed", "Messages over the relay, in each round", DefaultRelayed, MaxRelayed);
         var command = new Command("client", "Measure the C# client: over 50 ms round trips, on loopback, and its allocation")
         {
-            rounds, messages, relayed,
+            rounds, messages, warmup, relayed,
         };
-        command.SetAction(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(messages), parsed.GetValue(relayed)));
+        command.SetAction(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(messages), parsed.GetValue(warmup), parsed.GetValue(relayed)));
         return command;
     }
 
@@ -34,11 +36,11 @@ internal static class ClientCommand
         return option.MustBeWithin(1, most);
     }
 
-    private static int Run(int rounds, int messages, int relayed)
+    private static int Run(int rounds, int messages, int warmup, int relayed)
     {
         // Started by this thread, which the threads of the client come from, so that these leave the server its core.
         using ChildServer server = ChildServer.Start(ServerKind.Moshpit);
-        var measured = new ClientRounds(server, Console.Error);
+        var measured = new ClientRounds(server, warmup, Console.Error);
         try
         {
             for (int round = 1; round <= rounds; round++)

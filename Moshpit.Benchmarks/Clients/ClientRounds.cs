@@ -6,15 +6,13 @@ namespace Moshpit.Benchmarks.Clients;
 
 /// <summary>Measures the C# client against a moshpit in a child process: over a long way, and on loopback.</summary>
 /// <param name="server">The child process.</param>
+/// <param name="warmup">
+/// Messages of each peer on loopback that are written and not measured, until the client is compiled. With few of them, the work of the
+/// just-in-time compiler on the one core of the client is measured.
+/// </param>
 /// <param name="log">Told what is going on.</param>
-internal sealed class ClientRounds(ChildServer server, TextWriter log)
+internal sealed class ClientRounds(ChildServer server, int warmup, TextWriter log)
 {
-    /// <summary>
-    /// Messages that are written and not measured, until the connections are open and the client is compiled. With fewer, the work of the
-    /// just-in-time compiler on the one core of the client would be measured.
-    /// </summary>
-    private const int Warmup = 20_000;
-
     private const int RelayedWarmup = 3;
     private const int Window = 64;
 
@@ -77,7 +75,7 @@ internal sealed class ClientRounds(ChildServer server, TextWriter log)
         EchoPeer peer = await EchoPeer.OpenAsync(server.EndPoint, Patience).ConfigureAwait(false);
         await using (peer.ConfigureAwait(false))
         {
-            await peer.RunAsync(Warmup, window).ConfigureAwait(false);
+            await peer.RunAsync(warmup, window).ConfigureAwait(false);
             EchoRun run = await peer.RunAsync(messages, window).ConfigureAwait(false);
             allocation.Add(run.AllocatedPerMessage);
             rate.Add(run.PerSecond);

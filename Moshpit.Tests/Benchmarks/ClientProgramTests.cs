@@ -10,7 +10,8 @@ public sealed class ClientProgramTests
     [Test]
     public async Task It_prints_a_table_with_a_figure_in_each_row_and_ends_by_itself()
     {
-        ProgramRun run = await BenchmarkProgram.RunAsync("client", "--rounds", "2", "--messages", "70", "--relayed", "5");
+        ProgramRun run = await BenchmarkProgram.RunAsync(
+            "client", "--rounds", "2", "--messages", "70", "--warmup", "70", "--relayed", "5");
         Assert.That(run.Status, Is.Zero, run.Errors);
         string[] lines = run.Output.Split('\n');
         Assert.That(lines[..2], Is.EqualTo(new[] { "| what | median | target |", "|---|---:|---|" }));
@@ -20,6 +21,7 @@ public sealed class ClientProgramTests
     }
 
     [TestCase("--messages", "0")]
+    [TestCase("--warmup", "100001")]
     [TestCase("--relayed", "1001")]
     public async Task It_refuses_in_one_line_an_amount_that_is_out_of_range(string option, string amount)
     {
