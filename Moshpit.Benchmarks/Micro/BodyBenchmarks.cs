@@ -60,7 +60,8 @@ public class BodyBenchmarks
     private bool Form(byte[] body)
     {
         _data.ResetWrittenCount();
-        return FormBody.TryParse(body, _data, out Message message, out _) && IsComplete(message);
+        FormBody.Parse(body, _data, out Message message);
+        return IsComplete(message);
     }
 
     private static bool IsComplete(in Message message) => message.HasData && message.TokenField == IdField.Present;

@@ -29,9 +29,6 @@ internal static class ApiRejections
     public static readonly Rejection MalformedJson = new(
         400, "malformed-json", "The body is no valid JSON; it must be one object with the fields token and data.");
 
-    public static readonly Rejection MalformedForm = new(
-        400, "malformed-form", "The body is no valid form; it must hold the fields token and data.");
-
     public static readonly Rejection MissingToken = new(
         401, "missing-token", "The field token is missing; send the token from your connect event in it.");
 

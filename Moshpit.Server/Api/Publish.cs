@@ -90,10 +90,10 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
 
     private static Rejection? Parse(HttpRequest request, ReadOnlySpan<byte> body, SharedFrame frame, out Message message)
     {
-        string? error;
         if (request.ContentType == ContentType.Json)
-            return JsonBody.TryParse(body, frame, out message, out error) ? null : ApiRejections.MalformedJson.With(error);
-        return FormBody.TryParse(body, frame, out message, out error) ? null : ApiRejections.MalformedForm.With(error);
+            return JsonBody.TryParse(body, frame, out message, out string? error) ? null : ApiRejections.MalformedJson.With(error);
+        FormBody.Parse(body, frame, out message);
+        return null;
     }
 
     private static Rejection? Authorize(

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Text;
 using System.Text.Unicode;
@@ -19,12 +18,12 @@ internal static class FormBody
     private const int StackText = 1024;
     private const int StackNodes = 32;
 
-    /// <summary>Reads <paramref name="body"/>; writes its <c>data</c> as compact JSON on one line to <paramref name="data"/>.</summary>
-    /// <returns>True: anything is a form, if not always a useful one.</returns>
-    public static bool TryParse(
-        ReadOnlySpan<byte> body, IBufferWriter<byte> data, out Message message, [NotNullWhen(false)] out string? error)
+    /// <summary>
+    /// Reads <paramref name="body"/>; writes its <c>data</c> as compact JSON on one line to <paramref name="data"/>. Any body is a form, if
+    /// not always a useful one.
+    /// </summary>
+    public static void Parse(ReadOnlySpan<byte> body, IBufferWriter<byte> data, out Message message)
     {
-        error = null;
         byte[]? repaired = null;
         byte[]? rented = null;
         try
@@ -45,8 +44,6 @@ internal static class FormBody
             if (repaired is not null)
                 ArrayPool<byte>.Shared.Return(repaired);
         }
-
-        return true;
     }
 
     /// <summary>Copies <paramref name="body"/> with U+FFFD for what isn't UTF-8, which makes it three times as long at most.</summary>

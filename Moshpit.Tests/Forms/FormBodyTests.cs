@@ -214,7 +214,7 @@ internal sealed class FormBodyTests
     private static void Read(byte[] body, FixedWriter output)
     {
         output.Clear();
-        FormBody.TryParse(body, output, out Message message, out _);
+        FormBody.Parse(body, output, out Message message);
         if (message.TokenField != IdField.Present || !message.HasData)
             throw new InvalidOperationException("The body is good.");
     }

@@ -63,7 +63,7 @@ internal sealed class HostileFormTests
             () =>
             {
                 output.Clear();
-                FormBody.TryParse(bytes, output, out _, out _);
+                FormBody.Parse(bytes, output, out _);
             },
             calls: 8);
 

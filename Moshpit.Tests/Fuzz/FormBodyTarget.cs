@@ -55,13 +55,13 @@ internal sealed class FormBodyTarget : FuzzTarget
     public override void Probe(byte[] input)
     {
         _data.ResetWrittenCount();
-        FormBody.TryParse(input, _data, out _, out _);
+        FormBody.Parse(input, _data, out _);
     }
 
     private Result Parse(byte[] input)
     {
         _data.ResetWrittenCount();
-        Require(FormBody.TryParse(input, _data, out Message message, out _), "A form was refused.");
+        FormBody.Parse(input, _data, out Message message);
         return new Result(message.TokenField, message.CidField, message.HasData, _data.WrittenSpan.ToArray());
     }
 

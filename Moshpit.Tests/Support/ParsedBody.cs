@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using Moshpit.Server.Api;
 using Moshpit.Server.Forms;
@@ -7,16 +8,23 @@ namespace Moshpit.Tests.Support;
 /// <summary>What came of a body.</summary>
 internal sealed record ParsedBody(bool Ok, Message Message, string Data, string? Error)
 {
-    private delegate bool Parser(
-        ReadOnlySpan<byte> body, System.Buffers.IBufferWriter<byte> data, out Message message, out string? error);
-
     public static ParsedBody Json(string body) => Json(Encoding.UTF8.GetBytes(body));
 
-    public static ParsedBody Json(byte[] body) => Parse(JsonBody.TryParse!, body);
+    public static ParsedBody Json(byte[] body)
+    {
+        var data = new ArrayBufferWriter<byte>();
+        bool ok = JsonBody.TryParse(body, data, out Message message, out string? error);
+        return new ParsedBody(ok, message, TextOf(data), error);
+    }
 
     public static ParsedBody Form(string body) => Form(Encoding.UTF8.GetBytes(body));
 
-    public static ParsedBody Form(byte[] body) => Parse(FormBody.TryParse!, body);
+    public static ParsedBody Form(byte[] body)
+    {
+        var data = new ArrayBufferWriter<byte>();
+        FormBody.Parse(body, data, out Message message);
+        return new ParsedBody(true, message, TextOf(data), null);
+    }
 
     /// <summary>The data of a form that must have some.</summary>
     public static string FormData(string body)
@@ -26,10 +34,6 @@ internal sealed record ParsedBody(bool Ok, Message Message, string Data, string?
         return parsed.Data;
     }
 
-    private static ParsedBody Parse(Parser parser, byte[] body)
-    {
-        var data = new System.Buffers.ArrayBufferWriter<byte>();
-        bool ok = parser(body, data, out Message message, out string? error);
-        return new ParsedBody(ok, message, new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(data.WrittenSpan), error);
-    }
+    private static string TextOf(ArrayBufferWriter<byte> data) =>
+        new UTF8Encoding(false, throwOnInvalidBytes: true).GetString(data.WrittenSpan);
 }
