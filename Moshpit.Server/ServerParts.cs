@@ -163,7 +163,7 @@ internal sealed class ServerParts : IAsyncDisposable
     {
         MaxChannels = _options.MaxChannels,
         MaxPeersPerChannel = _options.MaxPeersPerChannel,
-        MaxFanOuts = _options.ThreadsPerChannel,
+        MaxShards = _options.ThreadsPerChannel,
         PendingLimit = _options.PendingLimit,
         Frames = Frames,
         Logger = _log,
@@ -203,7 +203,7 @@ internal sealed class ServerParts : IAsyncDisposable
             Warnings = _warnings,
             Logger = _log,
         };
-        Streams.Ended = stream.OnEnded;
+        Channels.OutletEnded = stream.OnEnded;
         Router router = new Router()
             .Map(HttpMethod.Get, "/", stream)
             .Map(HttpMethod.Get, Router.Channel, stream)
@@ -264,13 +264,13 @@ internal sealed class ServerParts : IAsyncDisposable
             connection?.OnPhase(phase);
         if (phase != Phase.Cutting)
             return;
-        foreach (StreamConnection? stream in Streams.Streams.Snapshot())
-            stream?.Cut(DisconnectReason.ServerStopped);
+        foreach (EventStreamConnection? stream in Streams.Streams.Snapshot())
+            stream?.Abort(DisconnectReason.ServerStopped);
     }
 
     private async Task EndStreamsAsync(CancellationToken cancellationToken)
     {
-        StreamConnection?[] streams = Streams.Streams.Snapshot().ToArray();
+        EventStreamConnection?[] streams = Streams.Streams.Snapshot().ToArray();
         int steps = Math.Max(1, (int)(_options.DrainTime / DrainStep));
 
         // Few streams need no spreading: one for each millisecond is slow enough.
@@ -279,8 +279,7 @@ internal sealed class ServerParts : IAsyncDisposable
         {
             if (i > 0 && i % perStep == 0)
                 await Task.Delay(DrainStep, _options.TimeProvider, cancellationToken).ConfigureAwait(false);
-            if (streams[i]?.Owner is Peer peer)
-                Channel.End(peer, DisconnectReason.ServerStopped);
+            streams[i]?.Owner.End(DisconnectReason.ServerStopped);
         }
     }
 

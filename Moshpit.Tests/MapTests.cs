@@ -16,6 +16,9 @@ internal sealed partial class MapTests
     /// <summary>All folders may use it. It uses none.</summary>
     private const string Diagnostics = "Diagnostics";
 
+    /// <summary>Though it stands before it, a folder does not use this one: what goes between them goes through Buffers.</summary>
+    private static readonly (string From, string To) Apart = ("Channels", "Transport");
+
     /// <summary>What Api may use of the root, which puts the parts together.</summary>
     private static readonly string[] KnownOfRoot = ["MoshpitServerOptions", "Shutdown", "Phase"];
 
@@ -58,7 +61,7 @@ internal sealed partial class MapTests
             return true;
         if (to == Root)
             return from == "Api" && KnownOfRoot.Contains(used.Name);
-        return Array.IndexOf(Folders, to) is >= 0 and int place && place < Array.IndexOf(Folders, from);
+        return (from, to) != Apart && Array.IndexOf(Folders, to) is >= 0 and int place && place < Array.IndexOf(Folders, from);
     }
 
     private static string FolderOf(Type type) => type.Namespace?.Split('.', 3).ElementAtOrDefault(2) ?? Root;

@@ -1,7 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Buffers;
-using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Api;
 

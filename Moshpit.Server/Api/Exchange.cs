@@ -15,7 +15,7 @@ namespace Moshpit.Server.Api;
 internal sealed class Exchange
 {
     private readonly BodyReader _body;
-    private BufferedConnection _connection = null!;
+    private RequestConnection _connection = null!;
     private TimeSpan _bodyTimeout;
     private Shutdown _shutdown = null!;
     private ReadOnlyMemory<byte> _bodyBytes;
@@ -54,7 +54,7 @@ internal sealed class Exchange
     public Outcome BodyFailure { get; private set; }
 
     /// <summary>Begins to serve <paramref name="connection"/>.</summary>
-    public void Attach(BufferedConnection connection, MoshpitServerOptions options, Shutdown shutdown)
+    public void Attach(RequestConnection connection, MoshpitServerOptions options, Shutdown shutdown)
     {
         _connection = connection;
         _bodyTimeout = options.BodyTimeout;

@@ -27,7 +27,7 @@ internal sealed class HttpConnection : ISlotted
     private const int MostUnsent = 16 * 1024;
 
     private readonly HttpServices _services;
-    private readonly BufferedConnection _connection;
+    private readonly RequestConnection _connection;
     private readonly AddressUsage? _usage;
     private readonly bool _isProxy;
 
@@ -55,7 +55,7 @@ internal sealed class HttpConnection : ISlotted
     private HttpConnection(Socket socket, HttpServices services, IPAddress? address, AddressUsage? usage, Excess excess)
     {
         _services = services;
-        _connection = new BufferedConnection(socket, services.Clock, services.Buffers, services.Receivers)
+        _connection = new RequestConnection(socket, services.Clock, services.Buffers, services.Receivers)
         {
             SendTimeout = services.Options.LingerTimeout, Waiting = OnWaiting,
         };

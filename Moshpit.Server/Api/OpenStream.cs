@@ -47,21 +47,19 @@ internal sealed class OpenStream : IHandler
             return new(Outcome.Answered);
         }
 
-        return channel?.Owner is { Sink.IsBehind: true } owner ? JoinWhenRoomAsync(exchange, channel, owner) : new(Open(exchange, channel));
+        return channel?.Owner is { IsBehind: true } owner ? JoinWhenRoomAsync(exchange, channel, owner) : new(Open(exchange, channel));
     }
 
-    /// <summary>Called when the stream of a peer has ended.</summary>
-    public void OnEnded(StreamConnection stream, DisconnectReason reason)
+    /// <summary>Called when the stream of a peer has ended, before the peer leaves for it.</summary>
+    public void OnEnded(Peer peer, SinkEnd end)
     {
-        var peer = (Peer)stream.Owner!;
-        Warnings.OnStreamEnded(reason, peer.Usage);
-        double seconds = (Clock.Now - stream.OpenedAt) / 1000d;
-        ApiLog.StreamEnded(Logger, peer.Channel.Id, peer.Cid, OperatorWarnings.NameOf(peer.Usage), reason, seconds, stream.BytesSent);
+        Warnings.OnStreamEnded(end.Reason, peer.Usage);
+        ApiLog.StreamEnded(
+            Logger, peer.Channel.Id, peer.Cid, OperatorWarnings.NameOf(peer.Usage), end.Reason, end.Seconds, end.Bytes);
 
-        // Its room first: the owner, which is told then, may count on it.
+        // The owner, which is told of the leave next, may count on the peer's room.
         peer.Usage?.RemoveStream();
         Admission.Leave(peer.Usage, Excess.None);
-        peer.Channel.Leave(peer);
     }
 
     private Rejection? Check(HttpRequest request, out Channel? channel)
@@ -136,9 +134,8 @@ internal sealed class OpenStream : IHandler
         Span<HexId> random = stackalloc HexId[2];
         HexId.Fill(random);
         HttpRequest request = exchange.Request;
-        var stream = new StreamConnection(exchange.Socket, Streams, isChunked: !request.IsHttp10);
-        var peer = new Peer(channel, new PeerId(random[0]), new Token(random[1]), stream, exchange.Client);
-        stream.Owner = peer;
+        var peer = new Peer(channel, new PeerId(random[0]), new Token(random[1]), exchange.Client);
+        var stream = new EventStreamConnection(exchange.Socket, Streams, peer, isChunked: !request.IsHttp10);
 
         JoinOutcome outcome;
         SharedFrame opening = Streams.Frames.Rent(OpeningLength + exchange.Output.WrittenCount);
@@ -147,7 +144,7 @@ internal sealed class OpenStream : IHandler
             opening.Append(exchange.Output.WrittenSpan);
             Responses.WriteStreamHead(opening, request, StatusOf(request));
             EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token, stream.IsChunked);
-            outcome = channel.TryJoin(peer, opening);
+            outcome = peer.Join(stream, opening);
         }
         finally
         {
@@ -166,7 +163,7 @@ internal sealed class OpenStream : IHandler
         // A peer that came in just as the server began to stop still hears what is being answered, and is ended with the others. Only one that
         // took longer than requests have to finish was missed there.
         if (Shutdown.Phase >= Phase.EndingStreams)
-            stream.Cut(DisconnectReason.ServerStopped);
+            stream.Abort(DisconnectReason.ServerStopped);
         return null;
     }
 }

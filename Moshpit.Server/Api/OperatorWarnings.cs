@@ -1,9 +1,9 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
 using Moshpit.Server.Limits;
-using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Api;
 

@@ -21,7 +21,7 @@ internal sealed class Pace(MoshpitServerOptions options, ServerClock clock, Shut
     {
         if (isLimited && !await IsInRateAsync(publication).ConfigureAwait(false))
             return ApiRejections.SenderTooFast;
-        bool hasRoom = publication.MustKeepUp is not { Sink.IsBehind: true } receiver || await WhenRoomAsync(receiver).ConfigureAwait(false);
+        bool hasRoom = publication.MustKeepUp is not { IsBehind: true } receiver || await WhenRoomAsync(receiver).ConfigureAwait(false);
         return hasRoom ? null : ApiRejections.ReceiverBehind;
     }
 
@@ -29,7 +29,7 @@ internal sealed class Pace(MoshpitServerOptions options, ServerClock clock, Shut
     public async ValueTask<bool> WhenRoomAsync(Peer peer)
     {
         long start = options.TimeProvider.GetTimestamp();
-        while (RoomOf(peer.Sink) is { } room)
+        while (peer.WhenRoom() is { } room)
         {
             TimeSpan left = LongestWait - options.TimeProvider.GetElapsedTime(start);
             if (left <= TimeSpan.Zero)
@@ -52,11 +52,5 @@ internal sealed class Pace(MoshpitServerOptions options, ServerClock clock, Shut
         }
 
         return wait is not null;
-    }
-
-    private static Task? RoomOf(FrameSink sink)
-    {
-        lock (sink)
-            return sink.WhenRoom();
     }
 }

@@ -27,18 +27,31 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
             return exchange.BodyFailure;
         if (Read(exchange.Request, channel!, exchange.Body, out Publication publication) is { } mistake)
             return mistake;
-        if ((exchange.Client is not null || publication.MustKeepUp is { Sink.IsBehind: true })
+        if ((exchange.Client is not null || publication.MustKeepUp is { IsBehind: true })
             && await WaitAsync(exchange, publication).ConfigureAwait(false) is { } excess)
         {
             return excess;
         }
 
-        exchange.Publishes(publication.Channel);
-        if (!await publication.DeliverAsync().ConfigureAwait(false))
-            return publication.Failure;
+        exchange.Publishes(channel!);
+        if (!await DeliverAsync(publication).ConfigureAwait(false))
+            return publication.Addressee is null || channel!.IsClosed ? ApiRejections.UnknownChannel : ApiRejections.UnknownPeer;
         exchange.HeedShutdown();
         responses.WriteOk(exchange.Output, exchange.Request);
         return Outcome.Answered;
+    }
+
+    /// <summary>Delivers it, and returns its frame. False: the channel closed meanwhile, or the addressee left.</summary>
+    private static async ValueTask<bool> DeliverAsync(Publication publication)
+    {
+        try
+        {
+            return await publication.Channel.PublishAsync(publication).ConfigureAwait(false);
+        }
+        finally
+        {
+            publication.Frame.Release();
+        }
     }
 
     private Rejection? CheckHead(HttpRequest request, out Channel? channel)
@@ -115,7 +128,7 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
                 return ApiRejections.UnknownPeer;
         }
 
-        publication = new Publication(channel, sender, addressee, frame);
+        publication = new Publication(sender, addressee, frame);
         return null;
     }
 

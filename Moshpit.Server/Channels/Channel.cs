@@ -1,6 +1,5 @@
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Sse;
-using Moshpit.Server.Transport;
 
 namespace Moshpit.Server.Channels;
 
@@ -10,31 +9,33 @@ namespace Moshpit.Server.Channels;
 /// </summary>
 internal sealed class Channel
 {
-    /// <summary>Up to so many peers are served by the thread that publishes; a hop to another thread would cost more.</summary>
+    /// <summary>Up to so many peers are delivered to by the thread that publishes; a hop to another thread would cost more.</summary>
     private const int InlinePeers = 16;
 
     /// <summary>Enough for a <c>join</c> or <c>leave</c> event.</summary>
     private const int PresenceLength = 128;
 
     /// <summary>A channel with more peers than this is split over several threads.</summary>
-    private const int PeersPerFanOut = 256;
-
-    /// <summary>Tables with room for so many peers are not worth smaller ones.</summary>
-    private const int FewPeers = 64;
+    private const int PeersPerShard = 256;
 
     private readonly ChannelRegistry _registry;
+
+    /// <summary>Guards all that follows, and the state of the shards. Taken after a peer's lock. Nothing is sent while it is held.</summary>
     private readonly Lock _gate = new();
-    private readonly Dictionary<PeerId, Peer> _byCid = [];
-    private readonly Dictionary<Token, Peer> _byToken = [];
+    private readonly EventLog _log;
+    private readonly Members _members = new();
+    private readonly Queue<WaitingPublisher> _waiting = new(0);
     private Peer? _owner;
-    private FanOut[] _fanOuts = [];
+    private Shard[] _shards = [];
+    private int _lastNumber;
     private bool _closed;
-    private volatile TaskCompletionSource? _room;
+    private DisconnectReason _ending;
 
     internal Channel(ChannelId id, ChannelRegistry registry)
     {
         Id = id;
         _registry = registry;
+        _log = new EventLog(registry.Frames);
     }
 
     public ChannelId Id { get; }
@@ -50,70 +51,34 @@ internal sealed class Channel
     {
         get
         {
-            long most = 0;
-            foreach (FanOut fanOut in Volatile.Read(ref _fanOuts))
-                most = Math.Max(most, fanOut.PendingBytes);
-            return most;
-        }
-    }
-
-    /// <summary>
-    /// Lets <paramref name="peer"/> in; the first one is the owner. <paramref name="opening"/>, with its <c>connect</c> event, is the first thing that it gets; the owner
-    /// hears of it before anything that the peer does next.
-    /// </summary>
-    public JoinOutcome TryJoin(Peer peer, SharedFrame opening)
-    {
-        // Encoded first: if there is no memory for it, nothing has happened yet. The first peer made the channel, so no other knows its id.
-        SharedFrame? news = Owner is null ? null : EncodePresence(peer, joined: true);
-        try
-        {
-            return TryJoin(peer, opening, news);
-        }
-        finally
-        {
-            news?.Release();
-        }
-    }
-
-    private JoinOutcome TryJoin(Peer peer, SharedFrame opening, SharedFrame? news)
-    {
-        // Holding the sink throughout keeps everything else (a pass, a direct message) behind the opening.
-        lock (peer.Sink)
-        {
             lock (_gate)
-            {
-                if (_closed)
-                    return JoinOutcome.Closed;
-                if (_byCid.Count >= _registry.MaxPeersPerChannel)
-                    return JoinOutcome.Full;
-                try
-                {
-                    _byCid.Add(peer.Cid, peer);
-                    _byToken.Add(peer.Token, peer);
-                    ChooseFanOut(peer.Sink.IsChunked).Add(peer);
-                }
-                catch
-                {
-                    // No memory for larger tables: the peer is in none of them.
-                    Forget(peer);
-                    throw;
-                }
-
-                _owner ??= peer;
-            }
-
-            if (news is not null)
-                TellOwner(news);
-            peer.Sink.Write(opening, 0..opening.Length);
+                return _log.End - _log.Floor;
         }
+    }
 
-        return JoinOutcome.Joined;
+    /// <summary>Where the log ends now.</summary>
+    internal long LogEnd => _log.End;
+
+    /// <summary>The peer whose secret <paramref name="token"/> is, or null.</summary>
+    public Peer? FindByToken(Token token)
+    {
+        lock (_gate)
+            return _members.Find(token);
+    }
+
+    /// <summary>The peer named <paramref name="cid"/>, or null.</summary>
+    public Peer? FindByCid(PeerId cid)
+    {
+        lock (_gate)
+            return _members.Find(cid);
     }
 
     /// <summary>Lets <paramref name="peer"/> go, which joined: its token dies, and the owner is told; with the owner, all go.</summary>
     public void Leave(Peer peer)
     {
-        Forget(peer);
+        lock (_gate)
+            _members.Remove(peer);
+        peer.LeaveShard();
         if (peer != _owner)
             TellOwnerOfLeave(peer);
         else if (TryClose())
@@ -128,172 +93,267 @@ internal sealed class Channel
             if (_closed)
                 return false;
             _closed = true;
+            while (_waiting.TryDequeue(out WaitingPublisher? waiting))
+                waiting.SetResult(false);
         }
 
         _registry.Remove(this);
-        _room?.TrySetResult();
         return true;
     }
 
-    /// <summary>The peer whose secret <paramref name="token"/> is, or null.</summary>
-    public Peer? FindByToken(Token token)
-    {
-        lock (_gate)
-            return _byToken.GetValueOrDefault(token);
-    }
-
-    /// <summary>The peer named <paramref name="cid"/>, or null.</summary>
-    public Peer? FindByCid(PeerId cid)
-    {
-        lock (_gate)
-            return _byCid.GetValueOrDefault(cid);
-    }
-
     /// <summary>
-    /// Gives <paramref name="frame"/> its place in the order of what every peer gets; the caller keeps its reference, and calls <see cref="Drain()"/>
-    /// when it has published what it has. Completes at once unless too much is pending: then it waits for room. False: the channel closed.
+    /// Gives <paramref name="publication"/> its place in the order of what every peer gets. Broadcasts are on their way when <see cref="Drain()"/> was
+    /// called. Completes at once unless too much is pending: then a broadcast waits for room, behind those that wait already. False: the channel
+    /// closed, or the addressee has left.
     /// </summary>
-    public ValueTask<bool> PublishAsync(SharedFrame frame)
+    public ValueTask<bool> PublishAsync(in Publication publication)
     {
-        Task? room = TryPublish(frame, out bool published);
-        return room is null ? new(published) : new(PublishWhenRoomAsync(frame, room));
+        if (publication.Addressee is { } addressee)
+            return new(addressee.TrySend(publication.Frame));
+        WaitingPublisher waiting;
+        lock (_gate)
+        {
+            if (_closed)
+                return new(false);
+            if (_waiting.Count == 0 && HasRoom())
+            {
+                _log.Append(publication.Frame, publication.Sender.Number);
+                return new(true);
+            }
+
+            waiting = new WaitingPublisher(publication);
+            _waiting.Enqueue(waiting);
+        }
+
+        // Room comes from what is pending going out, and that may wait for this very thread.
+        Drain(inline: false);
+        return new(waiting.Task);
     }
 
     /// <summary>Sees to it that what was published is on its way. A sender of several messages calls it once after the last, and they go out together.</summary>
     public void Drain() => Drain(inline: true);
 
-    /// <summary>Sends <paramref name="frame"/> to <paramref name="addressee"/> alone; the caller keeps its reference. False: it has left.</summary>
-    public static bool TrySend(Peer addressee, SharedFrame frame) => addressee.FanOut?.TrySend(addressee, frame) ?? false;
+    /// <summary>The event that tells the owner of <paramref name="peer"/>; null: it is to be the owner itself.</summary>
+    internal SharedFrame? EncodeJoin(Peer peer) => Owner is null ? null : EncodePresence(peer, joined: true);
 
-    /// <summary>Ends the stream of <paramref name="peer"/> after everything that was published so far.</summary>
-    public static void End(Peer peer, DisconnectReason reason) => peer.FanOut?.End(peer, reason);
-
-    /// <summary>Called by a fan-out that took something.</summary>
-    internal void OnRoom()
+    /// <summary>Sends the owner <paramref name="news"/>.</summary>
+    internal void TellOwner(SharedFrame news)
     {
-        if (_room is null)
-            return;
-        TaskCompletionSource? room = null;
+        try
+        {
+            _owner!.TrySend(news);
+        }
+        catch (OutOfMemoryException e)
+        {
+            // An owner that missed a join or a leave would be wrong about its channel from now on.
+            CutForError(_owner!, e);
+        }
+    }
+
+    /// <summary>Makes <paramref name="peer"/> a member, which has had everything up to <paramref name="offset"/>. The peer's lock is held.</summary>
+    internal JoinOutcome TryEnter(Peer peer, bool isChunked, out Shard? shard, out long offset)
+    {
         lock (_gate)
         {
-            if (HasRoom())
-                (room, _room) = (_room, null);
+            shard = null;
+            offset = _log.End;
+            if (_closed)
+                return JoinOutcome.Closed;
+            if (_members.Count >= _registry.MaxPeersPerChannel)
+                return JoinOutcome.Full;
+            try
+            {
+                _members.Add(peer);
+                Shard chosen = ChooseShard(isChunked);
+                chosen.Add(peer);
+                shard = chosen;
+            }
+            catch
+            {
+                // No memory for larger tables: the peer is in none of them.
+                _members.Remove(peer);
+                throw;
+            }
+
+            peer.Number = ++_lastNumber;
+            _owner ??= peer;
+            return JoinOutcome.Joined;
+        }
+    }
+
+    /// <summary>
+    /// Has <paramref name="peer"/>, whose lock is held, hear again what follows the event with the number <paramref name="sequence"/>. False: the log
+    /// does not hold all of it any more.
+    /// </summary>
+    internal bool TrySetBack(Peer peer, bool isChunked, long sequence, ref Shard shard, out long offset)
+    {
+        lock (_gate)
+        {
+            if (!_log.TryFindAfter(sequence, out offset))
+                return false;
+            if (shard.IsChunked != isChunked)
+            {
+                Shard other = ChooseShard(isChunked);
+                shard.Remove(peer);
+                other.Add(peer);
+                shard = other;
+            }
+
+            shard.SetBack(offset);
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Gives <paramref name="direct"/>, a message to the peer at <paramref name="offset"/> alone, its number; it goes out after everything that was
+    /// published so far. Null: the peer has had that. Otherwise what it has missed and the message, in a frame of the caller's.
+    /// </summary>
+    internal SharedFrame? TakeNumber(ref long offset, SharedFrame direct, bool isChunked)
+    {
+        lock (_gate)
+        {
+            _log.TakeNumber();
+            SharedFrame? missed = CopyFrom(ref offset, direct.Length, isChunked);
+            missed?.Append(isChunked ? direct.Span : direct.Span[ChunkFraming.EventIn(direct.Span)]);
+            return missed;
+        }
+    }
+
+    /// <summary>What a peer at <paramref name="offset"/> has missed, in a frame of the caller's; null: nothing. It counts as delivered.</summary>
+    internal SharedFrame? CopyMissed(ref long offset, bool isChunked)
+    {
+        lock (_gate)
+            return CopyFrom(ref offset, 0, isChunked);
+    }
+
+    /// <summary>Copies events, beginning in or after <paramref name="segment"/>.</summary>
+    internal SharedFrame Copy(EventSegment segment, long from, long to, bool isChunked, int more = 0)
+    {
+        SharedFrame copy = _registry.Frames.Rent((int)(to - from) + more);
+        segment.CopyTo(copy, from, to, isChunked);
+        return copy;
+    }
+
+    /// <summary>Called by <paramref name="shard"/> between two drains: what all peers have had is given back, and publishers that wait get its room.</summary>
+    /// <returns>False: there is nothing more to deliver.</returns>
+    internal bool TryBeginDrain(Shard shard)
+    {
+        bool published, goesOn;
+        lock (_gate)
+        {
+            shard.EndDrain();
+            Trim();
+            published = PublishWaiting();
+            goesOn = shard.TryBeginDrain(_log, _ending);
         }
 
-        room?.TrySetResult();
+        if (published)
+            Drain(inline: false);
+        return goesOn;
     }
+
+    /// <summary>Ends <paramref name="peer"/>, whose stream would have a gap.</summary>
+    internal void CutForError(Peer peer, Exception e)
+    {
+        ChannelLog.ServeFailed(_registry.Logger, e);
+        peer.Cut(DisconnectReason.ServerError);
+    }
+
+    /// <summary>Tells of the end of an outlet of <paramref name="peer"/>.</summary>
+    internal void OnOutletEnded(Peer peer, in SinkEnd end) => _registry.OutletEnded?.Invoke(peer, end);
 
     /// <summary>Ends every stream, after what was published.</summary>
     private void EndAll()
     {
-        // Closed: no more fan-outs are added.
-        foreach (FanOut fanOut in _fanOuts)
-            fanOut.EndAll(DisconnectReason.ChannelClosed);
-        Drain(inline: false);
-    }
-
-    private async Task<bool> PublishWhenRoomAsync(SharedFrame frame, Task room)
-    {
-        while (true)
-        {
-            await room.ConfigureAwait(false);
-            if (TryPublish(frame, out bool published) is not { } next)
-                return published;
-            room = next;
-        }
-    }
-
-    /// <summary>Null: done. Otherwise what to wait for before the next try.</summary>
-    private Task? TryPublish(SharedFrame frame, out bool published)
-    {
-        published = false;
-        Task room;
         lock (_gate)
-        {
-            if (_closed)
-                return null;
-            if (HasRoom())
-            {
-                // All fan-outs get it under one lock: that is the one order for all peers.
-                foreach (FanOut fanOut in _fanOuts)
-                    fanOut.Append(frame);
-                published = true;
-                return null;
-            }
-
-            room = (_room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
-        }
-
-        // Room comes from what is pending going out. It may have gone meanwhile, before this wait could be seen.
+            _ending = DisconnectReason.ChannelClosed;
         Drain(inline: false);
-        OnRoom();
-        return room;
     }
 
     private void Drain(bool inline)
     {
-        FanOut[] fanOuts = Volatile.Read(ref _fanOuts);
-        if (inline)
+        // Only ever replaced, and what is published after that is drained by its own publisher.
+        Shard[] shards = Volatile.Read(ref _shards);
+        int peers = 0;
+        foreach (Shard shard in shards)
+            peers += shard.Count;
+        inline &= peers <= InlinePeers;
+        foreach (Shard shard in shards)
         {
-            int peers = 0;
-            foreach (FanOut fanOut in fanOuts)
-                peers += fanOut.Count;
-            inline = peers <= InlinePeers;
-        }
+            lock (_gate)
+            {
+                if (!shard.TryStart(_log, _ending))
+                    continue;
+            }
 
-        foreach (FanOut fanOut in fanOuts)
-        {
-            if (!fanOut.TryStart())
-                continue;
             if (inline)
-                fanOut.RunInline();
+                shard.RunInline();
             else
-                fanOut.Schedule();
+                shard.Schedule();
         }
     }
 
-    private bool HasRoom() => PendingBytes < _registry.PendingLimit;
+    private bool HasRoom() => _log.End - _log.Floor < _registry.PendingLimit;
 
-    /// <summary>Of the fan-outs with or without chunks the one with the fewest peers, or one more when all have enough.</summary>
-    private FanOut ChooseFanOut(bool isChunked)
+    private void Trim()
     {
-        FanOut? fewest = null;
-        int count = 0;
-        foreach (FanOut fanOut in _fanOuts)
+        long floor = _log.End;
+        foreach (Shard shard in _shards)
+            floor = Math.Min(floor, shard.Offset);
+        if (floor != _log.Floor)
+            _log.Trim(floor);
+    }
+
+    /// <summary>Publishes for those that wait, in their order, as long as there is room. True: for at least one.</summary>
+    private bool PublishWaiting()
+    {
+        bool published = false;
+        while (_waiting.Count > 0 && HasRoom())
         {
-            if (fanOut.IsChunked != isChunked)
-                continue;
-            count++;
-            if (fewest is null || fanOut.Count < fewest.Count)
-                fewest = fanOut;
+            WaitingPublisher first = _waiting.Dequeue();
+            try
+            {
+                _log.Append(first.Publication.Frame, first.Publication.Sender.Number);
+                first.SetResult(true);
+                published = true;
+            }
+            catch (Exception e)
+            {
+                first.SetException(e);
+            }
         }
 
-        if (fewest is not null && (fewest.Count < PeersPerFanOut || count == _registry.MaxFanOuts))
+        return published;
+    }
+
+    /// <summary>Of the shards with or without chunks the one with the fewest peers, or one more when all have enough.</summary>
+    private Shard ChooseShard(bool isChunked)
+    {
+        Shard? fewest = null;
+        int count = 0;
+        foreach (Shard shard in _shards)
+        {
+            if (shard.IsChunked != isChunked)
+                continue;
+            count++;
+            if (fewest is null || shard.Count < fewest.Count)
+                fewest = shard;
+        }
+
+        if (fewest is not null && (fewest.Count < PeersPerShard || count == _registry.MaxShards))
             return fewest;
-        var added = new FanOut(this, _registry, isChunked);
-        _fanOuts = [.. _fanOuts, added];
+        var added = new Shard(this, isChunked, _log.End);
+        Volatile.Write(ref _shards, [.. _shards, added]);
         return added;
     }
 
-    private void Forget(Peer peer)
+    private SharedFrame? CopyFrom(ref long offset, int more, bool isChunked)
     {
-        lock (_gate)
-        {
-            Remove(_byCid, peer.Cid);
-            Remove(_byToken, peer.Token);
-        }
-
-        peer.FanOut?.Remove(peer);
-    }
-
-    private static void Remove<TKey>(Dictionary<TKey, Peer> peers, TKey key)
-        where TKey : struct
-    {
-        peers.Remove(key);
-
-        // What a crowd needed is given back, in so few steps that they cost no more than its coming did.
-        if (peers.Capacity > FewPeers && peers.Count < peers.Capacity / 8)
-            peers.TrimExcess(peers.Count * 2);
+        if (offset == _log.End)
+            return null;
+        SharedFrame copy = Copy(_log.Find(offset)!, offset, _log.End, isChunked, more);
+        offset = _log.End;
+        return copy;
     }
 
     private SharedFrame EncodePresence(Peer peer, bool joined)
@@ -308,7 +368,7 @@ internal sealed class Channel
 
     private void TellOwnerOfLeave(Peer peer)
     {
-        if (_owner!.Sink.HasEnded)
+        if (!_owner!.IsListening)
             return;
         try
         {
@@ -318,28 +378,15 @@ internal sealed class Channel
         }
         catch (OutOfMemoryException e)
         {
-            CutOwner(e);
+            CutForError(_owner, e);
         }
     }
 
-    private void TellOwner(SharedFrame news)
+    /// <summary>A broadcast that waits for room. Its frame is held by the publisher, which awaits the task.</summary>
+    private sealed class WaitingPublisher(Publication publication)
+        : TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously)
     {
-        try
-        {
-            TrySend(_owner!, news);
-        }
-        catch (OutOfMemoryException e)
-        {
-            CutOwner(e);
-        }
-    }
-
-    /// <summary>An owner that missed a join or a leave would be wrong about its channel from now on.</summary>
-    private void CutOwner(OutOfMemoryException e)
-    {
-        ChannelLog.ServeFailed(_registry.Logger, e);
-        lock (_owner!.Sink)
-            _owner.Sink.Abort(DisconnectReason.ServerError);
+        public Publication Publication { get; } = publication;
     }
 }
 

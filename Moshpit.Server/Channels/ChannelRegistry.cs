@@ -21,7 +21,7 @@ internal sealed class ChannelRegistry
     public required int MaxPeersPerChannel { get; init; }
 
     /// <summary>Threads that may serve a large channel at the same time.</summary>
-    public required int MaxFanOuts { get; init; }
+    public required int MaxShards { get; init; }
 
     /// <summary>Bytes that may be pending in a channel before a publisher has to wait.</summary>
     public required long PendingLimit { get; init; }
@@ -31,6 +31,9 @@ internal sealed class ChannelRegistry
 
     /// <summary>Told when serving a peer fails.</summary>
     public required ILogger Logger { get; init; }
+
+    /// <summary>Called when an outlet of a peer has ended, before the peer leaves for it.</summary>
+    public Action<Peer, SinkEnd>? OutletEnded { get; set; }
 
     /// <summary>Opens a channel; the first peer that joins owns it. Null: there are as many as there may be.</summary>
     public Channel? Create(ChannelId id)

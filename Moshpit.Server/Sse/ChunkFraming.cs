@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Numerics;
 
 namespace Moshpit.Server.Sse;
@@ -37,4 +38,19 @@ internal static class ChunkFraming
 
     /// <summary>Where the event stands in <paramref name="chunk"/>, a single whole one: what a peer that does not know chunks (HTTP/1.0) gets.</summary>
     public static Range EventIn(ReadOnlySpan<byte> chunk) => (chunk.IndexOf((byte)'\n') + 1)..(chunk.Length - ChunkEnd.Length);
+
+    /// <summary>Appends the events in <paramref name="chunks"/>, which are whole ones, to <paramref name="output"/> without their chunks.</summary>
+    public static void AppendEvents(ReadOnlySpan<byte> chunks, IBufferWriter<byte> output)
+    {
+        while (!chunks.IsEmpty)
+        {
+            int digits = chunks.IndexOf((byte)'\r');
+            int size = 0;
+            foreach (byte digit in chunks[..digits])
+                size = (size << BitsPerDigit) | (digit <= '9' ? digit - '0' : digit - 'a' + 10);
+            chunks = chunks[(digits + ChunkEnd.Length)..];
+            output.Write(chunks[..size]);
+            chunks = chunks[(size + ChunkEnd.Length)..];
+        }
+    }
 }

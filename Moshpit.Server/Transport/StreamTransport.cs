@@ -12,7 +12,7 @@ internal sealed class StreamTransport
 
     public required ILogger Logger { get; init; }
 
-    /// <summary>Where all that is sent comes from, and a backlog's copies.</summary>
+    /// <summary>Where all that is sent comes from, and a send queue's copies.</summary>
     public required FramePool Frames { get; init; }
 
     /// <summary>A chunk, sent after <see cref="HeartbeatInterval"/> of silence; held by the server as long as it runs.</summary>
@@ -33,7 +33,7 @@ internal sealed class StreamTransport
     /// <summary>How many bytes the other side of a socket has acknowledged in all.</summary>
     public Func<Socket, long> BytesAcknowledged { get; init; } = SocketSettings.BytesAcknowledged;
 
-    /// <summary>Milliseconds without progress that a backlog may last.</summary>
+    /// <summary>Milliseconds without progress that a send queue may last.</summary>
     public required long StallTimeout { get; init; }
 
     /// <summary>Milliseconds that a peer has to close its side after the end of the stream.</summary>
@@ -42,13 +42,10 @@ internal sealed class StreamTransport
     /// <summary>Bytes that a stream's peer may send in all; they are dropped.</summary>
     public required int InputLimit { get; init; }
 
-    /// <summary>Called once for each stream that was started, on any thread, when its socket is closed.</summary>
-    public Action<StreamConnection, DisconnectReason>? Ended { get; set; }
-
     /// <summary>Counts each stream from its start until nothing is left of it.</summary>
     public required ActivityCount Sockets { get; init; }
 
-    public SlotTable<StreamConnection> Streams { get; } = new();
+    public SlotTable<EventStreamConnection> Streams { get; } = new();
 
     /// <summary>Nothing can be due for a stream that made progress more recently than this.</summary>
     public long ShortestPatience => Math.Min(HeartbeatInterval, Math.Min(StallTimeout, LingerTimeout));
@@ -56,13 +53,14 @@ internal sealed class StreamTransport
     /// <summary>How many streams have ended for <paramref name="reason"/>.</summary>
     public long EndedFor(DisconnectReason reason) => Volatile.Read(ref _ended[(int)reason]);
 
-    public void OnEnded(StreamConnection stream, DisconnectReason reason)
+    /// <summary>Called once for each stream that was started, on any thread, when its socket is closed.</summary>
+    public void OnEnded(EventStreamConnection stream, SinkEnd end)
     {
         try
         {
             Streams.Remove(stream);
-            Interlocked.Increment(ref _ended[(int)reason]);
-            Ended?.Invoke(stream, reason);
+            Interlocked.Increment(ref _ended[(int)end.Reason]);
+            stream.Owner.OnEnded(stream, end);
         }
         finally
         {
@@ -73,7 +71,7 @@ internal sealed class StreamTransport
     public void OnTick()
     {
         long now = Clock.Now;
-        foreach (StreamConnection? stream in Streams.Snapshot())
+        foreach (EventStreamConnection? stream in Streams.Snapshot())
             stream?.OnTick(now);
     }
 }

@@ -4,7 +4,7 @@ using Microsoft.Extensions.ObjectPool;
 
 namespace Moshpit.Server.Transport;
 
-/// <summary>What a <see cref="BufferedConnection"/> reads into and writes from while it has requests, pooled.</summary>
+/// <summary>What a <see cref="RequestConnection"/> reads into and writes from while it has requests, pooled.</summary>
 internal sealed class TransportBuffers
 {
     /// <summary>Most requests fit; a connection that sends them in quick succession holds so much while it waits for its next one.</summary>

@@ -20,7 +20,7 @@ internal sealed class PlainPeerTests
         await PublishAsync("1", flush: false);
         await PublishAsync("2", flush: true);
         SharedFrame direct = Signal("3");
-        Channel.TrySend(peer, direct);
+        peer.TrySend(direct);
         direct.Release();
         Assert.That(plain.Writes, Is.EqualTo(new[] { "event: signal\ndata: 1\n\nevent: signal\ndata: 2\n\n", "event: signal\ndata: 3\n\n" }));
         Assert.That(chunked.Text, Does.EndWith("17\r\nevent: signal\ndata: 1\n\n\r\n17\r\nevent: signal\ndata: 2\n\n\r\n"));
@@ -33,7 +33,7 @@ internal sealed class PlainPeerTests
         (Peer peer, RecordingSink plain) = _channel.Join(plain: true);
         await PublishAsync("1", flush: false);
         SharedFrame direct = Signal("2");
-        Channel.TrySend(peer, direct);
+        peer.TrySend(direct);
         direct.Release();
         Assert.That(plain.Writes, Is.EqualTo(new[] { "event: signal\ndata: 1\n\nevent: signal\ndata: 2\n\n" }));
         _channel.Channel.Drain();
@@ -41,8 +41,8 @@ internal sealed class PlainPeerTests
     }
 
     [TestCase(10)]
-    [TestCase(BroadcastLog.SegmentLength / 4 + 100)]
-    [TestCase(BroadcastLog.SegmentLength + 100)]
+    [TestCase(EventLog.SegmentLength / 4 + 100)]
+    [TestCase(EventLog.SegmentLength + 100)]
     public void A_delivery_to_a_plain_peer_allocates_nothing_and_the_chunk_is_taken_off_once_for_all(int length)
     {
         const int Peers = 8, Messages = 50;
@@ -62,7 +62,7 @@ internal sealed class PlainPeerTests
             long before = GC.GetAllocatedBytesForCurrentThread();
             for (int n = 0; n < Messages; n++)
             {
-                if (!_channel.Channel.PublishAsync(frame).IsCompletedSuccessfully)
+                if (!_channel.PublishAsync(frame).IsCompletedSuccessfully)
                     throw new InvalidOperationException("There is room, so nothing waits.");
                 _channel.Channel.Drain();
             }
@@ -74,7 +74,7 @@ internal sealed class PlainPeerTests
     private async Task PublishAsync(string data, bool flush)
     {
         SharedFrame frame = Signal(data);
-        await _channel.Channel.PublishAsync(frame);
+        await _channel.PublishAsync(frame);
         if (flush)
             _channel.Channel.Drain();
         frame.Release();

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
-using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Channels;

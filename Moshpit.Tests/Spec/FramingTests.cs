@@ -1,4 +1,4 @@
-using Moshpit.Server.Transport;
+using Moshpit.Server.Buffers;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
@@ -120,7 +120,7 @@ public sealed class FramingTests
         if (gently)
             await server.Server.StopAsync();
         else
-            (await server.StreamAsync()).Cut(DisconnectReason.ServerStopped);
+            (await server.StreamAsync()).Abort(DisconnectReason.ServerStopped);
         if (gently)
             Assert.That(await reading.WaitAsync(RawConnection.Patience), Is.EqualTo(1));
         else

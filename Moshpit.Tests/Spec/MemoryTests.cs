@@ -60,7 +60,7 @@ public sealed class MemoryTests
     private static List<WeakReference> Observe(ServerParts parts)
     {
         List<WeakReference> crowd = [];
-        foreach (StreamConnection? stream in parts.Streams.Streams.Snapshot())
+        foreach (EventStreamConnection? stream in parts.Streams.Streams.Snapshot())
         {
             if (stream?.Owner is Peer peer)
                 crowd.AddRange([new WeakReference(stream), new WeakReference(peer), new WeakReference(peer.Channel)]);

@@ -4,7 +4,6 @@ using Moshpit.Server;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
 using Moshpit.Server.Limits;
-using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
@@ -151,7 +150,7 @@ public sealed class PaceTests
         var sink = new RecordingSink { IsDeaf = true };
         Channel channel = server.Server.Parts.Channels.Create(Ids.Channel(7))!;
         SharedFrame opening = server.Server.Parts.Frames.Rent(1);
-        Assert.That(channel.TryJoin(new Peer(channel, Ids.Peer(1), Ids.Token(2), sink), opening), Is.EqualTo(JoinOutcome.Joined));
+        Assert.That(new Peer(channel, Ids.Peer(1), Ids.Token(2)).Join(sink, opening), Is.EqualTo(JoinOutcome.Joined));
         opening.Release();
         using RawPeer member = await server.JoinAsync($"{7:x32}");
         sink.Room = new TaskCompletionSource().Task;

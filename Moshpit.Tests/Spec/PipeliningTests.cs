@@ -63,10 +63,10 @@ public sealed class PipeliningTests
     internal static bool IsSending(HttpConnection connection) => Volatile.Read(ref SendDeadlineOf(ConnectionOf(connection))) != long.MaxValue;
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_connection")]
-    private static extern ref BufferedConnection ConnectionOf(HttpConnection connection);
+    private static extern ref RequestConnection ConnectionOf(HttpConnection connection);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_sendDeadline")]
-    private static extern ref long SendDeadlineOf(BufferedConnection connection);
+    private static extern ref long SendDeadlineOf(RequestConnection connection);
 
     private Task<TestServer> StartAsync(Action<MoshpitServerOptions>? configure = null) => TestServer.StartAsync(options =>
     {

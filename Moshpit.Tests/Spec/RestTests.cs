@@ -139,8 +139,8 @@ public sealed class RestTests
     private static extern ref Exchange? ExchangeOf(HttpConnection connection);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_connection")]
-    private static extern ref BufferedConnection ConnectionOf(HttpConnection connection);
+    private static extern ref RequestConnection ConnectionOf(HttpConnection connection);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_buffers")]
-    private static extern ref TransportBuffers? BuffersOf(BufferedConnection connection);
+    private static extern ref TransportBuffers? BuffersOf(RequestConnection connection);
 }

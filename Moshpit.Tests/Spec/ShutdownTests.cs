@@ -1,12 +1,12 @@
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using HttpMethod = Moshpit.Server.Http.HttpMethod;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server;
 using Moshpit.Server.Api;
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Http;
-using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
-using HttpMethod = Moshpit.Server.Http.HttpMethod;
 
 namespace Moshpit.Tests.Spec;
 

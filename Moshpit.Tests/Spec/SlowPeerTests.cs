@@ -1,7 +1,8 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Time.Testing;
+using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
-using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
@@ -219,7 +220,7 @@ public sealed class SlowPeerTests
         const int Peers = 40, Directs = 3;
         await using TestServer server = await TestServer.StartAsync(options => options.ThreadsPerChannel = 1);
         using RawPeer owner = await server.CreateAsync();
-        object sink = await server.StreamAsync();
+        var sender = (Peer)(await server.StreamAsync()).Owner;
         RawPeer[] peers = await Task.WhenAll(Enumerable.Range(0, Peers).Select(_ => server.JoinAsync(owner.Id)));
         Task<List<string>>[] hearing = [.. peers.Append(owner).Select(peer => HearAsync(peer, "end"))];
         using RawConnection flood = server.Connect();
@@ -230,7 +231,7 @@ public sealed class SlowPeerTests
         using var held = new ManualResetEventSlim();
         var holding = new Thread(() =>
         {
-            lock (sink)
+            lock (GateOf(sender))
             {
                 held.Set();
                 letGo.Wait(RawConnection.Patience);
@@ -313,4 +314,7 @@ public sealed class SlowPeerTests
 
         return heard;
     });
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_gate")]
+    private static extern ref object GateOf(Peer peer);
 }

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging;
-using Moshpit.Server.Transport;
+using Moshpit.Server.Buffers;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;

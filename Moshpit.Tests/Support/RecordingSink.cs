@@ -1,6 +1,5 @@
 using System.Text;
 using Moshpit.Server.Buffers;
-using Moshpit.Server.Transport;
 
 namespace Moshpit.Tests.Support;
 
@@ -9,13 +8,14 @@ internal sealed class RecordingSink : FrameSink
 {
     private readonly List<string> _writes = [];
     private readonly ManualResetEventSlim _open = new(true);
+    private int _writers;
 
     /// <summary>Each write as it came.</summary>
     public IReadOnlyList<string> Writes
     {
         get
         {
-            lock (this)
+            lock (_writes)
                 return [.. _writes];
         }
     }
@@ -57,34 +57,41 @@ internal sealed class RecordingSink : FrameSink
 
     public override void Write(SharedFrame frame, Range bytes)
     {
-        Check();
+        Enter();
         WrittenBy = Environment.CurrentManagedThreadId;
         IsHolding = !_open.IsSet;
         _open.Wait(RawConnection.Patience);
         IsHolding = false;
+        if (!IsDeaf && !IsBroken && !frame.Span[bytes].IsEmpty)
+            Note(Encoding.Latin1.GetString(frame.Span[bytes]));
+        Exit();
         if (IsBroken)
             throw new InvalidOperationException("This sink is broken.");
-        if (IsDeaf)
-            return;
-        string text = Encoding.Latin1.GetString(frame.Span[bytes]);
-        if (text.Length > 0)
-            _writes.Add(text);
     }
 
     public override void Complete(DisconnectReason reason)
     {
-        Check();
+        Enter();
         Completed = reason;
+        Exit();
     }
 
-    public override void Abort(DisconnectReason reason) => Complete(reason);
+    public override void Abort(DisconnectReason reason) => Completed = reason;
 
-    /// <summary>What breaks the contract is kept among the writes: an exception would end the pool thread that runs a pass, and all tests.</summary>
-    private void Check()
+    /// <summary>What breaks the contract is kept among the writes: an exception would end the pool thread of a drain, and all tests.</summary>
+    private void Enter()
     {
-        if (!Monitor.IsEntered(this))
-            _writes.Add("(called without the lock)");
+        if (Interlocked.Increment(ref _writers) > 1)
+            Note("(called twice at once)");
         if (HasEnded)
-            _writes.Add("(called after the end)");
+            Note("(called after the end)");
+    }
+
+    private void Exit() => Interlocked.Decrement(ref _writers);
+
+    private void Note(string text)
+    {
+        lock (_writes)
+            _writes.Add(text);
     }
 }

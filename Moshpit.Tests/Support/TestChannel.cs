@@ -8,9 +8,10 @@ namespace Moshpit.Tests.Support;
 /// <summary>A channel whose peers only remember what they were given.</summary>
 internal sealed class TestChannel
 {
-    public const int MaxFanOuts = 3;
+    public const int MaxShards = 3;
 
     private readonly Channel _channel;
+    private readonly Peer _sender;
     private UInt128 _next = 100;
 
     public TestChannel(long pendingLimit = 1024 * 1024)
@@ -19,12 +20,13 @@ internal sealed class TestChannel
         {
             MaxChannels = 10,
             MaxPeersPerChannel = 10_000,
-            MaxFanOuts = MaxFanOuts,
+            MaxShards = MaxShards,
             PendingLimit = pendingLimit,
             Frames = Frames,
             Logger = NullLogger.Instance,
         };
         _channel = Registry.Create(Ids.Channel(1))!;
+        _sender = new Peer(_channel, Ids.Peer(1), Ids.Token(2));
     }
 
     public FramePool Frames { get; } = new();
@@ -45,13 +47,13 @@ internal sealed class TestChannel
     public (Peer Peer, RecordingSink Sink) Prepare(bool deaf = false, bool plain = false)
     {
         var sink = new RecordingSink { IsDeaf = deaf, IsPlain = plain };
-        return (new Peer(_channel, Ids.Peer(_next++), Ids.Token(_next++), sink), sink);
+        return (new Peer(_channel, Ids.Peer(_next++), Ids.Token(_next++)), sink);
     }
 
     public JoinOutcome TryJoin((Peer Peer, RecordingSink Sink) peer, string opening)
     {
         SharedFrame frame = Encode(opening);
-        JoinOutcome outcome = _channel.TryJoin(peer.Peer, frame);
+        JoinOutcome outcome = peer.Peer.Join(peer.Sink, frame);
         frame.Release();
         return outcome;
     }
@@ -60,16 +62,19 @@ internal sealed class TestChannel
     public async Task<bool> PublishAsync(string text)
     {
         SharedFrame frame = Encode(text);
-        bool published = await _channel.PublishAsync(frame);
+        bool published = await PublishAsync(frame);
         _channel.Drain();
         frame.Release();
         return published;
     }
 
+    /// <summary>Broadcasts, and leaves the rest to the caller.</summary>
+    public ValueTask<bool> PublishAsync(SharedFrame frame) => _channel.PublishAsync(new Publication(_sender, null, frame));
+
     public bool Send(Peer addressee, string text)
     {
         SharedFrame frame = Encode(text);
-        bool sent = Channel.TrySend(addressee, frame);
+        bool sent = addressee.TrySend(frame);
         frame.Release();
         return sent;
     }

@@ -48,7 +48,7 @@ internal sealed class TestServer : IAsyncDisposable
     public async Task<RawPeer> JoinAsync(string id) => await RawPeer.OpenAsync(Connect(), "/" + id);
 
     /// <summary>The only stream that there is. A client may read its first event a moment before the server lists it.</summary>
-    public async Task<StreamConnection> StreamAsync()
+    public async Task<EventStreamConnection> StreamAsync()
     {
         await Eventually.AsyncTrue(() => Server.Parts.Streams.Streams.Count == 1);
         return Server.Parts.Streams.Streams.Snapshot()[0]!;

@@ -75,5 +75,5 @@ internal sealed class SocketSettingsTests
     }
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_socket")]
-    private static extern ref Socket SocketOf(StreamConnection stream);
+    private static extern ref Socket SocketOf(EventStreamConnection stream);
 }

@@ -8,7 +8,7 @@ namespace Moshpit.Server.Transport;
 /// </summary>
 /// <param name="frames">Where copies are kept.</param>
 /// <param name="progress">Tells whether the peer reads.</param>
-internal sealed class Backlog(FramePool frames, ReadProgress progress)
+internal sealed class SendQueue(FramePool frames, ReadProgress progress)
 {
     /// <summary>Bytes of a frame for copies, and of the shortest range that is worth sharing.</summary>
     private const int CopyLength = 4 * 1024;

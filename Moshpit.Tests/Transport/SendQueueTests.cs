@@ -4,7 +4,7 @@ using Moshpit.Server.Transport;
 
 namespace Moshpit.Tests.Transport;
 
-internal sealed class BacklogTests
+internal sealed class SendQueueTests
 {
     private readonly FramePool _frames = new();
 
@@ -12,7 +12,7 @@ internal sealed class BacklogTests
     public void What_was_added_comes_out_in_order_whatever_is_shared_and_whatever_copied()
     {
         var random = new Random(1);
-        var backlog = new Backlog(_frames, new ReadProgress(() => 0, TimeProvider.System));
+        var queue = new SendQueue(_frames, new ReadProgress(() => 0, TimeProvider.System));
         var added = new StringBuilder();
         var taken = new StringBuilder();
         for (int n = 0; n < 3000; n++)
@@ -22,41 +22,41 @@ internal sealed class BacklogTests
                 SharedFrame frame = Frame(random.Next(4) == 0 ? 100 : 9000, n);
                 int start = random.Next(frame.Length);
                 Range bytes = start..random.Next(start + 1, frame.Length + 1);
-                backlog.Add(frame, bytes);
+                queue.Add(frame, bytes);
                 added.Append(Encoding.Latin1.GetString(frame.Span[bytes]));
                 frame.Release();
             }
-            else if (!backlog.IsEmpty)
+            else if (!queue.IsEmpty)
             {
-                taken.Append(Encoding.Latin1.GetString(backlog.Head.Span));
-                backlog.RemoveHead();
+                taken.Append(Encoding.Latin1.GetString(queue.Head.Span));
+                queue.RemoveHead();
             }
 
-            Assert.That(backlog.Length, Is.EqualTo(added.Length - taken.Length));
+            Assert.That(queue.Length, Is.EqualTo(added.Length - taken.Length));
         }
 
-        while (!backlog.IsEmpty)
+        while (!queue.IsEmpty)
         {
-            taken.Append(Encoding.Latin1.GetString(backlog.Head.Span));
-            backlog.RemoveHead();
+            taken.Append(Encoding.Latin1.GetString(queue.Head.Span));
+            queue.RemoveHead();
         }
 
         Assert.That(taken.ToString() == added.ToString());
-        Assert.That((backlog.Length, _frames.Outstanding), Is.EqualTo((0, 0)));
+        Assert.That((queue.Length, _frames.Outstanding), Is.EqualTo((0, 0)));
     }
 
     [Test]
     public void The_head_stays_as_it_is_while_more_is_added()
     {
-        var backlog = new Backlog(_frames, new ReadProgress(() => 0, TimeProvider.System));
-        Add(backlog, 64 * 1024, 0..5);
-        ReadOnlyMemory<byte> head = backlog.Head;
-        Add(backlog, 64 * 1024, 0..7);
-        Assert.That((head.Length, backlog.Head.Length, backlog.Length), Is.EqualTo((5, 5, 12)));
-        backlog.RemoveHead();
-        Assert.That((backlog.Head.Length, backlog.Length), Is.EqualTo((7, 7)));
-        backlog.Clear();
-        Assert.That((backlog.IsEmpty, backlog.Length, _frames.Outstanding), Is.EqualTo((true, 0, 0)));
+        var queue = new SendQueue(_frames, new ReadProgress(() => 0, TimeProvider.System));
+        Add(queue, 64 * 1024, 0..5);
+        ReadOnlyMemory<byte> head = queue.Head;
+        Add(queue, 64 * 1024, 0..7);
+        Assert.That((head.Length, queue.Head.Length, queue.Length), Is.EqualTo((5, 5, 12)));
+        queue.RemoveHead();
+        Assert.That((queue.Head.Length, queue.Length), Is.EqualTo((7, 7)));
+        queue.Clear();
+        Assert.That((queue.IsEmpty, queue.Length, _frames.Outstanding), Is.EqualTo((true, 0, 0)));
     }
 
     [TestCase(23, 64 * 1024)]
@@ -74,16 +74,16 @@ internal sealed class BacklogTests
     public void It_keeps_no_more_than_about_three_times_its_length_alive(params int[] lengthsAndCapacities)
     {
         const int Enough = 256 * 1024;
-        var backlog = new Backlog(_frames, new ReadProgress(() => 0, TimeProvider.System));
+        var queue = new SendQueue(_frames, new ReadProgress(() => 0, TimeProvider.System));
         long shared = 0;
         int sharedFrames = 0;
-        for (int n = 0; backlog.Length < Enough; n += 2)
+        for (int n = 0; queue.Length < Enough; n += 2)
         {
             int length = lengthsAndCapacities[n % lengthsAndCapacities.Length];
             SharedFrame frame = _frames.Rent(lengthsAndCapacities[(n + 1) % lengthsAndCapacities.Length]);
             frame.Append(new byte[length]);
             int capacity = frame.Capacity;
-            backlog.Add(frame, 0..length);
+            queue.Add(frame, 0..length);
             int outstanding = _frames.Outstanding;
             frame.Release();
             if (_frames.Outstanding < outstanding)
@@ -93,16 +93,16 @@ internal sealed class BacklogTests
         }
 
         long alive = shared + (_frames.Outstanding - sharedFrames) * 4096L;
-        Assert.That(alive, Is.LessThanOrEqualTo(3 * backlog.Length + 8192));
-        backlog.Clear();
+        Assert.That(alive, Is.LessThanOrEqualTo(3 * queue.Length + 8192));
+        queue.Clear();
         Assert.That(_frames.Outstanding, Is.Zero);
     }
 
-    private void Add(Backlog backlog, int capacity, Range bytes)
+    private void Add(SendQueue queue, int capacity, Range bytes)
     {
         SharedFrame frame = _frames.Rent(capacity);
         frame.Append(new byte[bytes.End.Value]);
-        backlog.Add(frame, bytes);
+        queue.Add(frame, bytes);
         frame.Release();
     }
 

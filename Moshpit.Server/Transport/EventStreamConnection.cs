@@ -5,13 +5,13 @@ namespace Moshpit.Server.Transport;
 
 /// <summary>
 /// A socket that carries an event stream. A write is one non-blocking send; only what does not fit into the socket's buffer waits in a
-/// backlog, bounded in bytes and in time. It keeps receiving (zero bytes, so that it holds no buffer): that is how it hears of the
-/// peer's end at once. The connection ends for one reason, the first, and then calls back once.
+/// send queue, bounded in bytes and in time. It keeps receiving (zero bytes, so that it holds no buffer): that is how it hears of the
+/// peer's end at once. The connection ends for one reason, the first, and then tells its owner once.
 /// </summary>
-internal sealed class StreamConnection : FrameSink, ISlotted
+internal sealed class EventStreamConnection : FrameSink, ISlotted
 {
     /// <summary>
-    /// Bytes of a backlog that are sent at a time. An asynchronous send completes when all of it is sent, and only then is it seen that the
+    /// Bytes of a send queue that are sent at a time. An asynchronous send completes when all of it is sent, and only then is it seen that the
     /// peer takes something.
     /// </summary>
     private const int PieceLength = 16 * 1024;
@@ -22,28 +22,37 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// </summary>
     private const long ReadingPatience = 1000;
 
+    private const double MillisecondsPerSecond = 1000;
+
     private readonly Socket _socket;
     private readonly StreamTransport _transport;
+    private readonly long _openedAt;
+
+    /// <summary>Listens for the peer's end. Its lock guards the state of the connection: an object for that alone would cost each idle peer 24 bytes.</summary>
     private readonly EndWatch _watch;
-    private Backlog? _backlog;
+    private SendQueue? _queue;
     private volatile State _state;
     private DisconnectReason _reason;
     private bool _hasEnded;
     private int _input;
 
-    /// <summary>While open: when something was last written. While there is a backlog: when the peer last took some. While closing: since when.</summary>
+    /// <summary>
+    /// While open: when something was last written. While there is a send queue: when the peer last took some. While closing: since when.
+    /// </summary>
     private long _lastProgress;
 
     /// <param name="socket">Owned from here on; must not be blocking.</param>
     /// <param name="transport">The limits and counters shared by all streams.</param>
+    /// <param name="owner">The peer whose outlet it is.</param>
     /// <param name="isChunked">The client speaks HTTP/1.1.</param>
-    public StreamConnection(Socket socket, StreamTransport transport, bool isChunked)
+    public EventStreamConnection(Socket socket, StreamTransport transport, ISinkOwner owner, bool isChunked)
     {
         IsChunked = isChunked;
+        Owner = owner;
         _socket = socket;
         _transport = transport;
         _watch = new EndWatch(this);
-        OpenedAt = _lastProgress = transport.Clock.Now;
+        _openedAt = _lastProgress = transport.Clock.Now;
     }
 
     private enum State : byte
@@ -51,7 +60,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         /// <summary>Takes frames.</summary>
         Open,
 
-        /// <summary>Takes no more; the backlog is still being sent.</summary>
+        /// <summary>Takes no more; the queue is still being sent.</summary>
         Completing,
 
         /// <summary>Everything was sent, and a FIN; waiting for the peer's.</summary>
@@ -61,17 +70,14 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         Closed,
     }
 
-    /// <summary>The peer at the other end; set by the handler that opened the stream.</summary>
-    public object? Owner { get; set; }
-
-    /// <summary>Its slot among all streams.</summary>
-    public int Slot { get; set; }
-
-    /// <summary>When it began, as the clock tells it.</summary>
-    public long OpenedAt { get; }
+    /// <summary>The peer whose outlet it is.</summary>
+    public ISinkOwner Owner { get; }
 
     /// <summary>Bytes that the kernel has taken for the peer.</summary>
     public long BytesSent { get; private set; }
+
+    /// <summary>Its slot among all streams.</summary>
+    public int Slot { get; set; }
 
     /// <inheritdoc/>
     public override bool HasEnded => _state != State.Open;
@@ -80,17 +86,20 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     public override bool IsChunked { get; }
 
     /// <inheritdoc/>
-    public override bool IsBehind => Volatile.Read(ref _backlog) is not null;
+    public override bool IsBehind => Volatile.Read(ref _queue) is not null;
 
     /// <summary>Something waits until there is room.</summary>
-    public bool IsAwaited => Volatile.Read(ref _backlog)?.Room is not null;
+    public bool IsAwaited => Volatile.Read(ref _queue)?.Room is not null;
 
     /// <inheritdoc/>
     public override Task? WhenRoom()
     {
-        if (_backlog is null || _state != State.Open || HasRoom(_backlog) || _transport.Clock.Now - _lastProgress >= ReadingPatience)
-            return null;
-        return (_backlog.Room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        lock (_watch)
+        {
+            if (_queue is null || _state != State.Open || HasRoom(_queue) || _transport.Clock.Now - _lastProgress >= ReadingPatience)
+                return null;
+            return (_queue.Room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
     }
 
     /// <summary>Begins to listen for the peer's end. Call once, after the first write.</summary>
@@ -111,18 +120,25 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// <inheritdoc/>
     public override void Write(SharedFrame frame, Range bytes)
     {
-        if (_state != State.Open)
-            return;
+        lock (_watch)
+        {
+            if (_state == State.Open)
+                WriteOpen(frame, bytes);
+        }
+    }
+
+    private void WriteOpen(SharedFrame frame, Range bytes)
+    {
         try
         {
-            if (_backlog is null)
+            if (_queue is null)
             {
                 Send(frame, bytes);
             }
             else
             {
-                _backlog.Add(frame, bytes);
-                CheckBound(_backlog);
+                _queue.Add(frame, bytes);
+                CheckBound(_queue);
             }
         }
         catch (ObjectDisposedException)
@@ -148,7 +164,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         if (sent == span.Length && error == SocketError.Success)
             return;
         if (error is SocketError.Success or SocketError.WouldBlock)
-            BeginBacklog(frame, (bytes.Start.Value + sent)..bytes.End);
+            BeginQueue(frame, (bytes.Start.Value + sent)..bytes.End);
         else
             Close(DisconnectReason.Reset);
     }
@@ -156,35 +172,35 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     /// <inheritdoc/>
     public override void Complete(DisconnectReason reason)
     {
-        if (_state == State.Open && IsChunked)
-            Write(_transport.LastChunk, 0.._transport.LastChunk.Length);
-        if (_state != State.Open)
-            return;
-        _reason = reason;
-        _state = State.Completing;
-        if (_backlog is null)
-            HalfClose();
+        lock (_watch)
+        {
+            if (_state == State.Open && IsChunked)
+                Write(_transport.LastChunk, 0.._transport.LastChunk.Length);
+            if (_state != State.Open)
+                return;
+            _reason = reason;
+            _state = State.Completing;
+            if (_queue is null)
+                HalfClose();
+        }
     }
 
     /// <inheritdoc/>
-    public override void Abort(DisconnectReason reason) => Close(reason);
-
-    /// <summary>Ends the stream at once.</summary>
-    public void Cut(DisconnectReason reason)
+    public override void Abort(DisconnectReason reason)
     {
-        lock (this)
-            Abort(reason);
+        lock (_watch)
+            Close(reason);
     }
 
     /// <summary>Called when time has passed: a heartbeat after long silence, an end for a peer that takes nothing.</summary>
     public void OnTick(long now)
     {
         // Looked at without the lock first: nearly always there is nothing to do, for each of thousands of streams.
-        if (now - Volatile.Read(ref _lastProgress) < _transport.ShortestPatience && Volatile.Read(ref _backlog) is null)
+        if (now - Volatile.Read(ref _lastProgress) < _transport.ShortestPatience && Volatile.Read(ref _queue) is null)
             return;
-        lock (this)
+        lock (_watch)
         {
-            if (_backlog is not null && _state != State.Closed && _backlog.Progress.Look())
+            if (_queue is not null && _state != State.Closed && _queue.Progress.Look())
                 _lastProgress = now;
             long silent = now - _lastProgress;
             if (_state == State.HalfClosed)
@@ -192,12 +208,12 @@ internal sealed class StreamConnection : FrameSink, ISlotted
                 if (silent >= _transport.LingerTimeout)
                     Close(_reason);
             }
-            else if (_backlog is not null)
+            else if (_queue is not null)
             {
                 if (silent >= _transport.StallTimeout)
                     Close(DisconnectReason.Stalled);
                 else
-                    CheckBound(_backlog);
+                    CheckBound(_queue);
             }
             else if (_state == State.Open && silent >= _transport.HeartbeatInterval)
             {
@@ -206,42 +222,42 @@ internal sealed class StreamConnection : FrameSink, ISlotted
         }
     }
 
-    private void BeginBacklog(SharedFrame frame, Range bytes)
+    private void BeginQueue(SharedFrame frame, Range bytes)
     {
         var progress = new ReadProgress(() => _transport.BytesAcknowledged(_socket), _transport.Clock.Time);
-        var backlog = new Backlog(_transport.Frames, progress) { KernelBytes = SocketSettings.SendBufferOf(_socket) };
+        var queue = new SendQueue(_transport.Frames, progress) { KernelBytes = SocketSettings.SendBufferOf(_socket) };
         try
         {
-            backlog.Add(frame, bytes);
+            queue.Add(frame, bytes);
         }
         catch
         {
-            backlog.Clear();
+            queue.Clear();
             throw;
         }
 
-        _backlog = backlog;
-        _transport.Budget.Enter(backlog.KernelBytes);
-        _ = SendBacklogAsync(backlog);
+        _queue = queue;
+        _transport.Budget.Enter(queue.KernelBytes);
+        _ = SendQueueAsync(queue);
     }
 
-    private void CheckBound(Backlog backlog)
+    private void CheckBound(SendQueue queue)
     {
         MemoryBudget budget = _transport.Budget;
-        if (budget.IsTooFarBehind(backlog.Length, backlog.KernelBytes) && !(budget.MaySpareReader(backlog.Length) && backlog.Progress.IsReading))
+        if (budget.IsTooFarBehind(queue.Length, queue.KernelBytes) && !(budget.MaySpareReader(queue.Length) && queue.Progress.IsReading))
             Close(DisconnectReason.BacklogFull);
     }
 
     /// <summary>The other half of the allowance is for what can't wait: what others publish, and the leaves of those that have joined.</summary>
-    private bool HasRoom(Backlog backlog) => backlog.Length <= _transport.Budget.Allowance / 2;
+    private bool HasRoom(SendQueue queue) => queue.Length <= _transport.Budget.Allowance / 2;
 
-    /// <summary>Sends the backlog until it is empty or the connection is closed. An error of ours ends the stream, and nothing else.</summary>
-    private async Task SendBacklogAsync(Backlog backlog)
+    /// <summary>Sends the queue until it is empty or the connection is closed. An error of ours ends the stream, and nothing else.</summary>
+    private async Task SendQueueAsync(SendQueue queue)
     {
         DisconnectReason reason = DisconnectReason.Reset;
         try
         {
-            if (await TrySendAllAsync(backlog).ConfigureAwait(false))
+            if (await TrySendAllAsync(queue).ConfigureAwait(false))
                 return;
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
@@ -254,24 +270,24 @@ internal sealed class StreamConnection : FrameSink, ISlotted
             reason = DisconnectReason.ServerError;
         }
 
-        lock (this)
+        lock (_watch)
         {
             Close(reason);
-            backlog.Clear();
-            Leave(backlog);
+            queue.Clear();
+            Leave(queue);
         }
     }
 
     /// <summary>False: the connection was closed first. The lock is held only between sends.</summary>
-    private async ValueTask<bool> TrySendAllAsync(Backlog backlog)
+    private async ValueTask<bool> TrySendAllAsync(SendQueue queue)
     {
         ReadOnlyMemory<byte> head;
-        lock (this)
-            head = backlog.Head;
+        lock (_watch)
+            head = queue.Head;
         while (true)
         {
             int sent = await _socket.SendAsync(head[..Math.Min(head.Length, PieceLength)], SocketFlags.None).ConfigureAwait(false);
-            lock (this)
+            lock (_watch)
             {
                 if (_state == State.Closed)
                     return false;
@@ -281,33 +297,33 @@ internal sealed class StreamConnection : FrameSink, ISlotted
                 head = head[sent..];
                 if (!head.IsEmpty)
                     continue;
-                backlog.RemoveHead();
-                if (backlog.IsEmpty)
+                queue.RemoveHead();
+                if (queue.IsEmpty)
                 {
-                    _backlog = null;
-                    Leave(backlog);
+                    _queue = null;
+                    Leave(queue);
                     if (_state == State.Completing)
                         HalfClose();
                     return true;
                 }
 
-                if (backlog.Room is not null && HasRoom(backlog))
-                    TellOfRoom(backlog);
-                head = backlog.Head;
+                if (queue.Room is not null && HasRoom(queue))
+                    TellOfRoom(queue);
+                head = queue.Head;
             }
         }
     }
 
-    private void Leave(Backlog backlog)
+    private void Leave(SendQueue queue)
     {
-        _transport.Budget.Leave(backlog.KernelBytes);
-        TellOfRoom(backlog);
+        _transport.Budget.Leave(queue.KernelBytes);
+        TellOfRoom(queue);
     }
 
-    private static void TellOfRoom(Backlog backlog)
+    private static void TellOfRoom(SendQueue queue)
     {
-        backlog.Room?.TrySetResult();
-        backlog.Room = null;
+        queue.Room?.TrySetResult();
+        queue.Room = null;
     }
 
     /// <summary>Everything was sent: sends a FIN. Closing now could turn into a reset and lose what is on its way, so the peer's FIN is awaited.</summary>
@@ -352,7 +368,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     private void OnReadable(SocketError error)
     {
         Span<byte> scratch = stackalloc byte[512];
-        lock (this)
+        lock (_watch)
         {
             while (_state != State.Closed)
             {
@@ -375,7 +391,7 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     private void Fail(Exception e)
     {
         TransportLog.StreamFailed(_transport.Logger, e);
-        lock (this)
+        lock (_watch)
             Close(DisconnectReason.ServerError);
         if (!_hasEnded)
             OnEnded();
@@ -385,15 +401,15 @@ internal sealed class StreamConnection : FrameSink, ISlotted
     {
         _hasEnded = true;
         _watch.Dispose();
-        _transport.OnEnded(this, _reason);
+        _transport.OnEnded(this, new SinkEnd(_reason, (_transport.Clock.Now - _openedAt) / MillisecondsPerSecond, BytesSent));
     }
 
     /// <summary>The pending zero-byte receive. Its callbacks are those of the socket engine: no task, no state machine, no exception.</summary>
     private sealed class EndWatch : SocketAsyncEventArgs
     {
-        private readonly StreamConnection _connection;
+        private readonly EventStreamConnection _connection;
 
-        public EndWatch(StreamConnection connection)
+        public EndWatch(EventStreamConnection connection)
             : base(true)
         {
             _connection = connection;

@@ -11,7 +11,7 @@ namespace Moshpit.Server.Transport;
 /// deadline, kept from outside by <see cref="OnTick"/>. It holds buffers only from <see cref="RentBuffers"/> to <see cref="ReturnBuffers"/>;
 /// <see cref="WaitAsync()"/> needs none.
 /// </summary>
-internal sealed class BufferedConnection
+internal sealed class RequestConnection
 {
     /// <summary>Bytes dropped at once from a client that is not listened to any more.</summary>
     private const int LingerBuffer = 16 * 1024;
@@ -30,7 +30,7 @@ internal sealed class BufferedConnection
     private bool _released;
     private int _receiveLength;
 
-    public BufferedConnection(Socket socket, ServerClock clock, ObjectPool<TransportBuffers> buffers, ObjectPool<Receiver> receivers)
+    public RequestConnection(Socket socket, ServerClock clock, ObjectPool<TransportBuffers> buffers, ObjectPool<Receiver> receivers)
     {
         Socket = socket;
         _clock = clock;

@@ -1,12 +1,12 @@
+using System.Runtime.CompilerServices;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
-using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Channels;
 
 /// <summary>The order in which peers are given things, with a pass that is held up where it hurts most.</summary>
-internal sealed class FanOutTests
+internal sealed class ShardTests
 {
     /// <summary>Enough that a pool thread runs the passes, and few enough for one slice and one fan-out.</summary>
     private const int Crowd = 30;
@@ -48,7 +48,7 @@ internal sealed class FanOutTests
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
         await HoldAsync(channel, peers[1].Sink, "a;");
         await channel.PublishAsync("b;");
-        Channel.End(peers[20].Peer, DisconnectReason.ServerStopped);
+        peers[20].Peer.End(DisconnectReason.ServerStopped);
         Assert.That((peers[20].Sink.Text, peers[20].Sink.Completed), Is.EqualTo(("a;b;", DisconnectReason.ServerStopped)));
         await LetGoAsync(channel, peers[1].Sink);
     }
@@ -240,7 +240,7 @@ internal sealed class FanOutTests
         foreach (string text in new[] { "a;", "b;", "c;" })
         {
             SharedFrame frame = channel.Encode(text);
-            Assert.That(await channel.Channel.PublishAsync(frame), Is.True);
+            Assert.That(await channel.PublishAsync(frame), Is.True);
             frame.Release();
         }
 
@@ -256,7 +256,7 @@ internal sealed class FanOutTests
         const int Messages = 200;
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = [.. Enumerable.Range(0, 700).Select(_ => channel.Join("hello;"))];
-        Assert.That(peers.Select(peer => peer.Peer.FanOut).Distinct().Count(), Is.EqualTo(TestChannel.MaxFanOuts));
+        Assert.That(peers.Select(peer => ShardOf(peer.Peer)).Distinct().Count(), Is.EqualTo(TestChannel.MaxShards));
         await Task.WhenAll(Enumerable.Range(0, 4).Select(sender => Task.Run(async () =>
         {
             for (int n = 0; n < Messages; n++)
@@ -285,7 +285,7 @@ internal sealed class FanOutTests
             channel.Join(deaf: true);
         (Peer Peer, RecordingSink Sink) last = channel.Join();
         if (Environment.ProcessorCount > 1)
-            Assert.That(last.Peer.FanOut, Is.Not.SameAs(first.Peer.FanOut));
+            Assert.That(ShardOf(last.Peer), Is.Not.SameAs(ShardOf(first.Peer)));
         await Task.WhenAll(Enumerable.Range(0, 4).Select(sender => Task.Run(async () =>
         {
             for (int n = 0; n < Messages; n++)
@@ -324,4 +324,9 @@ internal sealed class FanOutTests
     /// <summary>Every frame is back: all passes are over.</summary>
     private static Task IdleAsync(TestChannel channel) =>
         Eventually.AsyncTrue(() => channel.Frames.Outstanding == 0, () => $"{channel.Frames.Outstanding} frames did not come back");
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_shard")]
+    private static extern ref Shard? ShardField(Peer peer);
+
+    private static Shard? ShardOf(Peer peer) => ShardField(peer);
 }

@@ -1,4 +1,4 @@
-namespace Moshpit.Server.Transport;
+namespace Moshpit.Server.Buffers;
 
 /// <summary>Why a connection ended. The first reason wins. The numbers are stable: logs and counters use them.</summary>
 internal enum DisconnectReason : byte
@@ -12,10 +12,10 @@ internal enum DisconnectReason : byte
     /// <summary>The other side reset the connection, or the network gave it up.</summary>
     Reset = 2,
 
-    /// <summary>A stream's peer read so slowly that its backlog passed the limit in bytes, or its share of that of all.</summary>
+    /// <summary>A stream's peer read so slowly that its send queue passed the limit in bytes, or its share of that of all.</summary>
     BacklogFull = 3,
 
-    /// <summary>A stream's peer took nothing of its backlog for too long.</summary>
+    /// <summary>A stream's peer took nothing of its send queue for too long.</summary>
     Stalled = 4,
 
     /// <summary>A stream's peer sent more than a stream's peer has any reason to.</summary>

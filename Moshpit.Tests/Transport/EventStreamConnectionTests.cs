@@ -10,7 +10,7 @@ namespace Moshpit.Tests.Transport;
 
 /// <summary>What can't be brought about from outside; the rest is in <c>Spec/</c>.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-internal sealed class StreamConnectionTests
+internal sealed class EventStreamConnectionTests : ISinkOwner
 {
     private const int BacklogLimit = 64 * 1024;
 
@@ -23,8 +23,9 @@ internal sealed class StreamConnectionTests
     private StreamTransport _transport;
     private readonly List<DisconnectReason> _ends = [];
     private long _acknowledged;
+    private Action? _ended;
 
-    public StreamConnectionTests()
+    public EventStreamConnectionTests()
     {
         _frame = _frames.Rent(1000);
         _frame.Append(new byte[1000]);
@@ -35,10 +36,10 @@ internal sealed class StreamConnectionTests
     public void One_whose_socket_is_closed_before_its_first_write_ends_as_any_other()
     {
         List<(int Open, int Ending)> counts = [];
-        _transport.Ended += (_, _) => counts.Add((_transport.Streams.Count, _transport.Sockets.Count));
+        _ended += () => counts.Add((_transport.Streams.Count, _transport.Sockets.Count));
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         socket.Dispose();
-        var stream = new StreamConnection(socket, _transport, isChunked: true);
+        var stream = new EventStreamConnection(socket, _transport, this, isChunked: true);
         Write(stream);
         stream.Start();
         counts.Add((_transport.Streams.Count, _transport.Sockets.Count));
@@ -122,15 +123,18 @@ internal sealed class StreamConnectionTests
         LingerTimeout = 1000,
         InputLimit = 1000,
         BytesAcknowledged = _ => _acknowledged,
-        Ended = (_, reason) => _ends.Add(reason),
         Sockets = new ActivityCount(),
     };
 
-    private void Write(StreamConnection stream)
+    void ISinkOwner.OnEnded(FrameSink sink, SinkEnd end)
     {
-        lock (stream)
-            stream.Write(_frame, 0.._frame.Length);
+        _ends.Add(end.Reason);
+        _ended?.Invoke();
     }
+
+    void ISinkOwner.End(DisconnectReason reason) => throw new NotSupportedException();
+
+    private void Write(EventStreamConnection stream) => stream.Write(_frame, 0.._frame.Length);
 
     /// <summary>A stream whose peer has let the socket's buffer fill up.</summary>
     private sealed class Behind : IDisposable
@@ -138,7 +142,7 @@ internal sealed class StreamConnectionTests
         private readonly RawConnection _peer;
         private readonly TaskCompletionSource<DisconnectReason> _end = new();
 
-        public Behind(StreamConnectionTests test)
+        public Behind(EventStreamConnectionTests test)
         {
             using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -147,21 +151,21 @@ internal sealed class StreamConnectionTests
             Socket socket = listening.Accept();
             socket.Blocking = false;
             socket.SendBufferSize = TotalLimit; // of which the kernel takes the double
-            test._transport.Ended += (_, reason) => _end.TrySetResult(reason);
-            Stream = new StreamConnection(socket, test._transport, isChunked: true);
+            test._ended += () => _end.TrySetResult(test._ends[^1]);
+            Stream = new EventStreamConnection(socket, test._transport, test, isChunked: true);
             while (!Stream.IsBehind)
                 test.Write(Stream);
             Stream.Start();
         }
 
-        public StreamConnection Stream { get; }
+        public EventStreamConnection Stream { get; }
 
         public Task<DisconnectReason> EndAsync() => _end.Task.WaitAsync(RawConnection.Patience);
 
         public void Dispose()
         {
             _peer.Dispose();
-            Stream.Cut(DisconnectReason.ServerStopped);
+            Stream.Abort(DisconnectReason.ServerStopped);
         }
     }
 }

@@ -1,0 +1,148 @@
+using System.Buffers;
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Sse;
+
+namespace Moshpit.Server.Channels;
+
+/// <summary>
+/// A stretch of an <see cref="EventLog"/>. It is written by the holder of the channel's lock. Whoever holds a segment at or above the log's floor may
+/// read from it, and from those that follow it, without the lock, up to an end that the log had told before.
+/// </summary>
+internal sealed class EventSegment
+{
+    private const int FewEntries = 16;
+
+    private SharedFrame? _frame;
+    private EventEntry[] _entries = [];
+    private int _count;
+    private long _end;
+    private EventSegment? _next;
+
+    /// <summary>The segment holds one long event, which it shares.</summary>
+    private bool _isShared;
+
+    /// <summary>The offset of its first byte.</summary>
+    public long Start { get; private set; }
+
+    /// <summary>The offset after its last byte.</summary>
+    public long End => Volatile.Read(ref _end);
+
+    /// <summary>The segment that begins where this one ends.</summary>
+    public EventSegment? Next
+    {
+        get => Volatile.Read(ref _next);
+        set => Volatile.Write(ref _next, value);
+    }
+
+    /// <summary>The events in it. For the holder of the channel's lock.</summary>
+    public ReadOnlySpan<EventEntry> Entries => _entries.AsSpan(0, _count);
+
+    public bool HasRoom(int length) => !_isShared && _frame!.Room >= length;
+
+    /// <summary>Makes it an empty segment from <paramref name="start"/> on.</summary>
+    /// <param name="copies">Takes copies of events, and is the segment's from here on; null: the first event is to be shared, and stays alone.</param>
+    /// <param name="start">The offset of its first byte.</param>
+    public void Begin(SharedFrame? copies, long start)
+    {
+        try
+        {
+            _entries = ArrayPool<EventEntry>.Shared.Rent(FewEntries);
+        }
+        catch
+        {
+            copies?.Release();
+            throw;
+        }
+
+        _frame = copies;
+        _isShared = copies is null;
+        Start = start;
+        Volatile.Write(ref _end, start);
+    }
+
+    /// <summary>Adds an event that there is room for. If that fails, nothing has happened.</summary>
+    public void Add(SharedFrame frame, in EventEntry entry)
+    {
+        if (_count == _entries.Length)
+            Grow();
+        if (_frame is null)
+        {
+            frame.AddReference();
+            _frame = frame;
+        }
+        else
+        {
+            _frame.Append(frame.Span);
+        }
+
+        _entries[_count++] = entry;
+        Volatile.Write(ref _end, _end + frame.Length);
+    }
+
+    /// <summary>Gives everything back.</summary>
+    public void Free()
+    {
+        _frame!.Release();
+        ArrayPool<EventEntry>.Shared.Return(_entries);
+        _frame = null;
+        _entries = [];
+        _count = 0;
+        Next = null;
+    }
+
+    /// <summary>
+    /// Where the next batch for a reader at <paramref name="offset"/> in this segment ends: at <paramref name="end"/>, or, if that is more than
+    /// <paramref name="most"/> bytes away, at the last end of a segment within <paramref name="most"/>, or after one longer segment.
+    /// </summary>
+    public long StepFrom(long offset, long end, int most)
+    {
+        if (end - offset <= most)
+            return end;
+        long step = End;
+        for (EventSegment? segment = Next; segment is not null && segment.End - offset <= most; segment = segment.Next)
+            step = segment.End;
+        return step;
+    }
+
+    /// <summary>True: <paramref name="from"/> to <paramref name="to"/> lie together in <paramref name="frame"/>, which stays the log's.</summary>
+    public bool TryRead(long from, long to, out SharedFrame frame, out Range bytes)
+    {
+        EventSegment segment = this;
+        while (segment.End <= from)
+            segment = segment.Next!;
+        frame = segment._frame!;
+        bytes = (int)(from - segment.Start)..(int)(to - segment.Start);
+        return to <= segment.End;
+    }
+
+    /// <summary>Appends what stands from <paramref name="from"/> to <paramref name="to"/> to <paramref name="copy"/>, as the chunks that they are or without.</summary>
+    public void CopyTo(SharedFrame copy, long from, long to, bool isChunked)
+    {
+        for (EventSegment? segment = this; segment is not null && segment.Start < to; segment = segment.Next)
+        {
+            int first = (int)Math.Max(0, from - segment.Start);
+            int last = (int)(Math.Min(to, segment.End) - segment.Start);
+            if (first >= last)
+                continue;
+            ReadOnlySpan<byte> bytes = segment._frame!.Span[first..last];
+            if (isChunked)
+                copy.Append(bytes);
+            else
+                ChunkFraming.AppendEvents(bytes, copy);
+        }
+    }
+
+    private void Grow()
+    {
+        EventEntry[] larger = ArrayPool<EventEntry>.Shared.Rent(2 * _entries.Length);
+        Entries.CopyTo(larger);
+        ArrayPool<EventEntry>.Shared.Return(_entries);
+        _entries = larger;
+    }
+}
+
+/// <summary>Where an event stands in a log.</summary>
+/// <param name="Sequence">Its number.</param>
+/// <param name="Offset">Of its first byte.</param>
+/// <param name="Sender">The number of the peer that sent it; 0 for the server.</param>
+internal readonly record struct EventEntry(long Sequence, long Offset, int Sender);
