@@ -200,9 +200,29 @@ internal sealed class ShardTests
         peers[1].Sink.LetGo();
         Assert.That(await Task.WhenAll(waiting).WaitAsync(RawConnection.Patience), Is.All.True);
         await IdleAsync(channel);
-        Assert.That(peers[2].Sink.Text, Does.StartWith("a;b;c;").And.Length.EqualTo(16));
+        Assert.That(peers[2].Sink.Text, Is.EqualTo("a;b;c;0;1;2;3;4;"));
         Assert.That(peers.Skip(3).Where(peer => peer != peers[9]).Select(peer => peer.Sink.Text), Is.All.EqualTo(peers[2].Sink.Text));
         Assert.That(peers[9].Sink.Text.Replace("direct;", ""), Is.EqualTo(peers[2].Sink.Text));
+    }
+
+    [Test]
+    public async Task Publishers_that_wait_are_served_in_their_order_and_before_those_that_come_when_there_is_room_again()
+    {
+        const int Waiting = 1000;
+        var channel = new TestChannel(pendingLimit: 4);
+        (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
+        await HoldAsync(channel, peers[1].Sink, "a;");
+        await channel.PublishAsync("b;");
+        Task<bool>[] waiting = [.. Enumerable.Range(0, Waiting).Select(n => channel.PublishAsync($"{n};"))];
+        peers[1].Sink.LetGo();
+
+        // The last of them is served long after there was room for the first.
+        await waiting[0].WaitAsync(RawConnection.Patience);
+        Task<bool> newcomer = channel.PublishAsync("newcomer;");
+        Assert.That(await Task.WhenAll([.. waiting, newcomer]).WaitAsync(RawConnection.Patience), Is.All.True);
+        await IdleAsync(channel);
+        string inOrder = string.Concat(Enumerable.Range(0, Waiting).Select(n => $"{n};"));
+        Assert.That(peers[2].Sink.Text, Is.EqualTo($"a;b;{inOrder}newcomer;"));
     }
 
     [Test]
