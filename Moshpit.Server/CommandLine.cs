@@ -3,7 +3,9 @@ using Microsoft.Extensions.Logging;
 
 namespace Moshpit.Server;
 
-/// <summary>The options of the program, as the user sees them. Each has an environment variable, which holds if the option is not given.</summary>
+/// <summary>
+/// The options of the program, as the user sees them. Each has an environment variable, which holds if the option is not given.
+/// </summary>
 internal sealed class CommandLine
 {
     /// <summary>Follows the sentence that says what is wrong.</summary>

@@ -12,15 +12,19 @@ internal sealed class HeapTrimmer : IDisposable
     /// <summary>How long hardly anything must have been allocated.</summary>
     public static readonly TimeSpan Calm = TimeSpan.FromSeconds(1);
 
-    /// <summary>Bytes allocated within <see cref="Calm"/> that are hardly anything: some hundred joins or none, and any number of messages.</summary>
+    /// <summary>
+    /// Bytes allocated within <see cref="Calm"/> that are hardly anything: some hundred joins or none, and any number of messages.
+    /// </summary>
     private const long HardlyAnything = 512 * 1024;
 
-    /// <summary>Bytes allocated or released since the last collection that are worth one, unless half of the heap is more: a large one takes longer.</summary>
+    /// <summary>
+    /// Bytes allocated or released since the last collection that are worth one, unless half of the heap is more: a large one takes longer.
+    /// </summary>
     private const long Worthwhile = 4 * 1024 * 1024;
 
     /// <summary>
-    /// Looks in a row at which much less must be in use than before. Messages allocate nothing, so under a steady load of them the heap seems
-    /// calm, while what waits for slow peers comes and goes within seconds.
+    /// Looks in a row at which much less must be in use than before. Messages allocate nothing, so under a steady load of them the heap
+    /// seems calm, while what waits for slow peers comes and goes within seconds.
     /// </summary>
     private const int LooksAfterRelease = 5;
 

@@ -30,7 +30,8 @@ public sealed class MoshpitServer : IAsyncDisposable
     public MoshpitServer(MoshpitServerOptions? options = null) => _options = options ?? new MoshpitServerOptions();
 
     /// <summary>
-    /// Where the server listens, with the port that was chosen where 0 was asked for. Empty before the start, and from when it begins to stop.
+    /// Where the server listens, with the port that was chosen where 0 was asked for. Empty before the start, and from when it begins to
+    /// stop.
     /// </summary>
     public IReadOnlyList<EndPoint> EndPoints => [.. _listeners.Select(listener => listener.EndPoint)];
 
@@ -42,7 +43,8 @@ public sealed class MoshpitServer : IAsyncDisposable
     /// <summary>Binds to all addresses asked for and begins to serve. Call once.</summary>
     /// <param name="cancellationToken">Gives up looking up <see cref="MoshpitServerOptions.Host"/>.</param>
     /// <exception cref="ArgumentException">An option makes no sense; the message names it.</exception>
-    /// <exception cref="IOException">An address is in use, not this machine's, unknown, or may not be bound; the message says which and why.</exception>
+    /// <exception cref="IOException">An address is in use, not this machine's, unknown, or may not be bound; the message says which and
+    /// why.</exception>
     /// <exception cref="InvalidOperationException">The server was started or stopped before.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
@@ -51,8 +53,9 @@ public sealed class MoshpitServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Stops accepting, finishes the requests under way or refuses those that take longer than <see cref="MoshpitServerOptions.ShutdownTimeout"/>,
-    /// ends all streams, and cuts connections that have not closed after that time once more. Safe to call more than once, at any time; each call completes when the server has stopped.
+    /// Stops accepting, finishes the requests under way or refuses those that take longer than
+    /// <see cref="MoshpitServerOptions.ShutdownTimeout"/>, ends all streams, and cuts connections that have not closed after that time once
+    /// more. Safe to call more than once, at any time; each call completes when the server has stopped.
     /// </summary>
     /// <param name="cancellationToken">Cuts all connections at once, whichever call it was given to.</param>
     public async Task StopAsync(CancellationToken cancellationToken = default)

@@ -10,8 +10,8 @@ namespace Moshpit.Server;
 
 /// <summary>Everything about a <see cref="MoshpitServer"/> that can be set. The defaults suit a server on the open internet.</summary>
 /// <remarks>
-/// Unless its property says otherwise, a number is at least 1, and a time is from 1 ms to 24 days. A <see cref="long"/> of bytes is at most 1 PiB;
-/// <see cref="long.MaxValue"/> stands for no limit.
+/// Unless its property says otherwise, a number is at least 1, and a time is from 1 ms to 24 days. A <see cref="long"/> of bytes is at most
+/// 1 PiB; <see cref="long.MaxValue"/> stands for no limit.
 /// </remarks>
 public sealed class MoshpitServerOptions
 {
@@ -30,8 +30,8 @@ public sealed class MoshpitServerOptions
     private const int LongestSocketPath = 103;
 
     /// <summary>
-    /// The declarations of the properties: those of the command line first, in the order of the help. The rules that span several properties are in
-    /// <see cref="Validate"/>.
+    /// The declarations of the properties: those of the command line first, in the order of the help. The rules that span several
+    /// properties are in <see cref="Validate"/>.
     /// </summary>
     internal static IReadOnlyList<Setting> Settings { get; } =
     [
@@ -96,12 +96,14 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public int? Port { get; set; } = 5000;
 
-    /// <summary>Name or address to listen on. Default null: all addresses, IPv6 and IPv4. A name may stand for several addresses; all are used.</summary>
+    /// <summary>
+    /// Name or address to listen on. Default null: all addresses, IPv6 and IPv4. A name may stand for several addresses; all are used.
+    /// </summary>
     public string? Host { get; set; }
 
     /// <summary>
-    /// Path of a Unix socket to listen on, besides TCP. A stale file is replaced. Every user of this machine may connect, as to a port, unless the
-    /// folder keeps them out. Default null: none.
+    /// Path of a Unix socket to listen on, besides TCP. A stale file is replaced. Every user of this machine may connect, as to a port,
+    /// unless the folder keeps them out. Default null: none.
     /// </summary>
     public string? SocketPath { get; set; }
 
@@ -141,28 +143,30 @@ public sealed class MoshpitServerOptions
     public TimeSpan Heartbeat { get; set; } = TimeSpan.FromSeconds(25);
 
     /// <summary>
-    /// Bytes that may wait for any slow peer, as long as all together are within <see cref="TotalBacklogLimit"/>. Default 256 KiB. It is never less
-    /// than eight times <see cref="BodyLimit"/>: a peer that reads must not be cut because a few large messages meet.
+    /// Bytes that may wait for any slow peer, as long as all together are within <see cref="TotalBacklogLimit"/>. Default 256 KiB. It is
+    /// never less than eight times <see cref="BodyLimit"/>: a peer that reads must not be cut because a few large messages meet.
     /// </summary>
     public long BacklogLimit { get; set; } = 256 * 1024;
 
     /// <summary>
-    /// Bytes that may wait for one slow peer while there is memory: its even share of <see cref="TotalBacklogLimit"/> among all peers that are behind,
-    /// but no more than this and no less than <see cref="BacklogLimit"/>. A peer for which more waits is cut. Default 8 MiB.
+    /// Bytes that may wait for one slow peer while there is memory: its even share of <see cref="TotalBacklogLimit"/> among all peers that
+    /// are behind, but no more than this and no less than <see cref="BacklogLimit"/>. A peer for which more waits is cut. Default 8 MiB.
     /// </summary>
     public long MaxBacklog { get; set; } = 8 * 1024 * 1024;
 
     /// <summary>
-    /// Bytes of memory that messages under way may take, those for all slow peers together; what several peers share counts once, and what the
-    /// kernel may hold for slow peers counts too. Past it a peer is cut as soon as it has more than an even share, so those furthest behind are
-    /// cut first. Default: an eighth of the memory that the process may use (<see cref="GCMemoryInfo.TotalAvailableMemoryBytes"/>, which is
-    /// a container's limit where there is one), at least 16 MiB and at most 4 GiB.
+    /// Bytes of memory that messages under way may take, those for all slow peers together; what several peers share counts once, and what
+    /// the kernel may hold for slow peers counts too. Past it a peer is cut as soon as it has more than an even share, so those furthest
+    /// behind are cut first. Default: an eighth of the memory that the process may use
+    /// (<see cref="GCMemoryInfo.TotalAvailableMemoryBytes"/>, which is a container's limit where there is one), at least 16 MiB and at most
+    /// 4 GiB.
     /// </summary>
     public long TotalBacklogLimit { get; set; } = MemoryBudget.DefaultLimit();
 
     /// <summary>
-    /// Bytes of messages that one peer may POST a second on average; it may send twice as much at once. A faster sender waits for its answer, for at
-    /// most 2 s; beyond that it is answered 429. Default 1 MB. Clients without limits by address have none here either; see <see cref="Proxies"/>.
+    /// Bytes of messages that one peer may POST a second on average; it may send twice as much at once. A faster sender waits for its
+    /// answer, for at most 2 s; beyond that it is answered 429. Default 1 MB. Clients without limits by address have none here either; see
+    /// <see cref="Proxies"/>.
     /// </summary>
     public int BytesPerSecondPerPeer { get; set; } = 1_000_000;
 
@@ -170,8 +174,8 @@ public sealed class MoshpitServerOptions
     public TimeSpan StallTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Bytes that may be published to a channel and not yet be on their way to all its peers; past it a POST waits for room before it is answered.
-    /// Default 128 KiB, at most 256 MiB. A direct message brings so much to its addressee at once, so it should be well below
+    /// Bytes that may be published to a channel and not yet be on their way to all its peers; past it a POST waits for room before it is
+    /// answered. Default 128 KiB, at most 256 MiB. A direct message brings so much to its addressee at once, so it should be well below
     /// <see cref="BacklogLimit"/>.
     /// </summary>
     public long PendingLimit { get; set; } = 128 * 1024;
@@ -179,7 +183,9 @@ public sealed class MoshpitServerOptions
     /// <summary>Threads that may serve one large channel at the same time. Default: as many as there are cores.</summary>
     public int ThreadsPerChannel { get; set; } = Environment.ProcessorCount;
 
-    /// <summary>Bytes that a peer may send on its stream after its request, in all; they are dropped, and more ends the stream. Default 64 KiB.</summary>
+    /// <summary>
+    /// Bytes that a peer may send on its stream after its request, in all; they are dropped, and more ends the stream. Default 64 KiB.
+    /// </summary>
     public int StreamInputLimit { get; set; } = 64 * 1024;
 
     /// <summary>
@@ -189,14 +195,14 @@ public sealed class MoshpitServerOptions
     public TimeSpan UnacknowledgedTimeout { get; set; } = TimeSpan.FromSeconds(20);
 
     /// <summary>
-    /// Bytes that the kernel may keep for one slow peer before the <see cref="BacklogLimit"/> begins to count (<c>SO_SNDBUF</c>; Linux doubles
-    /// it for its own overhead). Default 64 KiB; 0 leaves it to the system, which may go to megabytes.
+    /// Bytes that the kernel may keep for one slow peer before the <see cref="BacklogLimit"/> begins to count (<c>SO_SNDBUF</c>; Linux
+    /// doubles it for its own overhead). Default 64 KiB; 0 leaves it to the system, which may go to megabytes.
     /// </summary>
     public int SendBuffer { get; set; } = 64 * 1024;
 
     /// <summary>
-    /// Most connections at once, streams included; more are answered 503. Default 100,000. On Linux it is also kept below what the process's
-    /// descriptors allow (<c>ulimit -n</c>, less what is open at the start and a reserve of 32 to 256).
+    /// Most connections at once, streams included; more are answered 503. Default 100,000. On Linux it is also kept below what the
+    /// process's descriptors allow (<c>ulimit -n</c>, less what is open at the start and a reserve of 32 to 256).
     /// </summary>
     public int MaxConnections { get; set; } = 100_000;
 
@@ -207,30 +213,33 @@ public sealed class MoshpitServerOptions
     public int MaxPeersPerChannel { get; set; } = 100_000;
 
     /// <summary>
-    /// Most connections at once from one address, streams included; more are answered 429, or, when there are very many, closed. Default 2,000. On
-    /// Linux it is also kept to a quarter of the connections that the process's descriptors allow. See <see cref="Proxies"/>.
+    /// Most connections at once from one address, streams included; more are answered 429, or, when there are very many, closed. Default
+    /// 2,000. On Linux it is also kept to a quarter of the connections that the process's descriptors allow. See <see cref="Proxies"/>.
     /// </summary>
     public int MaxConnectionsPerAddress { get; set; } = 2_000;
 
     /// <summary>
-    /// Most streams at once from one address; more are answered 429. Default 1,000. On Linux it is also kept to a quarter of the connections that
-    /// the process's descriptors allow. See <see cref="Proxies"/>.
+    /// Most streams at once from one address; more are answered 429. Default 1,000. On Linux it is also kept to a quarter of the
+    /// connections that the process's descriptors allow. See <see cref="Proxies"/>.
     /// </summary>
     public int MaxStreamsPerAddress { get; set; } = 1_000;
 
     /// <summary>Most requests within a second from one address; more are answered 429. Default 1,000. See <see cref="Proxies"/>.</summary>
     public int RequestsPerSecondPerAddress { get; set; } = 1_000;
 
-    /// <summary>Most channels created within a minute from one address; more are answered 429. Default 600. See <see cref="Proxies"/>.</summary>
+    /// <summary>
+    /// Most channels created within a minute from one address; more are answered 429. Default 600. See <see cref="Proxies"/>.
+    /// </summary>
     public int ChannelsPerMinutePerAddress { get; set; } = 600;
 
     /// <summary>
-    /// Proxies in front of this server: addresses (<c>10.0.0.7</c>), networks (<c>10.0.0.0/8</c>) or <c>unix</c> for the Unix socket. Only they are
-    /// believed when they say in <c>X-Forwarded-For</c> or <c>Forwarded</c> (RFC 7239) whom a request is from: the client is the last address
-    /// in the field that is no proxy's. If a request has both fields, they must name the same client: a proxy may pass on the one that
-    /// it does not write. Requests for which a proxy names no client (no field, a malformed one, two that differ, <c>unknown</c>, <c>_hidden</c>,
-    /// a loopback address) share the limits of one address, the proxy's own. A proxy's connections are not limited by address; nor is anything
-    /// that comes over loopback or a Unix socket that is not named here. An IPv6 /64 counts as one address. Default: none.
+    /// Proxies in front of this server: addresses (<c>10.0.0.7</c>), networks (<c>10.0.0.0/8</c>) or <c>unix</c> for the Unix socket. Only
+    /// they are believed when they say in <c>X-Forwarded-For</c> or <c>Forwarded</c> (RFC 7239) whom a request is from: the client is the
+    /// last address in the field that is no proxy's. If a request has both fields, they must name the same client: a proxy may pass on the
+    /// one that it does not write. Requests for which a proxy names no client (no field, a malformed one, two that differ, <c>unknown</c>,
+    /// <c>_hidden</c>, a loopback address) share the limits of one address, the proxy's own. A proxy's connections are not limited by
+    /// address; nor is anything that comes over loopback or a Unix socket that is not named here. An IPv6 /64 counts as one address.
+    /// Default: none.
     /// </summary>
     public IList<string> Proxies { get; private set; } = [];
 
@@ -241,14 +250,14 @@ public sealed class MoshpitServerOptions
     public TimeSpan DrainTime { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// How long <see cref="MoshpitServer.StopAsync"/> waits for requests to finish, which are answered 503 then, and again for streams to be read
-    /// to their end, which are cut then. Default 2 s.
+    /// How long <see cref="MoshpitServer.StopAsync"/> waits for requests to finish, which are answered 503 then, and again for streams to
+    /// be read to their end, which are cut then. Default 2 s.
     /// </summary>
     public TimeSpan ShutdownTimeout { get; set; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// Where logs go. Default: nowhere. Tokens and payloads are never logged. A logger that blocks or throws holds up nothing: entries that it
-    /// does not take in time are dropped, and their number is logged. It is called on one thread, a little later than what it tells of.
+    /// Where logs go. Default: nowhere. Tokens and payloads are never logged. A logger that blocks or throws holds up nothing: entries that
+    /// it does not take in time are dropped, and their number is logged. It is called on one thread, a little later than what it tells of.
     /// </summary>
     public ILoggerFactory LoggerFactory { get; set; } = NullLoggerFactory.Instance;
 

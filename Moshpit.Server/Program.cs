@@ -22,8 +22,8 @@ using PosixSignalRegistration? hangUp = OperatingSystem.IsWindows()
 // that runs there waits, and the passes over large channels run on the pool.
 SetUnlessSet("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
 
-// Likewise: socket threads for half of the cores, and the other half for the passes. A single one (up to three cores) serves connections in the order
-// in which their requests come; with several, two joins of one client that follow each other at once may change places.
+// Likewise: socket threads for half of the cores, and the other half for the passes. A single one (up to three cores) serves connections in
+// the order in which their requests come; with several, two joins of one client that follow each other at once may change places.
 SetUnlessSet("DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT", Math.Max(1, Environment.ProcessorCount / 2).ToString(CultureInfo.InvariantCulture));
 
 // A file's name after "@" is no file of options here.

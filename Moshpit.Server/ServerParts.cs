@@ -14,12 +14,14 @@ namespace Moshpit.Server;
 /// <summary>The parts of one server, put together, and what is done to all of them: a tick of the clock, and the stop.</summary>
 internal sealed class ServerParts : IAsyncDisposable
 {
-    /// <summary>Connections that carry requests whose state is kept for the next ones. More are there at times; theirs is garbage then.</summary>
+    /// <summary>
+    /// Connections that carry requests whose state is kept for the next ones. More are there at times; theirs is garbage then.
+    /// </summary>
     private const int MostPooled = 256;
 
     /// <summary>
-    /// Bodies that a backlog has room for at least: with less, a peer that reads would be cut when a few large messages meet, or by a single one
-    /// that is mostly escapes (<see cref="JsonText.MostGrowth"/>).
+    /// Bodies that a backlog has room for at least: with less, a peer that reads would be cut when a few large messages meet, or by a
+    /// single one that is mostly escapes (<see cref="JsonText.MostGrowth"/>).
     /// </summary>
     private const int LeastBacklogBodies = 8;
 
@@ -27,8 +29,8 @@ internal sealed class ServerParts : IAsyncDisposable
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(10);
 
     /// <summary>
-    /// How long the end waits for what has no reason to go on: connections that were cut, a tick of the clock, message buffers that a pass or a
-    /// send still holds. Milliseconds are enough, unless the machine is very busy.
+    /// How long the end waits for what has no reason to go on: connections that were cut, a tick of the clock, message buffers that a pass
+    /// or a send still holds. Milliseconds are enough, unless the machine is very busy.
     /// </summary>
     private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(5);
 
@@ -87,9 +89,9 @@ internal sealed class ServerParts : IAsyncDisposable
     private ActivityCount Sockets { get; } = new();
 
     /// <summary>
-    /// Finishes the requests under way, refuses those that take longer than <see cref="MoshpitServerOptions.ShutdownTimeout"/>, then ends the
-    /// streams, spread over <see cref="MoshpitServerOptions.DrainTime"/>, so that their clients don't all come back at once, and cuts what is
-    /// still there after that timeout once more.
+    /// Finishes the requests under way, refuses those that take longer than <see cref="MoshpitServerOptions.ShutdownTimeout"/>, then ends
+    /// the streams, spread over <see cref="MoshpitServerOptions.DrainTime"/>, so that their clients don't all come back at once, and cuts
+    /// what is still there after that timeout once more.
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -123,8 +125,8 @@ internal sealed class ServerParts : IAsyncDisposable
     }
 
     /// <summary>
-    /// After <see cref="StopAsync"/>: waits until the clock stands still and every message buffer was returned, for a bounded time, and then for
-    /// the log.
+    /// After <see cref="StopAsync"/>: waits until the clock stands still and every message buffer was returned, for a bounded time, and
+    /// then for the log.
     /// </summary>
     public async ValueTask DisposeAsync()
     {

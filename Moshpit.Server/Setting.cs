@@ -3,8 +3,9 @@ using System.CommandLine;
 namespace Moshpit.Server;
 
 /// <summary>
-/// An option, declared once: the property that it sets, its name on the command line, its environment variable, its default, and what its value must
-/// be. The command line, the environment, the checks of <see cref="MoshpitServerOptions"/> and the tables of the documentation come from here.
+/// An option, declared once: the property that it sets, its name on the command line, its environment variable, its default, and what its
+/// value must be. The command line, the environment, the checks of <see cref="MoshpitServerOptions"/> and the tables of the documentation
+/// come from here.
 /// </summary>
 internal abstract class Setting
 {
@@ -23,7 +24,9 @@ internal abstract class Setting
     /// <summary>The property of <see cref="MoshpitServerOptions"/> that it sets; null for an option that the program alone has.</summary>
     public string? Property { get; init; }
 
-    /// <summary>The environment variable that is read if the command line does not name the option. An empty one counts as absent.</summary>
+    /// <summary>
+    /// The environment variable that is read if the command line does not name the option. An empty one counts as absent.
+    /// </summary>
     public string? Variable => Name is null ? null : "MOSHPIT_" + Name[2..].Replace('-', '_').ToUpperInvariant();
 
     /// <summary>What holds without it, in words; null for nothing. Times are in seconds.</summary>

@@ -4,8 +4,8 @@ using System.Numerics;
 namespace Moshpit.Server;
 
 /// <summary>
-/// The kinds of options that <see cref="MoshpitServerOptions"/> has. Each method declares one option, which is on the command line if it has a name
-/// there. The bounds hold for a text and for the property alike.
+/// The kinds of options that <see cref="MoshpitServerOptions"/> has. Each method declares one option, which is on the command line if it
+/// has a name there. The bounds hold for a text and for the property alike.
 /// </summary>
 internal static class SettingKinds
 {
@@ -18,7 +18,9 @@ internal static class SettingKinds
     /// <summary>Timers take little more.</summary>
     private static readonly TimeSpan LongestTime = TimeSpan.FromDays(24);
 
-    /// <summary>A whole number from <paramref name="least"/> (1 if it is null) to <paramref name="most"/> (what the type holds if it is null).</summary>
+    /// <summary>
+    /// A whole number from <paramref name="least"/> (1 if it is null) to <paramref name="most"/> (what the type holds if it is null).
+    /// </summary>
     /// <param name="property">The name of the property.</param>
     /// <param name="get">Reads the property.</param>
     /// <param name="set">Writes the property; needed for a <paramref name="name"/>.</param>

@@ -13,7 +13,8 @@ internal sealed class Shutdown(TimeProvider time, ILogger logger) : IDisposable
     public event Action<Phase>? Entered;
 
     /// <summary>
-    /// The phase now. A wait that begins before it is asked for is seen by what listens to <see cref="Entered"/>, or the new phase is seen here.
+    /// The phase now. A wait that begins before it is asked for is seen by what listens to <see cref="Entered"/>, or the new phase is seen
+    /// here.
     /// </summary>
     public Phase Phase
     {
@@ -39,7 +40,9 @@ internal sealed class Shutdown(TimeProvider time, ILogger logger) : IDisposable
         Entered?.Invoke(phase);
     }
 
-    /// <summary>Waits for <paramref name="task"/>, no longer than <paramref name="timeout"/>. False: it has not ended, which the log tells.</summary>
+    /// <summary>
+    /// Waits for <paramref name="task"/>, no longer than <paramref name="timeout"/>. False: it has not ended, which the log tells.
+    /// </summary>
     /// <param name="task">What should end by itself in this phase.</param>
     /// <param name="timeout">How long it may take.</param>
     /// <param name="what">What has not ended, for the log, with its number.</param>

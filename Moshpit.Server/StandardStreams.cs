@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Moshpit.Server;
 
 /// <summary>
-/// Standard input, output and error, which a program may be started without. What is written there reports on the server, so it never ends it and
-/// never holds it up.
+/// Standard input, output and error, which a program may be started without. What is written there reports on the server, so it never ends
+/// it and never holds it up.
 /// </summary>
 internal static partial class StandardStreams
 {
@@ -12,8 +12,8 @@ internal static partial class StandardStreams
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     /// <summary>
-    /// Gives each of the descriptors 0 to 2 that is closed to <c>/dev/null</c>. Otherwise the next file or socket that is opened would get it, and what
-    /// is written to the console would go there. To be called before anything is opened.
+    /// Gives each of the descriptors 0 to 2 that is closed to <c>/dev/null</c>. Otherwise the next file or socket that is opened would get
+    /// it, and what is written to the console would go there. To be called before anything is opened.
     /// </summary>
     public static void Secure()
     {

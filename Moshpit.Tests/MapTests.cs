@@ -5,7 +5,9 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests;
 
-/// <summary>The map of the server, <c>Moshpit.Server/README.md</c>, says what is there, and the folders know each other one way only.</summary>
+/// <summary>
+/// The map of the server, <c>Moshpit.Server/README.md</c>, says what is there, and the folders know each other one way only.
+/// </summary>
 internal sealed partial class MapTests
 {
     private const string Root = "";

@@ -19,7 +19,9 @@ internal static class Figures
         runs.Add(run);
     }
 
-    /// <summary>The median of what was measured in the last iterations of a case, which are those after its warm-up; null: it failed.</summary>
+    /// <summary>
+    /// The median of what was measured in the last iterations of a case, which are those after its warm-up; null: it failed.
+    /// </summary>
     public static double? Median(BenchmarkCase benchmark, int iterations, Func<MeasuredRun, double?> figure)
     {
         string parameters = string.Join(

@@ -10,8 +10,8 @@ namespace Moshpit.Benchmarks.EndToEnd;
 public class JoinBenchmarks
 {
     /// <summary>
-    /// Of one run, which takes about 200 ms. The owner is told of each peer that leaves, and the load does not read meanwhile. A moshpit would
-    /// cut the owner if there were twice as many.
+    /// Of one run, which takes about 200 ms. The owner is told of each peer that leaves, and the load does not read meanwhile. A moshpit
+    /// would cut the owner if there were twice as many.
     /// </summary>
     private const int Joins = 2000;
 

@@ -70,7 +70,8 @@ internal sealed class ServerRig : IDisposable
     }
 
     /// <summary>
-    /// Has everything compiled well that <paramref name="plan"/> needs: under the check first, which takes its time too, then as it is measured.
+    /// Has everything compiled well that <paramref name="plan"/> needs: under the check first, which takes its time too, then as it is
+    /// measured.
     /// </summary>
     public void WarmUp(RunPlan plan)
     {

@@ -3,7 +3,8 @@ using System.Buffers.Text;
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>
-/// A chunk of a chunked response (RFC 9112, section 7.1): <c>chunk-size CRLF chunk-data CRLF</c>. Extensions and trailers are not supported.
+/// A chunk of a chunked response (RFC 9112, section 7.1): <c>chunk-size CRLF chunk-data CRLF</c>. Extensions and trailers are not
+/// supported.
 /// </summary>
 internal static class Chunk
 {

@@ -7,8 +7,8 @@ internal abstract class Dialect
     public abstract bool JoinsByEvent { get; }
 
     /// <summary>
-    /// The version of HTTP that asks for a stream. A moshpit gets 1.1, and sends each event as one chunk. Other servers get 1.0, because they
-    /// send one chunk for each write: events would then differ in length, and could not be counted by their bytes.
+    /// The version of HTTP that asks for a stream. A moshpit gets 1.1, and sends each event as one chunk. Other servers get 1.0, because
+    /// they send one chunk for each write: events would then differ in length, and could not be counted by their bytes.
     /// </summary>
     public abstract string HttpVersion { get; }
 

@@ -29,7 +29,9 @@ internal abstract class InFlight
     /// <summary>What arrived and was not the next message for its peer: early, late, twice, or of another run.</summary>
     public long Misplaced { get; protected set; }
 
-    /// <summary>From when a message was, or should have been, published to each of its deliveries, in nanoseconds; null: not recorded.</summary>
+    /// <summary>
+    /// From when a message was, or should have been, published to each of its deliveries, in nanoseconds; null: not recorded.
+    /// </summary>
     public LongHistogram? Latency { get; init; }
 
     /// <summary>There is a place for one more message.</summary>

@@ -33,7 +33,9 @@ internal static class Payload
         BinaryPrimitives.WriteUInt64BigEndian(text[1..], AllZero + spread);
     }
 
-    /// <summary>The number in <paramref name="text"/>; false when that is not an intact payload of <paramref name="length"/> bytes.</summary>
+    /// <summary>
+    /// The number in <paramref name="text"/>; false when that is not an intact payload of <paramref name="length"/> bytes.
+    /// </summary>
     public static bool TryRead(ReadOnlySpan<byte> text, int length, out uint number)
     {
         number = 0;

@@ -66,7 +66,9 @@ internal sealed class Swarm : IDisposable
     /// <summary>Open streams.</summary>
     public int PeerCount { get; private set; }
 
-    /// <summary>Opens <paramref name="count"/> more streams, spread over the channels, and waits until the server has let them in.</summary>
+    /// <summary>
+    /// Opens <paramref name="count"/> more streams, spread over the channels, and waits until the server has let them in.
+    /// </summary>
     public void Join(int count, Action<int>? progress = null)
     {
         int target = PeerCount + count;

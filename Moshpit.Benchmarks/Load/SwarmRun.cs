@@ -112,7 +112,9 @@ internal sealed class SwarmRun : IDisposable
         }
     }
 
-    /// <summary>Publishes what is due. Nanoseconds that the next message can wait; 0: until there is room; negative: there is none.</summary>
+    /// <summary>
+    /// Publishes what is due. Nanoseconds that the next message can wait; 0: until there is room; negative: there is none.
+    /// </summary>
     private long Publish()
     {
         long wait = 0;

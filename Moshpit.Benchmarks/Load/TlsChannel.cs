@@ -12,8 +12,8 @@ namespace Moshpit.Benchmarks.Load;
 internal sealed class TlsChannel : IDisposable
 {
     /// <summary>
-    /// Bytes that one receive leads to, at most: <see cref="SslStream"/> reads 32 KiB at once, and may hold a part of a record (16 KiB) from
-    /// before.
+    /// Bytes that one receive leads to, at most: <see cref="SslStream"/> reads 32 KiB at once, and may hold a part of a record (16 KiB)
+    /// from before.
     /// </summary>
     public const int MostReceived = 64 * 1024;
 
@@ -78,8 +78,8 @@ internal sealed class TlsChannel : IDisposable
     }
 
     /// <summary>
-    /// Receives once, and gives everything that can be decrypted. Nothing may be left in the stream: the loop only looks here again when more
-    /// comes.
+    /// Receives once, and gives everything that can be decrypted. Nothing may be left in the stream: the loop only looks here again when
+    /// more comes.
     /// </summary>
     public int Receive(Memory<byte> buffer, out SocketError error)
     {

@@ -1,6 +1,8 @@
 namespace Moshpit.Benchmarks.Load;
 
-/// <summary>Says what a moshpit would be told, in the same bytes, to a server where nobody listens: it costs a POST and its answer alone.</summary>
+/// <summary>
+/// Says what a moshpit would be told, in the same bytes, to a server where nobody listens: it costs a POST and its answer alone.
+/// </summary>
 internal sealed class UnheardDialect : Dialect
 {
     private const string SomeId = "a1ad1a210063392d29027dbdd5fc9dd7";

@@ -47,7 +47,9 @@ internal sealed class BareConnection(Socket socket, BareServer server) : PolledS
         _rest = bytes.ToArray();
     }
 
-    /// <summary>Sends all of <paramref name="frame"/>, waiting for a peer that has no room: nothing may be lost, and a queue is not bare.</summary>
+    /// <summary>
+    /// Sends all of <paramref name="frame"/>, waiting for a peer that has no room: nothing may be lost, and a queue is not bare.
+    /// </summary>
     public void Send(ReadOnlySpan<byte> frame)
     {
         while (true)

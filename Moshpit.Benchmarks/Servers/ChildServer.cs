@@ -5,7 +5,9 @@ using System.Net;
 
 namespace Moshpit.Benchmarks.Servers;
 
-/// <summary>A server under test in a child process: this executable once more, a published moshpit, or the floor in C. Ends it when disposed.</summary>
+/// <summary>
+/// A server under test in a child process: this executable once more, a published moshpit, or the floor in C. Ends it when disposed.
+/// </summary>
 internal sealed class ChildServer : IDisposable
 {
     private const string InlineCompletions = "DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS";

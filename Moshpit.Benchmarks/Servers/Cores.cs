@@ -10,13 +10,17 @@ namespace Moshpit.Benchmarks.Servers;
 /// </summary>
 internal static class Cores
 {
-    /// <summary>Cores of a server under test, the first ones; the load has the others. All that there are, or more: both share them.</summary>
+    /// <summary>
+    /// Cores of a server under test, the first ones; the load has the others. All that there are, or more: both share them.
+    /// </summary>
     public static int OfServer { get; set; } = 1;
 
     /// <summary>Whether server and load are apart.</summary>
     public static bool AreApart => OfServer < Environment.ProcessorCount;
 
-    /// <summary>Starts a process on the server's cores, and sees to it that the calling thread, which is to be the load, is not there.</summary>
+    /// <summary>
+    /// Starts a process on the server's cores, and sees to it that the calling thread, which is to be the load, is not there.
+    /// </summary>
     public static Process StartServer(ProcessStartInfo start)
     {
         if (!AreApart)

@@ -3,7 +3,9 @@ using System.Threading.Channels;
 
 namespace Moshpit.Benchmarks.Servers;
 
-/// <summary>One open response of the <see cref="KestrelServer"/> and what waits for it. Disposed by ASP.NET Core at the response's end.</summary>
+/// <summary>
+/// One open response of the <see cref="KestrelServer"/> and what waits for it. Disposed by ASP.NET Core at the response's end.
+/// </summary>
 internal sealed class KestrelSubscriber(KestrelChannel channel) : IDisposable
 {
     public Channel<SseItem<byte[]>> Queue { get; } =

@@ -10,7 +10,8 @@ using Moshpit.Server.Transport;
 namespace Moshpit.Server.Api;
 
 /// <summary>
-/// One request and its answer, on a connection that carries more of them. Pooled: a connection that rests, ends or becomes a stream gives it back.
+/// One request and its answer, on a connection that carries more of them. Pooled: a connection that rests, ends or becomes a stream gives
+/// it back.
 /// </summary>
 internal sealed class Exchange
 {
@@ -62,7 +63,9 @@ internal sealed class Exchange
         Request.IdleSeconds = (int)options.IdleTimeout.TotalSeconds;
     }
 
-    /// <summary>Something was published in <paramref name="channel"/>. It goes out together with what is published right after it.</summary>
+    /// <summary>
+    /// Something was published in <paramref name="channel"/>. It goes out together with what is published right after it.
+    /// </summary>
     public void Publishes(Channel channel)
     {
         if (_published != channel)

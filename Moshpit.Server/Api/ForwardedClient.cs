@@ -9,14 +9,17 @@ namespace Moshpit.Server.Api;
 /// client, which need not be believed.
 /// </summary>
 /// <remarks>
-/// Most proxies (nginx, Caddy, Envoy) write X-Forwarded-For and pass a client's Forwarded on; HAProxy can be told to do the reverse. So of the
-/// two fields the one that the client wrote can't be told from the other, and if they differ, neither is believed. A request whose client
-/// is not known counts against the proxy itself. It never has no limits: otherwise a client could get rid of its own by sending
-/// what its proxy passes on.
+/// Most proxies (nginx, Caddy, Envoy) write X-Forwarded-For and pass a client's Forwarded on; HAProxy can be told to do the reverse. So of
+/// the two fields the one that the client wrote can't be told from the other, and if they differ, neither is believed. A request whose
+/// client is not known counts against the proxy itself. It never has no limits: otherwise a client could get rid of its own by sending what
+/// its proxy passes on.
 /// </remarks>
 internal static class ForwardedClient
 {
-    /// <summary>Where a request counts that came from <paramref name="proxy"/> (null: a Unix socket), held until <see cref="AddressLimits.Release"/>.</summary>
+    /// <summary>
+    /// Where a request counts that came from <paramref name="proxy"/> (null: a Unix socket), held until
+    /// <see cref="AddressLimits.Release"/>.
+    /// </summary>
     public static AddressUsage Hold(AddressLimits limits, IPAddress? proxy, HttpRequest request)
     {
         IPAddress? client = Find(limits, request[KeptField.XForwardedFor], request[KeptField.Forwarded]);
@@ -55,8 +58,8 @@ internal static class ForwardedClient
         return null;
     }
 
-    // From the beginning, since only so it is known what is quoted. One quote that a client left open would hide what its proxy wrote after it,
-    // or shift what is taken for quoted: if anything is malformed, nothing is believed.
+    // From the beginning, since only so it is known what is quoted. One quote that a client left open would hide what its proxy wrote after
+    // it, or shift what is taken for quoted: if anything is malformed, nothing is believed.
     private static IPAddress? FindInForwarded(AddressLimits limits, ReadOnlySpan<byte> field)
     {
         IPAddress? client = null;

@@ -10,13 +10,13 @@ using Moshpit.Server.Transport;
 namespace Moshpit.Server.Api;
 
 /// <summary>
-/// A connection that carries requests: one loop reads one after the other, has each handled as the <see cref="Router"/> says, and ends, or hands the
-/// socket over to an event stream.
+/// A connection that carries requests: one loop reads one after the other, has each handled as the <see cref="Router"/> says, and ends, or
+/// hands the socket over to an event stream.
 /// </summary>
 /// <remarks>
 /// While a connection rests, it holds neither buffers nor the state of a request. It rests until its first byte, and between two requests
-/// if it can't be expected to send the next one soon. Resting costs a system call more than waiting with a buffer, so a connection that sends
-/// requests in quick succession keeps its buffers.
+/// if it can't be expected to send the next one soon. Resting costs a system call more than waiting with a buffer, so a connection that
+/// sends requests in quick succession keeps its buffers.
 /// </remarks>
 internal sealed class HttpConnection : ISlotted
 {
@@ -350,8 +350,8 @@ internal sealed class HttpConnection : ISlotted
     }
 
     /// <summary>
-    /// Says why. Null: the connection goes on. For that the body of a refused POST is read, if it can be. After a POST that is refused for now it
-    /// does not go on: the message will come again, and so will those behind it; served now, they would overtake it.
+    /// Says why. Null: the connection goes on. For that the body of a refused POST is read, if it can be. After a POST that is refused for
+    /// now it does not go on: the message will come again, and so will those behind it; served now, they would overtake it.
     /// </summary>
     private async ValueTask<Ending?> RefuseAsync(Exchange exchange, Rejection rejection)
     {

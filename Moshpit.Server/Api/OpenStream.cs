@@ -9,8 +9,8 @@ using Moshpit.Server.Transport;
 namespace Moshpit.Server.Api;
 
 /// <summary>
-/// GET of the root or of a channel: makes the connection the event stream of a peer, in a new channel or in that one. HEAD says what GET would.
-/// The checks stand in the order of the protocol.
+/// GET of the root or of a channel: makes the connection the event stream of a peer, in a new channel or in that one. HEAD says what GET
+/// would. The checks stand in the order of the protocol.
 /// </summary>
 internal sealed class OpenStream : IHandler
 {
@@ -160,8 +160,8 @@ internal sealed class OpenStream : IHandler
         ApiLog.StreamOpened(Logger, channel.Id, peer.Cid);
         stream.Start();
 
-        // A peer that came in just as the server began to stop still hears what is being answered, and is ended with the others. Only one that
-        // took longer than requests have to finish was missed there.
+        // A peer that came in just as the server began to stop still hears what is being answered, and is ended with the others. Only one
+        // that took longer than requests have to finish was missed there.
         if (Shutdown.Phase >= Phase.EndingStreams)
             stream.Abort(DisconnectReason.ServerStopped);
         return null;

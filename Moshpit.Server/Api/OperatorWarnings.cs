@@ -9,8 +9,8 @@ namespace Moshpit.Server.Api;
 
 /// <summary>
 /// Tells the operator, in warnings, what the server refuses and which peers it cuts. Of each kind there is one warning in
-/// <see cref="Interval"/> at most, with the number of cases since the last one: a flood of refusals must not become a flood of logs. What is
-/// counted here is a refusal or an end, never a message that is delivered.
+/// <see cref="Interval"/> at most, with the number of cases since the last one: a flood of refusals must not become a flood of logs. What
+/// is counted here is a refusal or an end, never a message that is delivered.
 /// </summary>
 internal sealed class OperatorWarnings(ILogger logger)
 {
@@ -50,7 +50,9 @@ internal sealed class OperatorWarnings(ILogger logger)
             _cuts[(int)reason].Add(client);
     }
 
-    /// <summary>A request came through a proxy that is not named, from <paramref name="client"/>. Says so once for remote ones, once for others.</summary>
+    /// <summary>
+    /// A request came through a proxy that is not named, from <paramref name="client"/>. Says so once for remote ones, once for others.
+    /// </summary>
     public void OnUnnamedProxy(object? client)
     {
         ref int told = ref client is null ? ref _toldOfLocalProxy : ref _toldOfRemoteProxy;

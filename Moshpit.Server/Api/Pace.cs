@@ -7,7 +7,8 @@ namespace Moshpit.Server.Api;
 
 /// <summary>
 /// Holds up a sender that is faster than it may be, or than a peer reads that must not be lost, and a peer that joins a channel whose owner
-/// has too much to hear. Each waits for a bounded time, and is refused then. A peer that does not read delays no other client: it is cut in its own time.
+/// has too much to hear. Each waits for a bounded time, and is refused then. A peer that does not read delays no other client: it is cut in
+/// its own time.
 /// </summary>
 internal sealed class Pace(MoshpitServerOptions options, ServerClock clock, Shutdown shutdown)
 {
@@ -15,7 +16,8 @@ internal sealed class Pace(MoshpitServerOptions options, ServerClock clock, Shut
     private static readonly TimeSpan LongestWait = TimeSpan.FromMilliseconds(SendRate.LongestWait);
 
     /// <summary>
-    /// Waits until <paramref name="publication"/> may be delivered. Null: it may. <paramref name="isLimited"/>: its sender may send so many bytes a second.
+    /// Waits until <paramref name="publication"/> may be delivered. Null: it may. <paramref name="isLimited"/>: its sender may send so many
+    /// bytes a second.
     /// </summary>
     public async ValueTask<Rejection?> WhenInTurnAsync(Publication publication, bool isLimited)
     {

@@ -30,8 +30,11 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     /// <summary>Bytes that they keep alive.</summary>
     public long OutstandingBytes => Volatile.Read(ref _outstandingBytes);
 
-    /// <summary>An empty frame with room for <paramref name="capacity"/> bytes (it grows when more is written), held once by the caller.</summary>
-    /// <exception cref="OutOfMemoryException">There is no memory for it. As with each later write that makes it grow, nothing has changed.</exception>
+    /// <summary>
+    /// An empty frame with room for <paramref name="capacity"/> bytes (it grows when more is written), held once by the caller.
+    /// </summary>
+    /// <exception cref="OutOfMemoryException">There is no memory for it. As with each later write that makes it grow, nothing has
+    /// changed.</exception>
     public SharedFrame Rent(int capacity)
     {
         SharedFrame frame = _pool.Get();

@@ -1,8 +1,8 @@
 namespace Moshpit.Server.Buffers;
 
 /// <summary>
-/// Something that takes frames, in order, and never waits. What is to be in order is written under a lock of the writer's; a sink guards its own
-/// state, so that its other members can be used at any time.
+/// Something that takes frames, in order, and never waits. What is to be in order is written under a lock of the writer's; a sink guards
+/// its own state, so that its other members can be used at any time.
 /// </summary>
 internal abstract class FrameSink
 {
@@ -16,14 +16,14 @@ internal abstract class FrameSink
     public abstract bool HasEnded { get; }
 
     /// <summary>
-    /// Takes <paramref name="bytes"/> of <paramref name="frame"/>: they are sent, or kept for later with a reference of the sink's own. A sink
-    /// that has ended drops them. A sink that fails ends, and does not throw.
+    /// Takes <paramref name="bytes"/> of <paramref name="frame"/>: they are sent, or kept for later with a reference of the sink's own. A
+    /// sink that has ended drops them. A sink that fails ends, and does not throw.
     /// </summary>
     public abstract void Write(SharedFrame frame, Range bytes);
 
     /// <summary>
-    /// Null: more may be written without bringing the sink close to its bound; or the other side does not read, and waiting would be in vain.
-    /// Otherwise completes when that may have changed.
+    /// Null: more may be written without bringing the sink close to its bound; or the other side does not read, and waiting would be in
+    /// vain. Otherwise completes when that may have changed.
     /// </summary>
     public abstract Task? WhenRoom();
 

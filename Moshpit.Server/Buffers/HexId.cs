@@ -7,12 +7,13 @@ using System.Security.Cryptography;
 namespace Moshpit.Server.Buffers;
 
 /// <summary>
-/// 128 random bits, on the wire 32 lower-case hex digits: what a <see cref="ChannelId"/>, a <see cref="PeerId"/> and a <see cref="Token"/> are.
+/// 128 random bits, on the wire 32 lower-case hex digits: what a <see cref="ChannelId"/>, a <see cref="PeerId"/> and a <see cref="Token"/>
+/// are.
 /// </summary>
 /// <remarks>
-/// As a key of a table: the server made the numbers in it at random, so any of their bits make a fair hash, and no client can crowd a bucket.
-/// Looking up a guessed token tells nothing by the time it takes: which bucket is looked at depends on a secret, and a comparison always
-/// looks at every bit.
+/// As a key of a table: the server made the numbers in it at random, so any of their bits make a fair hash, and no client can crowd a
+/// bucket. Looking up a guessed token tells nothing by the time it takes: which bucket is looked at depends on a secret, and a comparison
+/// always looks at every bit.
 /// </remarks>
 internal readonly struct HexId(UInt128 bits) : IEquatable<HexId>
 {

@@ -1,8 +1,9 @@
 namespace Moshpit.Server.Buffers;
 
 /// <summary>
-/// Bounds the memory of all messages under way: the frames that they are encoded in, and what the kernel holds for peers that are behind. The
-/// bound is a share of what the machine or the container has, so that a server in a small container cuts slow peers instead of running out of memory.
+/// Bounds the memory of all messages under way: the frames that they are encoded in, and what the kernel holds for peers that are behind.
+/// The bound is a share of what the machine or the container has, so that a server in a small container cuts slow peers instead of running
+/// out of memory.
 /// </summary>
 internal sealed class MemoryBudget
 {
@@ -49,7 +50,9 @@ internal sealed class MemoryBudget
     /// <summary>Bytes that may wait for one peer as long as there is memory for all: at least what every peer may always have.</summary>
     public long Allowance => Math.Max(_backlogLimit, Math.Min(_maxBacklog, EvenShare));
 
-    /// <summary>The limit if none is set: an eighth of what the garbage collector may use, which is the container's limit if there is one.</summary>
+    /// <summary>
+    /// The limit if none is set: an eighth of what the garbage collector may use, which is the container's limit if there is one.
+    /// </summary>
     public static long DefaultLimit() =>
         Math.Clamp(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / DefaultDivisor, LeastDefault, MostDefault);
 
@@ -68,15 +71,15 @@ internal sealed class MemoryBudget
     }
 
     /// <summary>
-    /// Whether a stream is too far behind with <paramref name="waiting"/> bytes here and <paramref name="kernelBytes"/> in its socket. When all
-    /// together take too much, a stream is as soon as it has more than its even share: those that are furthest behind are cut first.
+    /// Whether a stream is too far behind with <paramref name="waiting"/> bytes here and <paramref name="kernelBytes"/> in its socket. When
+    /// all together take too much, a stream is as soon as it has more than its even share: those that are furthest behind are cut first.
     /// </summary>
     public bool IsTooFarBehind(long waiting, int kernelBytes) =>
         waiting > Allowance || (waiting + kernelBytes > EvenShare && IsExceeded);
 
     /// <summary>
-    /// Whether a stream that is too far behind with <paramref name="waiting"/> bytes may go on if its peer reads. It may if it has no more than
-    /// every peer may have, and the excess is in the kernel: that goes away with the peers that do not read.
+    /// Whether a stream that is too far behind with <paramref name="waiting"/> bytes may go on if its peer reads. It may if it has no more
+    /// than every peer may have, and the excess is in the kernel: that goes away with the peers that do not read.
     /// </summary>
     public bool MaySpareReader(long waiting) => waiting <= _backlogLimit && _frames.OutstandingBytes <= Limit;
 }

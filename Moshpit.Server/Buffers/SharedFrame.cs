@@ -80,7 +80,9 @@ internal sealed class SharedFrame : IBufferWriter<byte>
         _end += bytes.Length;
     }
 
-    /// <summary>Keeps <paramref name="count"/> bytes free before the first byte, for <see cref="Prepend"/>. Nothing was written yet.</summary>
+    /// <summary>
+    /// Keeps <paramref name="count"/> bytes free before the first byte, for <see cref="Prepend"/>. Nothing was written yet.
+    /// </summary>
     public void ReserveHeadroom(int count)
     {
         Debug.Assert(_end == 0, "Headroom can only be reserved in an empty frame.");
@@ -88,7 +90,9 @@ internal sealed class SharedFrame : IBufferWriter<byte>
         _start = _end = count;
     }
 
-    /// <summary>Puts <paramref name="count"/> bytes of the headroom before those written. The caller fills them, before the frame is shared.</summary>
+    /// <summary>
+    /// Puts <paramref name="count"/> bytes of the headroom before those written. The caller fills them, before the frame is shared.
+    /// </summary>
     public Span<byte> Prepend(int count)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _start);

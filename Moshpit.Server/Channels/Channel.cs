@@ -20,7 +20,9 @@ internal sealed class Channel
 
     private readonly ChannelRegistry _registry;
 
-    /// <summary>Guards all that follows, and the state of the shards. Taken after a peer's lock. Nothing is sent while it is held.</summary>
+    /// <summary>
+    /// Guards all that follows, and the state of the shards. Taken after a peer's lock. Nothing is sent while it is held.
+    /// </summary>
     private readonly Lock _gate = new();
     private readonly EventLog _log;
     private readonly Members _members = new();
@@ -102,9 +104,9 @@ internal sealed class Channel
     }
 
     /// <summary>
-    /// Gives <paramref name="publication"/> its place in the order of what every peer gets. Broadcasts are on their way when <see cref="Drain()"/> was
-    /// called. Completes at once unless too much is pending: then a broadcast waits for room, behind those that wait already. False: the channel
-    /// closed, or the addressee has left.
+    /// Gives <paramref name="publication"/> its place in the order of what every peer gets. Broadcasts are on their way when
+    /// <see cref="Drain()"/> was called. Completes at once unless too much is pending: then a broadcast waits for room, behind those that
+    /// wait already. False: the channel closed, or the addressee has left.
     /// </summary>
     public ValueTask<bool> PublishAsync(in Publication publication)
     {
@@ -130,7 +132,10 @@ internal sealed class Channel
         return new(waiting.Task);
     }
 
-    /// <summary>Sees to it that what was published is on its way. A sender of several messages calls it once after the last, and they go out together.</summary>
+    /// <summary>
+    /// Sees to it that what was published is on its way. A sender of several messages calls it once after the last, and they go out
+    /// together.
+    /// </summary>
     public void Drain() => Drain(inline: true);
 
     /// <summary>The event that tells the owner of <paramref name="peer"/>; null: it is to be the owner itself.</summary>
@@ -150,7 +155,9 @@ internal sealed class Channel
         }
     }
 
-    /// <summary>Makes <paramref name="peer"/> a member, which has had everything up to <paramref name="offset"/>. The peer's lock is held.</summary>
+    /// <summary>
+    /// Makes <paramref name="peer"/> a member, which has had everything up to <paramref name="offset"/>. The peer's lock is held.
+    /// </summary>
     internal JoinOutcome TryEnter(Peer peer, bool isChunked, out Shard? shard, out long offset)
     {
         lock (_gate)
@@ -182,8 +189,8 @@ internal sealed class Channel
     }
 
     /// <summary>
-    /// Has <paramref name="peer"/>, whose lock is held, hear again what follows the event with the number <paramref name="sequence"/>. False: the log
-    /// does not hold all of it any more.
+    /// Has <paramref name="peer"/>, whose lock is held, hear again what follows the event with the number <paramref name="sequence"/>.
+    /// False: the log does not hold all of it any more.
     /// </summary>
     internal bool TrySetBack(Peer peer, bool isChunked, long sequence, ref Shard shard, out long offset)
     {
@@ -205,8 +212,8 @@ internal sealed class Channel
     }
 
     /// <summary>
-    /// Gives <paramref name="direct"/>, a message to the peer at <paramref name="offset"/> alone, its number; it goes out after everything that was
-    /// published so far. Null: the peer has had that. Otherwise what it has missed and the message, in a frame of the caller's.
+    /// Gives <paramref name="direct"/>, a message to the peer at <paramref name="offset"/> alone, its number; it goes out after everything
+    /// that was published so far. Null: the peer has had that. Otherwise what it has missed and the message, in a frame of the caller's.
     /// </summary>
     internal SharedFrame? TakeNumber(ref long offset, SharedFrame direct, bool isChunked)
     {
@@ -219,7 +226,9 @@ internal sealed class Channel
         }
     }
 
-    /// <summary>What a peer at <paramref name="offset"/> has missed, in a frame of the caller's; null: nothing. It counts as delivered.</summary>
+    /// <summary>
+    /// What a peer at <paramref name="offset"/> has missed, in a frame of the caller's; null: nothing. It counts as delivered.
+    /// </summary>
     internal SharedFrame? CopyMissed(ref long offset, bool isChunked)
     {
         lock (_gate)
@@ -234,7 +243,9 @@ internal sealed class Channel
         return copy;
     }
 
-    /// <summary>Called by <paramref name="shard"/> between two drains: what all peers have had is given back, and publishers that wait get its room.</summary>
+    /// <summary>
+    /// Called by <paramref name="shard"/> between two drains: what all peers have had is given back, and publishers that wait get its room.
+    /// </summary>
     /// <returns>False: there is nothing more to deliver.</returns>
     internal bool TryBeginDrain(Shard shard)
     {

@@ -3,13 +3,14 @@ using Moshpit.Server.Buffers;
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// The events of a channel, in their order: each has a sequence number, and broadcasts lie one behind the other as one run of bytes, which readers at
-/// different offsets share. The run is kept in segments, into which events are copied, so that a peer that is behind gets many of them at once
-/// without another copy. Segments end where an event ends. What every reader has had is below the floor, and segments below it are given back.
+/// The events of a channel, in their order: each has a sequence number, and broadcasts lie one behind the other as one run of bytes, which
+/// readers at different offsets share. The run is kept in segments, into which events are copied, so that a peer that is behind gets many
+/// of them at once without another copy. Segments end where an event ends. What every reader has had is below the floor, and segments below
+/// it are given back.
 /// </summary>
 /// <remarks>
-/// All members but <see cref="End"/> are for the holder of the channel's lock. A reader that knows the segment of an offset at or above the floor
-/// reads on from there without a lock (<see cref="EventSegment"/>): bytes below <see cref="End"/> never change.
+/// All members but <see cref="End"/> are for the holder of the channel's lock. A reader that knows the segment of an offset at or above the
+/// floor reads on from there without a lock (<see cref="EventSegment"/>): bytes below <see cref="End"/> never change.
 /// </remarks>
 internal sealed class EventLog(FramePool frames)
 {
@@ -38,10 +39,14 @@ internal sealed class EventLog(FramePool frames)
     /// <summary>The sequence number of the newest event.</summary>
     public long Sequence { get; private set; }
 
-    /// <summary>Gives an event a number that is in the log with no bytes: it goes to one peer, right behind what the log holds now.</summary>
+    /// <summary>
+    /// Gives an event a number that is in the log with no bytes: it goes to one peer, right behind what the log holds now.
+    /// </summary>
     public long TakeNumber() => ++Sequence;
 
-    /// <summary>Appends <paramref name="frame"/>, one event, which stays the caller's: the log holds a reference of its own, or a copy.</summary>
+    /// <summary>
+    /// Appends <paramref name="frame"/>, one event, which stays the caller's: the log holds a reference of its own, or a copy.
+    /// </summary>
     /// <param name="frame">The event, encoded.</param>
     /// <param name="sender">The number of the peer that sent it.</param>
     /// <returns>Its sequence number.</returns>
@@ -63,7 +68,9 @@ internal sealed class EventLog(FramePool frames)
         return segment;
     }
 
-    /// <summary>Finds where to go on after the event with the number <paramref name="sequence"/>. False: something after it is there no more.</summary>
+    /// <summary>
+    /// Finds where to go on after the event with the number <paramref name="sequence"/>. False: something after it is there no more.
+    /// </summary>
     public bool TryFindAfter(long sequence, out long offset)
     {
         offset = _end;

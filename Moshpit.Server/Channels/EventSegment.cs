@@ -5,8 +5,8 @@ using Moshpit.Server.Sse;
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// A stretch of an <see cref="EventLog"/>. It is written by the holder of the channel's lock. Whoever holds a segment at or above the log's floor may
-/// read from it, and from those that follow it, without the lock, up to an end that the log had told before.
+/// A stretch of an <see cref="EventLog"/>. It is written by the holder of the channel's lock. Whoever holds a segment at or above the log's
+/// floor may read from it, and from those that follow it, without the lock, up to an end that the log had told before.
 /// </summary>
 internal sealed class EventSegment
 {
@@ -40,7 +40,8 @@ internal sealed class EventSegment
     public bool HasRoom(int length) => !_isShared && _frame!.Room >= length;
 
     /// <summary>Makes it an empty segment from <paramref name="start"/> on.</summary>
-    /// <param name="copies">Takes copies of events, and is the segment's from here on; null: the first event is to be shared, and stays alone.</param>
+    /// <param name="copies">Takes copies of events, and is the segment's from here on; null: the first event is to be shared, and stays
+    /// alone.</param>
     /// <param name="start">The offset of its first byte.</param>
     public void Begin(SharedFrame? copies, long start)
     {
@@ -91,7 +92,8 @@ internal sealed class EventSegment
     }
 
     /// <summary>
-    /// Where the next batch for a reader at <paramref name="offset"/> in this segment ends: at <paramref name="end"/>, or, if that is more than
+    /// Where the next batch for a reader at <paramref name="offset"/> in this segment ends: at <paramref name="end"/>, or, if that is more
+    /// than
     /// <paramref name="most"/> bytes away, at the last end of a segment within <paramref name="most"/>, or after one longer segment.
     /// </summary>
     public long StepFrom(long offset, long end, int most)
@@ -104,7 +106,9 @@ internal sealed class EventSegment
         return step;
     }
 
-    /// <summary>True: <paramref name="from"/> to <paramref name="to"/> lie together in <paramref name="frame"/>, which stays the log's.</summary>
+    /// <summary>
+    /// True: <paramref name="from"/> to <paramref name="to"/> lie together in <paramref name="frame"/>, which stays the log's.
+    /// </summary>
     public bool TryRead(long from, long to, out SharedFrame frame, out Range bytes)
     {
         EventSegment segment = this;
@@ -115,7 +119,10 @@ internal sealed class EventSegment
         return to <= segment.End;
     }
 
-    /// <summary>Appends what stands from <paramref name="from"/> to <paramref name="to"/> to <paramref name="copy"/>, as the chunks that they are or without.</summary>
+    /// <summary>
+    /// Appends what stands from <paramref name="from"/> to <paramref name="to"/> to <paramref name="copy"/>, as the chunks that they are or
+    /// without.
+    /// </summary>
     public void CopyTo(SharedFrame copy, long from, long to, bool isChunked)
     {
         for (EventSegment? segment = this; segment is not null && segment.Start < to; segment = segment.Next)

@@ -5,12 +5,14 @@ using Moshpit.Server.Sse;
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// One participant of a channel. Its outlet takes what it is to hear; a peer can be without one, or be given another. It has heard the channel's
-/// broadcasts up to an offset in the channel's log.
+/// One participant of a channel. Its outlet takes what it is to hear; a peer can be without one, or be given another. It has heard the
+/// channel's broadcasts up to an offset in the channel's log.
 /// </summary>
 internal sealed class Peer : ISlotted, ISinkOwner
 {
-    /// <summary>Guards the fields that follow, and the order of what the outlet is given. Taken before a channel's and a sink's lock.</summary>
+    /// <summary>
+    /// Guards the fields that follow, and the order of what the outlet is given. Taken before a channel's and a sink's lock.
+    /// </summary>
     private readonly object _gate = new();
     private FrameSink? _outlet;
 
@@ -58,8 +60,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
     public Task? WhenRoom() => Volatile.Read(ref _outlet)?.WhenRoom();
 
     /// <summary>
-    /// Joins its channel with <paramref name="outlet"/>, which gets <paramref name="opening"/> before anything else. The first peer of a channel is its
-    /// owner; the owner hears of each later one before anything that this does next.
+    /// Joins its channel with <paramref name="outlet"/>, which gets <paramref name="opening"/> before anything else. The first peer of a
+    /// channel is its owner; the owner hears of each later one before anything that this does next.
     /// </summary>
     public JoinOutcome Join(FrameSink outlet, SharedFrame opening)
     {
@@ -86,7 +88,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
     }
 
     /// <summary>
-    /// Has <paramref name="outlet"/> take over: it gets <paramref name="opening"/>, and then everything that follows the event with the number
+    /// Has <paramref name="outlet"/> take over: it gets <paramref name="opening"/>, and then everything that follows the event with the
+    /// number
     /// <paramref name="sequence"/>. What the present outlet was given goes no further than it has come; it is the caller's to end.
     /// </summary>
     /// <param name="outlet">The new outlet.</param>
@@ -110,7 +113,9 @@ internal sealed class Peer : ISlotted, ISinkOwner
         return true;
     }
 
-    /// <summary>Sends it <paramref name="frame"/>, after everything that was published so far; the caller keeps its reference. False: it has left.</summary>
+    /// <summary>
+    /// Sends it <paramref name="frame"/>, after everything that was published so far; the caller keeps its reference. False: it has left.
+    /// </summary>
     public bool TrySend(SharedFrame frame)
     {
         lock (_gate)

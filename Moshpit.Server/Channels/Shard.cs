@@ -5,16 +5,17 @@ namespace Moshpit.Server.Channels;
 /// <summary>
 /// Some of a channel's peers (all of them, but in large channels), and the drains that bring the channel's events to them.
 /// <para>
-/// While a peer of the shard is behind, drains go over the peers, one after the other, and deliver to each one, in one send, all that it has not had
-/// yet, what was published a moment ago too: the busier the channel, the more messages share a send, and none waits for the next drain to begin.
-/// A direct message needs no drain: it first brings its peer up to the end of the log, then goes out, and the drain finds nothing left to deliver.
+/// While a peer of the shard is behind, drains go over the peers, one after the other, and deliver to each one, in one send, all that it
+/// has not had yet, what was published a moment ago too: the busier the channel, the more messages share a send, and none waits for the
+/// next drain to begin. A direct message needs no drain: it first brings its peer up to the end of the log, then goes out, and the drain
+/// finds nothing left to deliver.
 /// </para>
 /// </summary>
 internal sealed class Shard : IThreadPoolWorkItem
 {
     /// <summary>
-    /// Bytes that a peer is given at once at most, unless a single message is larger. A send costs the same for 100 bytes and for thousands, but
-    /// what does not fit into the socket waits in a send queue.
+    /// Bytes that a peer is given at once at most, unless a single message is larger. A send costs the same for 100 bytes and for
+    /// thousands, but what does not fit into the socket waits in a send queue.
     /// </summary>
     private const int MaxStep = 64 * 1024;
 
@@ -38,7 +39,10 @@ internal sealed class Shard : IThreadPoolWorkItem
     private ReadOnlyMemory<Peer?> _drained;
     private int _next;
 
-    /// <summary>What does not lie together in the log, or lies there in chunks that its peers do not know: a copy, shared by all peers that miss just that.</summary>
+    /// <summary>
+    /// What does not lie together in the log, or lies there in chunks that its peers do not know: a copy, shared by all peers that miss
+    /// just that.
+    /// </summary>
     private SharedFrame? _copy;
     private long _copyFrom;
     private long _copyTo;
@@ -52,7 +56,8 @@ internal sealed class Shard : IThreadPoolWorkItem
     }
 
     /// <summary>
-    /// Its peers get chunks as they are encoded. Otherwise the chunks are taken off, once for all its peers: those speak HTTP/1.0, and are few.
+    /// Its peers get chunks as they are encoded. Otherwise the chunks are taken off, once for all its peers: those speak HTTP/1.0, and are
+    /// few.
     /// </summary>
     public bool IsChunked { get; }
 
@@ -80,7 +85,10 @@ internal sealed class Shard : IThreadPoolWorkItem
             Offset = Math.Min(Offset, offset);
     }
 
-    /// <summary>True: there is something to deliver and no thread does it, so the caller must now call <see cref="RunInline"/> or <see cref="Schedule"/>.</summary>
+    /// <summary>
+    /// True: there is something to deliver and no thread does it, so the caller must now call <see cref="RunInline"/> or
+    /// <see cref="Schedule"/>.
+    /// </summary>
     public bool TryStart(EventLog log, DisconnectReason ending)
     {
         if (_isRunning || !HasWork(log, ending))
@@ -118,7 +126,9 @@ internal sealed class Shard : IThreadPoolWorkItem
     /// <summary>Removes <paramref name="peer"/>, which has left.</summary>
     public void Remove(Peer peer) => _peers.Remove(peer);
 
-    /// <summary>Delivers to a slice of peers on the calling thread, which nearly always are all that there is to do; the rest on a pool thread.</summary>
+    /// <summary>
+    /// Delivers to a slice of peers on the calling thread, which nearly always are all that there is to do; the rest on a pool thread.
+    /// </summary>
     public void RunInline() => Run(yields: true);
 
     /// <summary>Delivers to all peers on a pool thread.</summary>
@@ -127,8 +137,8 @@ internal sealed class Shard : IThreadPoolWorkItem
     void IThreadPoolWorkItem.Execute() => Run(yields: false);
 
     /// <summary>
-    /// Whether the drain that goes on brings a peer at <paramref name="offset"/> on: not if the peer was set back, which is for the next drain. For
-    /// that drain, as the members down to <see cref="Read"/> are.
+    /// Whether the drain that goes on brings a peer at <paramref name="offset"/> on: not if the peer was set back, which is for the next
+    /// drain. For that drain, as the members down to <see cref="Read"/> are.
     /// </summary>
     public bool Reaches(long offset) => offset >= _from;
 
@@ -139,7 +149,9 @@ internal sealed class Shard : IThreadPoolWorkItem
         return end - offset <= MaxStep ? end : _goal;
     }
 
-    /// <summary>What peers get of <paramref name="from"/> to <paramref name="to"/>: bytes of a frame that stays the shard's or the log's.</summary>
+    /// <summary>
+    /// What peers get of <paramref name="from"/> to <paramref name="to"/>: bytes of a frame that stays the shard's or the log's.
+    /// </summary>
     public SharedFrame Read(long from, long to, out Range bytes)
     {
         if (_segment!.TryRead(from, to, out SharedFrame frame, out bytes) && IsChunked)

@@ -6,9 +6,9 @@ namespace Moshpit.Server.Diagnostics;
 
 /// <summary>
 /// A logger that never blocks and never throws. It queues what is logged, and a thread of its own passes that on to the logger of the
-/// program. That logger may block (a terminal that is not read, a slow disk) or throw (a full disk, a bug): connections, the clock and a stop go
-/// on. A full queue drops what is new and counts it; when the logger has caught up, one warning tells the count. A logger that stamps entries
-/// with the time does so when it gets them.
+/// program. That logger may block (a terminal that is not read, a slow disk) or throw (a full disk, a bug): connections, the clock and a
+/// stop go on. A full queue drops what is new and counts it; when the logger has caught up, one warning tells the count. A logger that
+/// stamps entries with the time does so when it gets them.
 /// </summary>
 internal sealed class LogQueue : ILogger
 {

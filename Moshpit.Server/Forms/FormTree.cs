@@ -133,7 +133,8 @@ internal ref struct FormTree
     }
 
     /// <summary>
-    /// Gives the new or empty <paramref name="node"/> the value of <paramref name="leaf"/>, within what <paramref name="path"/> leads through.
+    /// Gives the new or empty <paramref name="node"/> the value of <paramref name="leaf"/>, within what <paramref name="path"/> leads
+    /// through.
     /// </summary>
     private void Build(int node, scoped ReadOnlySpan<FormSegment> path, int leaf)
     {

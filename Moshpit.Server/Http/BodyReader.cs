@@ -32,7 +32,9 @@ internal sealed class BodyReader(RequestLimits limits)
         return null;
     }
 
-    /// <summary>Done: <paramref name="body"/> is all of it, valid until <see cref="Release"/> and until the reader's memory is given back.</summary>
+    /// <summary>
+    /// Done: <paramref name="body"/> is all of it, valid until <see cref="Release"/> and until the reader's memory is given back.
+    /// </summary>
     public ParseOutcome Read(ref SequenceReader<byte> reader, out ReadOnlyMemory<byte> body, out Rejection? rejection)
     {
         body = default;

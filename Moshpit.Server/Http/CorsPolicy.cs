@@ -2,7 +2,9 @@ using System.Buffers;
 
 namespace Moshpit.Server.Http;
 
-/// <summary>Which pages of other origins a browser lets use the server (the Fetch standard, CORS protocol): all, with any header field.</summary>
+/// <summary>
+/// Which pages of other origins a browser lets use the server (the Fetch standard, CORS protocol): all, with any header field.
+/// </summary>
 internal sealed class CorsPolicy
 {
     /// <summary>What every response says.</summary>

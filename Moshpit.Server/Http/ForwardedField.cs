@@ -7,8 +7,9 @@ namespace Moshpit.Server.Http;
 internal static class ForwardedField
 {
     /// <summary>
-    /// Cuts the next element off <paramref name="rest"/>, which is not empty. <paramref name="node"/> is what its "for" says, without quotes; empty
-    /// if there is no "for", or if the element is. False: the element is malformed, so that where the next one begins can't be trusted.
+    /// Cuts the next element off <paramref name="rest"/>, which is not empty. <paramref name="node"/> is what its "for" says, without
+    /// quotes; empty if there is no "for", or if the element is. False: the element is malformed, so that where the next one begins can't
+    /// be trusted.
     /// </summary>
     public static bool TryCutElement(ref ReadOnlySpan<byte> rest, out ReadOnlySpan<byte> node, out bool isEmpty)
     {

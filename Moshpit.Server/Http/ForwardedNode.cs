@@ -15,8 +15,8 @@ internal static class ForwardedNode
         "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-"u8);
 
     /// <summary>
-    /// The address that <paramref name="text"/> names, with or without a port. Null: it is malformed, or names no address ("unknown", "_hidden").
-    /// An IPv6 address may stand without brackets, and then without a port, as proxies write it in X-Forwarded-For.
+    /// The address that <paramref name="text"/> names, with or without a port. Null: it is malformed, or names no address ("unknown",
+    /// "_hidden"). An IPv6 address may stand without brackets, and then without a port, as proxies write it in X-Forwarded-For.
     /// </summary>
     public static IPAddress? ReadAddress(ReadOnlySpan<byte> text)
     {

@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Moshpit.Server.Http;
 
 /// <summary>
-/// The Date field line, which every response carries (RFC 9110 section 6.6.1), as IMF-fixdate (section 5.6.7). A tick of the clock makes it;
-/// a response only copies it.
+/// The Date field line, which every response carries (RFC 9110 section 6.6.1), as IMF-fixdate (section 5.6.7). A tick of the clock makes
+/// it; a response only copies it.
 /// </summary>
 internal sealed class HttpDate
 {

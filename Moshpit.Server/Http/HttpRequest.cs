@@ -15,7 +15,8 @@ internal sealed class HttpRequest
     public bool IsHttp10 { get; set; }
 
     /// <summary>
-    /// The path of the request-target, as it was sent: it begins with a slash; <c>*</c> in the asterisk-form; empty if there is none (CONNECT).
+    /// The path of the request-target, as it was sent: it begins with a slash; <c>*</c> in the asterisk-form; empty if there is none
+    /// (CONNECT).
     /// </summary>
     public ReadOnlySpan<byte> Path => _path.Span;
 
@@ -117,7 +118,10 @@ internal enum ContentType : byte
     Other,
 }
 
-/// <summary>The fields whose values a request keeps as they were sent. A route that needs another one names it here and in <see cref="RequestFields"/>.</summary>
+/// <summary>
+/// The fields whose values a request keeps as they were sent. A route that needs another one names it here and in
+/// <see cref="RequestFields"/>.
+/// </summary>
 internal enum KeptField : byte
 {
     Origin,

@@ -1,8 +1,8 @@
 namespace Moshpit.Server.Http;
 
 /// <summary>
-/// The refusals of the protocol, but for those that say a limit (<see cref="RequestLimits"/>). Whatever breaks the message syntax closes the
-/// connection: what follows might be read differently by others.
+/// The refusals of the protocol, but for those that say a limit (<see cref="RequestLimits"/>). Whatever breaks the message syntax closes
+/// the connection: what follows might be read differently by others.
 /// </summary>
 internal static class Rejections
 {

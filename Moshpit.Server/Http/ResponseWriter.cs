@@ -36,7 +36,8 @@ internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
         if (rejection.Status == 405)
             output.Write("Allow: GET, HEAD, POST, OPTIONS\r\n"u8);
 
-        // Section 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field". No browser asks its user for this one.
+        // Section 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header field". No browser asks its user for
+        // this one.
         if (rejection.Status == 401)
             output.Write("WWW-Authenticate: Moshpit\r\n"u8);
 
@@ -61,9 +62,9 @@ internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
     }
 
     /// <summary>
-    /// The head of an event stream: chunks follow, or, for HTTP/1.0, which has none, bytes up to the end of the connection. A stream begins with a
-    /// secret, so no cache may store it (no-store) and no browser guess at its type (nosniff). nginx does not buffer it, thanks to X-Accel-Buffering.
-    /// no-transform asks other intermediaries to leave it as it is; nginx does not look at that.
+    /// The head of an event stream: chunks follow, or, for HTTP/1.0, which has none, bytes up to the end of the connection. A stream begins
+    /// with a secret, so no cache may store it (no-store) and no browser guess at its type (nosniff). nginx does not buffer it, thanks to
+    /// X-Accel-Buffering. no-transform asks other intermediaries to leave it as it is; nginx does not look at that.
     /// </summary>
     public void WriteStreamHead(IBufferWriter<byte> output, HttpRequest request, int status)
     {

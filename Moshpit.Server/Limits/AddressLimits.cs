@@ -55,7 +55,10 @@ internal sealed class AddressLimits
         return false;
     }
 
-    /// <summary>Counts a connection from <paramref name="address"/>, until <see cref="Release"/>. Null with true: it is not limited. False: it has too many.</summary>
+    /// <summary>
+    /// Counts a connection from <paramref name="address"/>, until <see cref="Release"/>. Null with true: it is not limited. False: it has
+    /// too many.
+    /// </summary>
     public bool TryHold(IPAddress? address, out AddressUsage? usage)
     {
         usage = null;
@@ -65,10 +68,14 @@ internal sealed class AddressLimits
         return usage is not null;
     }
 
-    /// <summary>Counts a request or stream of <paramref name="client"/>, for which a named proxy speaks, until <see cref="Release"/>.</summary>
+    /// <summary>
+    /// Counts a request or stream of <paramref name="client"/>, for which a named proxy speaks, until <see cref="Release"/>.
+    /// </summary>
     public AddressUsage HoldClient(IPAddress client) => Hold(KeyOf(client), int.MaxValue)!;
 
-    /// <summary>As <see cref="HoldClient"/>, for all clients of the named <paramref name="proxy"/> (null: a Unix socket) that it does not name.</summary>
+    /// <summary>
+    /// As <see cref="HoldClient"/>, for all clients of the named <paramref name="proxy"/> (null: a Unix socket) that it does not name.
+    /// </summary>
     public AddressUsage HoldProxy(IPAddress? proxy) => Hold(proxy is null ? AddressUsage.UnixSocket : WholeKeyOf(proxy), int.MaxValue)!;
 
     /// <summary>Whether <paramref name="address"/> is this machine's own.</summary>

@@ -8,7 +8,9 @@ namespace Moshpit.Server.Limits;
 /// <param name="descriptors">Connections that the process's descriptors allow.</param>
 internal sealed class Admission(AddressLimits addresses, int maxConnections, int descriptors)
 {
-    /// <summary>Connections that are told at once. Saying no to some more than are allowed is polite; to any number of them it would be no limit.</summary>
+    /// <summary>
+    /// Connections that are told at once. Saying no to some more than are allowed is polite; to any number of them it would be no limit.
+    /// </summary>
     private const int MostRefused = 100;
 
     private readonly int _maxConnections = Math.Min(maxConnections, descriptors);

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Moshpit.Server.Limits;
 
 /// <summary>
-/// How many connections the process's descriptors allow. Accepting until there are none left would starve whatever else needs one, down to the
-/// runtime itself, which ends the process when its compiler can't get any.
+/// How many connections the process's descriptors allow. Accepting until there are none left would starve whatever else needs one, down to
+/// the runtime itself, which ends the process when its compiler can't get any.
 /// </summary>
 internal static partial class DescriptorLimit
 {
@@ -31,12 +31,15 @@ internal static partial class DescriptorLimit
     }
 
     /// <summary>
-    /// What one client address may have of <paramref name="connections"/>: a quarter, so that others still get in beside an address that takes
-    /// all it can.
+    /// What one client address may have of <paramref name="connections"/>: a quarter, so that others still get in beside an address that
+    /// takes all it can.
     /// </summary>
     public static int ShareOf(int connections) => Math.Max(1, connections / AddressesAtLeast);
 
-    /// <summary>The limit less what is open now and a reserve for everything else that is no connection; <see cref="int.MaxValue"/> where it is unknown (it is known on Linux).</summary>
+    /// <summary>
+    /// The limit less what is open now and a reserve for everything else that is no connection; <see cref="int.MaxValue"/> where it is
+    /// unknown (it is known on Linux).
+    /// </summary>
     public static int Connections()
     {
         try
@@ -49,7 +52,9 @@ internal static partial class DescriptorLimit
         }
     }
 
-    /// <summary>As <see cref="Connections"/>, from the text of <c>/proc/PID/limits</c> (proc(5)): a table of name, soft limit, hard limit and unit.</summary>
+    /// <summary>
+    /// As <see cref="Connections"/>, from the text of <c>/proc/PID/limits</c> (proc(5)): a table of name, soft limit, hard limit and unit.
+    /// </summary>
     public static int ConnectionsOf(string limits, int open)
     {
         const string Name = "Max open files";

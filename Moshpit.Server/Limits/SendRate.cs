@@ -1,8 +1,9 @@
 namespace Moshpit.Server.Limits;
 
 /// <summary>
-/// How fast one peer may send: so many bytes a second on average, and twice that at once. A sender that is faster waits for its turn; the wait is
-/// known beforehand, so one that would be too long is refused instead (the generic cell rate algorithm). Safe for use by several threads at once.
+/// How fast one peer may send: so many bytes a second on average, and twice that at once. A sender that is faster waits for its turn; the
+/// wait is known beforehand, so one that would be too long is refused instead (the generic cell rate algorithm). Safe for use by several
+/// threads at once.
 /// </summary>
 internal sealed class SendRate
 {

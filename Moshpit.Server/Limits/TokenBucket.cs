@@ -1,13 +1,20 @@
 namespace Moshpit.Server.Limits;
 
-/// <summary>A rate with room for bursts: holds up to a second's worth, or a minute's, and fills evenly. Its clock is as coarse as the server's.</summary>
+/// <summary>
+/// A rate with room for bursts: holds up to a second's worth, or a minute's, and fills evenly. Its clock is as coarse as the server's.
+/// </summary>
 internal struct TokenBucket
 {
-    /// <summary>What is in use: a token counts as many as its period has milliseconds, so that fractions of tokens are whole numbers.</summary>
+    /// <summary>
+    /// What is in use: a token counts as many as its period has milliseconds, so that fractions of tokens are whole numbers.
+    /// </summary>
     private long _used;
     private long _asOf;
 
-    /// <summary>Takes one of <paramref name="capacity"/> tokens, which come back within <paramref name="period"/> milliseconds. False: there is none.</summary>
+    /// <summary>
+    /// Takes one of <paramref name="capacity"/> tokens, which come back within <paramref name="period"/> milliseconds. False: there is
+    /// none.
+    /// </summary>
     public bool TryTake(long now, int capacity, long period)
     {
         Refill(now, capacity, period);

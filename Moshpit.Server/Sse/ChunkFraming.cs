@@ -4,9 +4,9 @@ using System.Numerics;
 namespace Moshpit.Server.Sse;
 
 /// <summary>
-/// chunk = chunk-size CRLF chunk-data CRLF (RFC 9112 section 7.1). Each event is a chunk of its own: readers that fill a buffer before they hand
-/// anything on hand on a whole chunk at once, and a missing <see cref="LastChunk"/> tells them that the stream was cut. The chunk is encoded once
-/// for all peers, so joined events stay one run of bytes.
+/// chunk = chunk-size CRLF chunk-data CRLF (RFC 9112 section 7.1). Each event is a chunk of its own: readers that fill a buffer before they
+/// hand anything on hand on a whole chunk at once, and a missing <see cref="LastChunk"/> tells them that the stream was cut. The chunk is
+/// encoded once for all peers, so joined events stay one run of bytes.
 /// </summary>
 internal static class ChunkFraming
 {
@@ -36,10 +36,14 @@ internal static class ChunkFraming
         return destination[length..];
     }
 
-    /// <summary>Where the event stands in <paramref name="chunk"/>, a single whole one: what a peer that does not know chunks (HTTP/1.0) gets.</summary>
+    /// <summary>
+    /// Where the event stands in <paramref name="chunk"/>, a single whole one: what a peer that does not know chunks (HTTP/1.0) gets.
+    /// </summary>
     public static Range EventIn(ReadOnlySpan<byte> chunk) => (chunk.IndexOf((byte)'\n') + 1)..(chunk.Length - ChunkEnd.Length);
 
-    /// <summary>Appends the events in <paramref name="chunks"/>, which are whole ones, to <paramref name="output"/> without their chunks.</summary>
+    /// <summary>
+    /// Appends the events in <paramref name="chunks"/>, which are whole ones, to <paramref name="output"/> without their chunks.
+    /// </summary>
     public static void AppendEvents(ReadOnlySpan<byte> chunks, IBufferWriter<byte> output)
     {
         while (!chunks.IsEmpty)

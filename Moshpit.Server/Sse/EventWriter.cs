@@ -5,8 +5,8 @@ using Moshpit.Server.Buffers;
 namespace Moshpit.Server.Sse;
 
 /// <summary>
-/// Writes events in the wire form of PROTOCOL.md: <c>event</c>, then <c>data</c>, then an empty line; each as one chunk (<see cref="ChunkFraming"/>).
-/// The original client wants this order, <c>": "</c> after each name, and JSON in every field but the first.
+/// Writes events in the wire form of PROTOCOL.md: <c>event</c>, then <c>data</c>, then an empty line; each as one chunk
+/// (<see cref="ChunkFraming"/>). The original client wants this order, <c>": "</c> after each name, and JSON in every field but the first.
 /// </summary>
 internal static class EventWriter
 {
@@ -30,7 +30,9 @@ internal static class EventWriter
     // Ends the data line and the event. Any field to follow data belongs between these two line feeds.
     private static ReadOnlySpan<byte> End => "\n\n"u8;
 
-    /// <summary>A peer's first event: the channel, and the peer's cid and token. Without its chunk where <paramref name="chunked"/> is false.</summary>
+    /// <summary>
+    /// A peer's first event: the channel, and the peer's cid and token. Without its chunk where <paramref name="chunked"/> is false.
+    /// </summary>
     public static void WriteConnect(IBufferWriter<byte> output, ChannelId id, PeerId cid, Token token, bool chunked = true)
     {
         int length = Connect.Length + Cid.Length + Token.Length + 3 * HexId.Length + Close.Length + End.Length;
@@ -57,7 +59,9 @@ internal static class EventWriter
     /// <summary>Tells the owner of channel <paramref name="id"/> that peer <paramref name="cid"/> went.</summary>
     public static void WriteLeave(IBufferWriter<byte> output, ChannelId id, PeerId cid) => WritePresence(output, Leave, id, cid);
 
-    /// <summary>Begins a message's event in the empty <paramref name="frame"/>. The caller writes the data next: compact JSON, without CR or LF.</summary>
+    /// <summary>
+    /// Begins a message's event in the empty <paramref name="frame"/>. The caller writes the data next: compact JSON, without CR or LF.
+    /// </summary>
     public static void BeginSignal(SharedFrame frame)
     {
         frame.ReserveHeadroom(ChunkFraming.MaxHeadLength);

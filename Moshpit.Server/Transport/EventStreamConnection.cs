@@ -11,14 +11,14 @@ namespace Moshpit.Server.Transport;
 internal sealed class EventStreamConnection : FrameSink, ISlotted
 {
     /// <summary>
-    /// Bytes of a send queue that are sent at a time. An asynchronous send completes when all of it is sent, and only then is it seen that the
-    /// peer takes something.
+    /// Bytes of a send queue that are sent at a time. An asynchronous send completes when all of it is sent, and only then is it seen that
+    /// the peer takes something.
     /// </summary>
     private const int PieceLength = 16 * 1024;
 
     /// <summary>
-    /// Milliseconds since the peer last took something within which it counts as reading. Less than anything waits for it (Pace), by a period of
-    /// the clock, so that a wait for a peer that does not read never ends in a refusal.
+    /// Milliseconds since the peer last took something within which it counts as reading. Less than anything waits for it (Pace), by a
+    /// period of the clock, so that a wait for a peer that does not read never ends in a refusal.
     /// </summary>
     private const long ReadingPatience = 1000;
 
@@ -28,7 +28,10 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
     private readonly StreamTransport _transport;
     private readonly long _openedAt;
 
-    /// <summary>Listens for the peer's end. Its lock guards the state of the connection: an object for that alone would cost each idle peer 24 bytes.</summary>
+    /// <summary>
+    /// Listens for the peer's end. Its lock guards the state of the connection: an object for that alone would cost each idle peer 24
+    /// bytes.
+    /// </summary>
     private readonly EndWatch _watch;
     private SendQueue? _queue;
     private volatile State _state;
@@ -248,10 +251,14 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
             Close(DisconnectReason.BacklogFull);
     }
 
-    /// <summary>The other half of the allowance is for what can't wait: what others publish, and the leaves of those that have joined.</summary>
+    /// <summary>
+    /// The other half of the allowance is for what can't wait: what others publish, and the leaves of those that have joined.
+    /// </summary>
     private bool HasRoom(SendQueue queue) => queue.Length <= _transport.Budget.Allowance / 2;
 
-    /// <summary>Sends the queue until it is empty or the connection is closed. An error of ours ends the stream, and nothing else.</summary>
+    /// <summary>
+    /// Sends the queue until it is empty or the connection is closed. An error of ours ends the stream, and nothing else.
+    /// </summary>
     private async Task SendQueueAsync(SendQueue queue)
     {
         DisconnectReason reason = DisconnectReason.Reset;
@@ -326,7 +333,9 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
         queue.Room = null;
     }
 
-    /// <summary>Everything was sent: sends a FIN. Closing now could turn into a reset and lose what is on its way, so the peer's FIN is awaited.</summary>
+    /// <summary>
+    /// Everything was sent: sends a FIN. Closing now could turn into a reset and lose what is on its way, so the peer's FIN is awaited.
+    /// </summary>
     private void HalfClose()
     {
         _state = State.HalfClosed;
@@ -404,7 +413,9 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
         _transport.OnEnded(this, new SinkEnd(_reason, (_transport.Clock.Now - _openedAt) / MillisecondsPerSecond, BytesSent));
     }
 
-    /// <summary>The pending zero-byte receive. Its callbacks are those of the socket engine: no task, no state machine, no exception.</summary>
+    /// <summary>
+    /// The pending zero-byte receive. Its callbacks are those of the socket engine: no task, no state machine, no exception.
+    /// </summary>
     private sealed class EndWatch : SocketAsyncEventArgs
     {
         private readonly EventStreamConnection _connection;

@@ -4,10 +4,14 @@ using Microsoft.Extensions.Logging;
 
 namespace Moshpit.Server.Transport;
 
-/// <summary>A listening socket and the loop that accepts from it. Running out of descriptors or memory makes it wait, never spin or stop.</summary>
+/// <summary>
+/// A listening socket and the loop that accepts from it. Running out of descriptors or memory makes it wait, never spin or stop.
+/// </summary>
 internal sealed class Listener : IAsyncDisposable
 {
-    /// <summary>Connections that the kernel may keep for us until we accept them (it has a cap of its own, <c>net.core.somaxconn</c>).</summary>
+    /// <summary>
+    /// Connections that the kernel may keep for us until we accept them (it has a cap of its own, <c>net.core.somaxconn</c>).
+    /// </summary>
     private const int AcceptQueueLength = 4096;
 
     /// <summary>How long a failing accept is not repeated.</summary>
@@ -43,7 +47,8 @@ internal sealed class Listener : IAsyncDisposable
     /// <param name="accepted">Owns each accepted socket, which does not block; must return soon and must not throw.</param>
     /// <param name="time">The source of time.</param>
     /// <param name="logger">Told of accepts that fail.</param>
-    /// <exception cref="IOException">The address is in use, is not this machine's, or may not be bound; the message is for the user.</exception>
+    /// <exception cref="IOException">The address is in use, is not this machine's, or may not be bound; the message is for the
+    /// user.</exception>
     public static Listener Bind(EndPoint endPoint, SocketSettings settings, Action<Socket> accepted, TimeProvider time, ILogger logger)
     {
         UnixSocketFile? file = endPoint is UnixDomainSocketEndPoint ? UnixSocketFile.Claim(endPoint.ToString()!) : null;
@@ -89,7 +94,8 @@ internal sealed class Listener : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
 
-        // First the file: once no server listens there, it is stale, a successor may have replaced it, and it would be the successor's that goes.
+        // First the file: once no server listens there, it is stale, a successor may have replaced it, and it would be the successor's that
+        // goes.
         _file?.Dispose();
         _socket.Dispose();
         await _loop.ConfigureAwait(false);

@@ -1,8 +1,8 @@
 namespace Moshpit.Server.Transport;
 
 /// <summary>
-/// Whether a peer that is behind reads: it does if it has acknowledged more than at the look before. A send completes when a large part of the
-/// socket's buffer is free again, which takes a peer long that reads a few bytes at a time.
+/// Whether a peer that is behind reads: it does if it has acknowledged more than at the look before. A send completes when a large part of
+/// the socket's buffer is free again, which takes a peer long that reads a few bytes at a time.
 /// </summary>
 /// <param name="acknowledged">How many bytes the peer has acknowledged in all.</param>
 /// <param name="time">The source of time.</param>

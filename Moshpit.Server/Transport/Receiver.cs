@@ -22,12 +22,15 @@ internal sealed class Receiver : SocketAsyncEventArgs, IValueTaskSource<SocketEr
     /// <summary>The number of the wait that is going on; 0 for none. To be read before deciding that it is to be expired.</summary>
     public int Current => Volatile.Read(ref _current);
 
-    /// <summary>A receive was left behind. It may still write to its buffer, so neither this object nor that buffer must be used again.</summary>
+    /// <summary>
+    /// A receive was left behind. It may still write to its buffer, so neither this object nor that buffer must be used again.
+    /// </summary>
     public bool Abandoned { get; private set; }
 
     /// <summary>
-    /// Success: <see cref="SocketAsyncEventArgs.BytesTransferred"/> are in <paramref name="buffer"/>, 0 at the end; with an empty buffer, which
-    /// is how to wait without holding memory, there is something to receive, or the end. <see cref="SocketError.TimedOut"/>: it was expired.
+    /// Success: <see cref="SocketAsyncEventArgs.BytesTransferred"/> are in <paramref name="buffer"/>, 0 at the end; with an empty buffer,
+    /// which is how to wait without holding memory, there is something to receive, or the end. <see cref="SocketError.TimedOut"/>: it was
+    /// expired.
     /// </summary>
     public ValueTask<SocketError> ReceiveAsync(Socket socket, Memory<byte> buffer)
     {

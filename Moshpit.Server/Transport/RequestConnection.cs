@@ -8,8 +8,8 @@ namespace Moshpit.Server.Transport;
 
 /// <summary>
 /// A socket that takes turns: bytes are received and read, then bytes are written and flushed, by one loop. Whatever it waits for has a
-/// deadline, kept from outside by <see cref="OnTick"/>. It holds buffers only from <see cref="RentBuffers"/> to <see cref="ReturnBuffers"/>;
-/// <see cref="WaitAsync()"/> needs none.
+/// deadline, kept from outside by <see cref="OnTick"/>. It holds buffers only from <see cref="RentBuffers"/> to
+/// <see cref="ReturnBuffers"/>; <see cref="WaitAsync()"/> needs none.
 /// </summary>
 internal sealed class RequestConnection
 {
@@ -67,7 +67,9 @@ internal sealed class RequestConnection
             receiver.Expire(wait);
     }
 
-    /// <summary>Ends the wait for bytes that is going on, as if its deadline had passed, if <paramref name="condition"/> still holds then.</summary>
+    /// <summary>
+    /// Ends the wait for bytes that is going on, as if its deadline had passed, if <paramref name="condition"/> still holds then.
+    /// </summary>
     public void Interrupt(Func<bool> condition)
     {
         // The wait first: should the receiver have gone to another connection by then, that is seen after it.
@@ -92,7 +94,9 @@ internal sealed class RequestConnection
     /// <summary>From now on <see cref="Input"/> and <see cref="Output"/> can be used.</summary>
     public void RentBuffers() => _buffers = _bufferPool.Get();
 
-    /// <summary>Ends what <see cref="RentBuffers"/> began; what <see cref="Input"/> and <see cref="Output"/> still hold is dropped.</summary>
+    /// <summary>
+    /// Ends what <see cref="RentBuffers"/> began; what <see cref="Input"/> and <see cref="Output"/> still hold is dropped.
+    /// </summary>
     public void ReturnBuffers()
     {
         TransportBuffers? buffers = _buffers;
@@ -105,8 +109,8 @@ internal sealed class RequestConnection
     }
 
     /// <summary>
-    /// Waits until there is something to receive, or the end, without holding a buffer. Success: there is. <see cref="SocketError.TimedOut"/>:
-    /// the deadline passed first.
+    /// Waits until there is something to receive, or the end, without holding a buffer. Success: there is.
+    /// <see cref="SocketError.TimedOut"/>: the deadline passed first.
     /// </summary>
     public ValueTask<SocketError> WaitAsync() => WaitAsync(default);
 
@@ -147,8 +151,9 @@ internal sealed class RequestConnection
     }
 
     /// <summary>
-    /// Closing while the other side still sends would reset the connection, and what was sent to it could be lost (RFC 9112 section 9.6). So:
-    /// a FIN, then what comes is dropped, at most <paramref name="limit"/> bytes for <paramref name="timeout"/>, until the other side closes too.
+    /// Closing while the other side still sends would reset the connection, and what was sent to it could be lost (RFC 9112 section 9.6).
+    /// So: a FIN, then what comes is dropped, at most <paramref name="limit"/> bytes for <paramref name="timeout"/>, until the other side
+    /// closes too.
     /// </summary>
     public async ValueTask LingerAsync(long limit, TimeSpan timeout)
     {

@@ -3,8 +3,8 @@ using Moshpit.Server.Buffers;
 namespace Moshpit.Server.Transport;
 
 /// <summary>
-/// What a slow peer has not taken yet, oldest first. It shares large frames that it holds most of; what is little, or little of a large frame, it
-/// copies together, so that it never keeps more than about three times its <see cref="Length"/> alive, however the bytes came.
+/// What a slow peer has not taken yet, oldest first. It shares large frames that it holds most of; what is little, or little of a large
+/// frame, it copies together, so that it never keeps more than about three times its <see cref="Length"/> alive, however the bytes came.
 /// </summary>
 /// <param name="frames">Where copies are kept.</param>
 /// <param name="progress">Tells whether the peer reads.</param>

@@ -7,10 +7,14 @@ namespace Moshpit.Server.Transport;
 /// <summary>What a <see cref="RequestConnection"/> reads into and writes from while it has requests, pooled.</summary>
 internal sealed class TransportBuffers
 {
-    /// <summary>Most requests fit; a connection that sends them in quick succession holds so much while it waits for its next one.</summary>
+    /// <summary>
+    /// Most requests fit; a connection that sends them in quick succession holds so much while it waits for its next one.
+    /// </summary>
     private const int SegmentLength = 2048;
 
-    /// <summary>Bytes received and not yet read. Filled and emptied by the connection's one loop, so without thresholds nothing ever waits.</summary>
+    /// <summary>
+    /// Bytes received and not yet read. Filled and emptied by the connection's one loop, so without thresholds nothing ever waits.
+    /// </summary>
     public Pipe Input { get; } = new(new PipeOptions(
         pauseWriterThreshold: 0, resumeWriterThreshold: 0, readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline,
         minimumSegmentSize: SegmentLength, useSynchronizationContext: false));

@@ -142,7 +142,9 @@ internal sealed class EventLogTests
         Assert.That(_frames.Outstanding, Is.Zero);
     }
 
-    /// <summary>Fills the log with frames of all lengths up to <paramref name="longest"/>; what it holds, and where frames end, 0 included.</summary>
+    /// <summary>
+    /// Fills the log with frames of all lengths up to <paramref name="longest"/>; what it holds, and where frames end, 0 included.
+    /// </summary>
     private (string All, List<long> Ends) Fill(EventLog log, int frames, int longest)
     {
         var all = new StringBuilder();

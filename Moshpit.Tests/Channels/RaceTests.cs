@@ -5,7 +5,9 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Channels;
 
-/// <summary>Everything that can happen to a channel happens at once, thousands of times, with nothing in between that would slow it down.</summary>
+/// <summary>
+/// Everything that can happen to a channel happens at once, thousands of times, with nothing in between that would slow it down.
+/// </summary>
 internal sealed class RaceTests
 {
     private const int Rounds = 5000;

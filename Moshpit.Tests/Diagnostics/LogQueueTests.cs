@@ -120,7 +120,9 @@ internal sealed class LogQueueTests
             never);
     }
 
-    /// <summary>Fails if <paramref name="work"/> does not end by itself; sets <paramref name="block"/>, which the logger waits for, in any case.</summary>
+    /// <summary>
+    /// Fails if <paramref name="work"/> does not end by itself; sets <paramref name="block"/>, which the logger waits for, in any case.
+    /// </summary>
     private static async Task WithoutBlockingAsync(Func<Task> work, ManualResetEventSlim block)
     {
         try

@@ -18,8 +18,8 @@ internal abstract class FuzzTarget
     public abstract int AllocationFactor { get; }
 
     /// <summary>
-    /// Arrays are counted in <see cref="Check"/>, which cuts the input, and not in <see cref="Probe"/>. Not where a check asks the runtime's
-    /// JSON reader, which forgets an array when it throws because of half a surrogate pair.
+    /// Arrays are counted in <see cref="Check"/>, which cuts the input, and not in <see cref="Probe"/>. Not where a check asks the
+    /// runtime's JSON reader, which forgets an array when it throws because of half a surrogate pair.
     /// </summary>
     public virtual bool CountsArraysInCheck => false;
 

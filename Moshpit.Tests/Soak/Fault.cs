@@ -4,7 +4,9 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Soak;
 
-/// <summary>One kind of misbehaviour, again and again. What the server answers does not matter here; that the others don't notice does.</summary>
+/// <summary>
+/// One kind of misbehaviour, again and again. What the server answers does not matter here; that the others don't notice does.
+/// </summary>
 internal sealed class Fault(int port, Random random, Func<Fault, Task> once)
 {
     /// <summary>Times that it was done.</summary>

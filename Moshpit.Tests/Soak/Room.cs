@@ -55,7 +55,9 @@ internal sealed class Room(int port, Random random)
             guest.Dispose();
     }
 
-    /// <summary>All agree on one order of broadcasts, each sender's messages are in the order of its calls, none is missing or there twice.</summary>
+    /// <summary>
+    /// All agree on one order of broadcasts, each sender's messages are in the order of its calls, none is missing or there twice.
+    /// </summary>
     private void Check(List<string>[] heard, int publishers)
     {
         List<string> log = Broadcasts(heard[0]);

@@ -20,7 +20,9 @@ public sealed class SoakTests
     /// <summary>Memory is compared with what it was after this part of the time, when pools and heap have found their size.</summary>
     private const double WarmUp = 0.3;
 
-    /// <summary>A garbage-collected heap breathes: half as much again, and this on top, is not yet growth. A leak of the load is many times that.</summary>
+    /// <summary>
+    /// A garbage-collected heap breathes: half as much again, and this on top, is not yet growth. A leak of the load is many times that.
+    /// </summary>
     private const long Tolerance = 48 * 1024 * 1024;
 
     /// <summary>Descriptors that the runtime may open for itself meanwhile. A leak of the load is thousands.</summary>

@@ -3,7 +3,9 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>At a bound of the whole server new work is refused, nobody who is in is thrown out, and room that is given back can be used again.</summary>
+/// <summary>
+/// At a bound of the whole server new work is refused, nobody who is in is thrown out, and room that is given back can be used again.
+/// </summary>
 [Parallelizable]
 public sealed class BoundsTests
 {

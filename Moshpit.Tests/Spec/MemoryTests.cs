@@ -8,8 +8,8 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Spec;
 
 /// <summary>
-/// Whatever a crowd did, when it has left nothing of it is reachable any more. Bytes would say less: what the array pool keeps for next time
-/// depends on threads and cores.
+/// Whatever a crowd did, when it has left nothing of it is reachable any more. Bytes would say less: what the array pool keeps for next
+/// time depends on threads and cores.
 /// </summary>
 [Parallelizable]
 public sealed class MemoryTests
@@ -29,7 +29,9 @@ public sealed class MemoryTests
         await Eventually.AsyncTrue(() => server.Server.Parts.Frames is { Outstanding: 2, OutstandingBytes: < 1024 }, () => "More than the heartbeat and the last chunk are out.");
     }
 
-    /// <summary>Peers in one channel and in many, messages to all and to one, large ones, one cut short; who reads, who does not, who resets.</summary>
+    /// <summary>
+    /// Peers in one channel and in many, messages to all and to one, large ones, one cut short; who reads, who does not, who resets.
+    /// </summary>
     private static async Task<List<WeakReference>> CrowdAsync(TestServer server)
     {
         using RawPeer owner = await server.CreateAsync();

@@ -10,7 +10,8 @@ public sealed class NoMemoryTests
     private const int Messages = 8;
 
     /// <summary>Of the buffers that a whole scene needs each, or each so many, is refused once, in a run of its own.</summary>
-    /// <param name="crowd">Peers besides the three that count: with many, passes run on threads of the pool, where no caller catches anything.</param>
+    /// <param name="crowd">Peers besides the three that count: with many, passes run on threads of the pool, where no caller catches
+    /// anything.</param>
     /// <param name="step">From one buffer that is refused to the next.</param>
     [TestCase(0, 1)]
     [TestCase(16, 4)]
@@ -22,7 +23,9 @@ public sealed class NoMemoryTests
         Assert.That(number, Is.GreaterThan(3 * Messages), "the scene needs fewer buffers than it has messages, so it can't be the whole one");
     }
 
-    /// <summary>Peers join, one of them does not read, and messages go to all and to that one. False: the scene needs fewer buffers than that.</summary>
+    /// <summary>
+    /// Peers join, one of them does not read, and messages go to all and to that one. False: the scene needs fewer buffers than that.
+    /// </summary>
     private static async Task<bool> PlayAsync(int failing, int crowd)
     {
         var arrays = new FailingArrays();
@@ -76,7 +79,9 @@ public sealed class NoMemoryTests
         return arrays.HasFailed;
     }
 
-    /// <summary>A stream that goes on has no gap; nor has one that was cut, up to where it was cut. An owner knows all of its guests.</summary>
+    /// <summary>
+    /// A stream that goes on has no gap; nor has one that was cut, up to where it was cut. An owner knows all of its guests.
+    /// </summary>
     private static async Task CheckAsync(List<RawPeer> peers, int which, int[] answered)
     {
         RawPeer peer = peers[which];

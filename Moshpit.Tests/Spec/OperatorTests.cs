@@ -7,7 +7,9 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>What an operator learns from the log: what is refused, which peers are cut, how streams end. A flood of cases is no flood of lines.</summary>
+/// <summary>
+/// What an operator learns from the log: what is refused, which peers are cut, how streams end. A flood of cases is no flood of lines.
+/// </summary>
 [Parallelizable]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class OperatorTests

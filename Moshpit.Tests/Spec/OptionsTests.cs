@@ -5,7 +5,9 @@ using Moshpit.Server;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>Each declaration of an option is about the property that it names, and holds on the command line and in a program alike.</summary>
+/// <summary>
+/// Each declaration of an option is about the property that it names, and holds on the command line and in a program alike.
+/// </summary>
 internal sealed class OptionsTests
 {
     private static readonly string[] Texts =

@@ -40,7 +40,9 @@ public sealed class OriginalClientTests
         await ExchangeAsync(new IPEndPoint(IPAddress.Loopback, server.Port), "localhost:39737", connection);
     }
 
-    /// <summary>The client is given <c>http://unix:/tmp/x.sock</c>, or with two slashes, as its own tests do, and sends the path as the host.</summary>
+    /// <summary>
+    /// The client is given <c>http://unix:/tmp/x.sock</c>, or with two slashes, as its own tests do, and sends the path as the host.
+    /// </summary>
     [Test]
     public async Task It_creates_joins_writes_and_leaves_over_a_Unix_socket(
         [Values("/tmp/x.sock", "//tmp/x.sock")] string host, [Values("close", "keep-alive")] string connection)

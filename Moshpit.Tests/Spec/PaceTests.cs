@@ -9,8 +9,9 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Spec;
 
 /// <summary>
-/// Senders that are faster than a peer reads, or than they may be: nothing that was answered 200 is lost to a peer that reads, and a peer that
-/// does not read delays no other client. The senders are behind a named proxy, which the tests are: clients on loopback have no limits.
+/// Senders that are faster than a peer reads, or than they may be: nothing that was answered 200 is lost to a peer that reads, and a peer
+/// that does not read delays no other client. The senders are behind a named proxy, which the tests are: clients on loopback have no
+/// limits.
 /// </summary>
 [Parallelizable(ParallelScope.All)]
 public sealed class PaceTests
@@ -169,8 +170,8 @@ public sealed class PaceTests
     }
 
     /// <summary>
-    /// Posts until an answer is held up; how many POSTs were sent, and the answer to the last one. Only the owner can hold them up: there is no
-    /// limit by address.
+    /// Posts until an answer is held up; how many POSTs were sent, and the answer to the last one. Only the owner can hold them up: there
+    /// is no limit by address.
     /// </summary>
     private static async Task<(int Sent, Task<RawResponse> Answer)> SendUntilHeldUpAsync(TestServer server, RawConnection sender, string post)
     {

@@ -6,7 +6,9 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>A connection that waits holds neither buffers nor the state of a request, unless its next request can be expected soon.</summary>
+/// <summary>
+/// A connection that waits holds neither buffers nor the state of a request, unless its next request can be expected soon.
+/// </summary>
 [Parallelizable]
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 public sealed class RestTests

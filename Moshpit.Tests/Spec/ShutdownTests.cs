@@ -419,7 +419,9 @@ public sealed class ShutdownTests
         }
     }
 
-    /// <summary>Joins again and again until it is no longer let; what each time begins, begins with <c>connect</c> and ends with an event's end.</summary>
+    /// <summary>
+    /// Joins again and again until it is no longer let; what each time begins, begins with <c>connect</c> and ends with an event's end.
+    /// </summary>
     private static async Task JoinAsync(int port, string id)
     {
         try

@@ -38,7 +38,10 @@ internal static class Asking
         Assert.That(response["Access-Control-Allow-Origin"], Is.EqualTo("*"), "a browser may read it");
     }
 
-    /// <summary>An address of this machine that is not loopback, from which the server can be reached as from afar; the test is skipped where there is none.</summary>
+    /// <summary>
+    /// An address of this machine that is not loopback, from which the server can be reached as from afar; the test is skipped where there
+    /// is none.
+    /// </summary>
     public static IPAddress OwnAddress()
     {
         IPAddress? address = NetworkInterface.GetAllNetworkInterfaces()

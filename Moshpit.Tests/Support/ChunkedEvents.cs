@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>Takes the chunks off an event stream, and fails where one of them is not just one event or comment (PROTOCOL.md, part 2).</summary>
+/// <summary>
+/// Takes the chunks off an event stream, and fails where one of them is not just one event or comment (PROTOCOL.md, part 2).
+/// </summary>
 internal sealed class ChunkedEvents
 {
     private readonly StringBuilder _line = new();

@@ -3,7 +3,10 @@ using Microsoft.Extensions.Logging;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>Keeps what the server holds to be its own fault, which nothing that a client does may lead to; or whatever is at least as grave as asked.</summary>
+/// <summary>
+/// Keeps what the server holds to be its own fault, which nothing that a client does may lead to; or whatever is at least as grave as
+/// asked.
+/// </summary>
 internal sealed class ErrorLog(LogLevel least = LogLevel.Error) : ILoggerFactory, ILogger
 {
     private readonly ConcurrentQueue<string> _lines = new();

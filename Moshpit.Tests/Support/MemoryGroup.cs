@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>A memory control group for one test, as a container has it. Making one takes root and a writable <c>/sys/fs/cgroup</c>.</summary>
+/// <summary>
+/// A memory control group for one test, as a container has it. Making one takes root and a writable <c>/sys/fs/cgroup</c>.
+/// </summary>
 internal sealed class MemoryGroup : IDisposable
 {
     private const string Root = "/sys/fs/cgroup";

@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace Moshpit.Tests.Support;
 
 /// <summary>
-/// A stream as the original JavaScript client reads it: the body is split at empty lines, a row at line ends, a line at <c>": "</c>, of whose
-/// parts it takes the second. The first line gives the name of the event; what the others give must be JSON.
+/// A stream as the original JavaScript client reads it: the body is split at empty lines, a row at line ends, a line at <c>": "</c>, of
+/// whose parts it takes the second. The first line gives the name of the event; what the others give must be JSON.
 /// </summary>
 internal sealed class OriginalPeer : IDisposable
 {

@@ -8,7 +8,9 @@ namespace Moshpit.Tests.Support;
 /// <summary>A client that says exactly the bytes it is told to, and reads what comes. Text is Latin-1, so every byte survives.</summary>
 internal sealed class RawConnection : IDisposable
 {
-    /// <summary>How long anything may take on a loaded machine before the test fails. Nothing ever waits this long when all is well.</summary>
+    /// <summary>
+    /// How long anything may take on a loaded machine before the test fails. Nothing ever waits this long when all is well.
+    /// </summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     /// <summary>Pieces in which a throttled connection reads.</summary>
@@ -129,7 +131,9 @@ internal sealed class RawConnection : IDisposable
         }
     }
 
-    /// <summary>Reads a response's head. Where a chunked event stream follows, everything read from now on is its events, without the chunks.</summary>
+    /// <summary>
+    /// Reads a response's head. Where a chunked event stream follows, everything read from now on is its events, without the chunks.
+    /// </summary>
     public async Task<RawResponse> ReadHeadAsync() =>
         await TryReadHeadAsync() ?? throw Failure("The connection ended before a response came");
 

@@ -78,7 +78,9 @@ internal sealed class RecordingSink : FrameSink
 
     public override void Abort(DisconnectReason reason) => Completed = reason;
 
-    /// <summary>What breaks the contract is kept among the writes: an exception would end the pool thread of a drain, and all tests.</summary>
+    /// <summary>
+    /// What breaks the contract is kept among the writes: an exception would end the pool thread of a drain, and all tests.
+    /// </summary>
     private void Enter()
     {
         if (Interlocked.Increment(ref _writers) > 1)

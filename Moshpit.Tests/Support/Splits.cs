@@ -17,7 +17,8 @@ internal static class Splits
 
     /// <summary>Asserts that all ways give the same, and returns it.</summary>
     /// <param name="input">The bytes.</param>
-    /// <param name="start">Makes a parser as new, and a function that tells what it made of the input (given outcome and bytes left over).</param>
+    /// <param name="start">Makes a parser as new, and a function that tells what it made of the input (given outcome and bytes left
+    /// over).</param>
     public static T SameForAll<T>(byte[] input, Func<(Step Step, Func<ParseOutcome, byte[], T> Result)> start)
     {
         T whole = Run([input], together: true, start);

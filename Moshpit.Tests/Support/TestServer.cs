@@ -3,7 +3,9 @@ using Moshpit.Server.Transport;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>A server on loopback for one test. Disposing of it stops it and fails the test if it leaked a frame or made an error of its own.</summary>
+/// <summary>
+/// A server on loopback for one test. Disposing of it stops it and fails the test if it leaked a frame or made an error of its own.
+/// </summary>
 internal sealed class TestServer : IAsyncDisposable
 {
     private readonly ErrorLog _errors;

@@ -14,8 +14,8 @@ internal sealed class ListenerTests
     private static readonly TimeSpan Backoff = TimeSpan.FromMilliseconds(100);
 
     /// <remarks>
-    /// A listening socket that is shut down fails each accept, as one does for which there is no descriptor left; on Linux it can be made to
-    /// listen again.
+    /// A listening socket that is shut down fails each accept, as one does for which there is no descriptor left; on Linux it can be made
+    /// to listen again.
     /// </remarks>
     [Test]
     [Platform("Linux")]
