@@ -37,7 +37,7 @@
 #pragma warning disable CA1031, CA1032, CA1054 // failures are told by tasks; only the client makes its exceptions; a Unix socket is no Uri
 #pragma warning disable CA1001, CA2000, CA2025, CA2213 // what a method opens is disposed of by the peer or the outbox
 #pragma warning disable CA1068, CA1510, CA1849 // a lambda reads best last; netstandard2.1 has no ThrowIfNull; no Dispose here blocks
-#pragma warning disable CA1515, CA1812 // the types are public or internal by MOSHPIT_CLIENT_INTERNAL, and a library may not make a client itself
+#pragma warning disable CA1515, CA1812 // types are public or internal by MOSHPIT_CLIENT_INTERNAL; a library may make no client
 
 using System;
 using System.Collections.Generic;

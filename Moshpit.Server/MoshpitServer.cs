@@ -63,7 +63,8 @@ public sealed class MoshpitServer : IAsyncDisposable
         Task stopped;
         lock (_gate)
             stopped = _stopped ??= StopOnceAsync();
-        using CancellationTokenRegistration hurry = cancellationToken.UnsafeRegister(static cut => ((CancellationTokenSource)cut!).Cancel(), _cut);
+        using CancellationTokenRegistration hurry = cancellationToken.UnsafeRegister(
+            static cut => ((CancellationTokenSource)cut!).Cancel(), _cut);
         await stopped.ConfigureAwait(false);
     }
 

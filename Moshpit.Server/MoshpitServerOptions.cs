@@ -180,7 +180,7 @@ public sealed class MoshpitServerOptions
     /// </summary>
     public long PendingLimit { get; set; } = 128 * 1024;
 
-    /// <summary>Threads that may serve one large channel at the same time. Default: as many as there are cores.</summary>
+    /// <summary>Threads that may deliver to the peers of one large channel at the same time. Default: as many as there are cores.</summary>
     public int ThreadsPerChannel { get; set; } = Environment.ProcessorCount;
 
     /// <summary>
@@ -290,7 +290,8 @@ public sealed class MoshpitServerOptions
             throw new ArgumentException($"{nameof(SocketPath)} (--socket) must be the path of a file, of 1 to {LongestSocketPath} bytes.");
         _ = ReadProxies();
         if (LoggerFactory is null || TimeProvider is null)
-            throw new ArgumentException($"{nameof(LoggerFactory)} and {nameof(TimeProvider)} must not be null; leave them out for the defaults.");
+            throw new ArgumentException(
+                $"{nameof(LoggerFactory)} and {nameof(TimeProvider)} must not be null; leave them out for the defaults.");
     }
 
     /// <summary><see cref="Proxies"/> without <c>unix</c>.</summary>
@@ -303,7 +304,9 @@ public sealed class MoshpitServerOptions
             // Of four numbers: what "10.1" means should not be guessed where trust depends on it.
             bool isShort = !proxy.Contains(':') && proxy.AsSpan().Count('.') != 3;
             if (!isShort && IPAddress.TryParse(proxy, out IPAddress? address))
-                networks.Add(address.IsIPv4MappedToIPv6 ? new IPNetwork(address.MapToIPv4(), 32) : new IPNetwork(address, address.GetAddressBytes().Length * 8));
+                networks.Add(address.IsIPv4MappedToIPv6
+                    ? new IPNetwork(address.MapToIPv4(), 32)
+                    : new IPNetwork(address, address.GetAddressBytes().Length * 8));
             else if (!isShort && IPNetwork.TryParse(proxy, out IPNetwork network))
                 networks.Add(network);
             else if (proxy != UnixProxy)

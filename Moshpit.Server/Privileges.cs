@@ -59,7 +59,8 @@ internal static partial class Privileges
     {
         if (result != 0)
             throw new InvalidOperationException(
-                $"Cannot drop to {identity}: {call} failed ({Marshal.GetLastPInvokeErrorMessage()}); start as root, or leave out --uid and --gid.");
+                $"Cannot drop to {identity}: {call} failed ({Marshal.GetLastPInvokeErrorMessage()}); "
+                + "start as root, or leave out --uid and --gid.");
     }
 
     // The C library's struct passwd begins like this everywhere; its strings and the rest are not needed.

@@ -19,10 +19,10 @@ using PosixSignalRegistration? hangUp = OperatingSystem.IsWindows()
     : PosixSignalRegistration.Create(PosixSignal.SIGHUP, static context => context.Cancel = true);
 
 // Read once by the runtime's socket engine, before the first socket: what a request needs is done on the thread that heard of it. Nothing
-// that runs there waits, and the passes over large channels run on the pool.
+// that runs there waits, and drains of large channels run on the pool.
 SetUnlessSet("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", "1");
 
-// Likewise: socket threads for half of the cores, and the other half for the passes. A single one (up to three cores) serves connections in
+// Likewise: socket threads for half of the cores, and the other half for drains. A single one (up to three cores) serves connections in
 // the order in which their requests come; with several, two joins of one client that follow each other at once may change places.
 SetUnlessSet("DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT", Math.Max(1, Environment.ProcessorCount / 2).ToString(CultureInfo.InvariantCulture));
 
@@ -34,14 +34,15 @@ if (parsed.Errors.Count > 0)
 try
 {
     // The signals are handled here; the library would end the process after a timeout of its own.
-    return await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false });
+    return await parsed.InvokeAsync(
+        new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false });
 }
 catch (ArgumentException e)
 {
     return Fail(Misused, e.Message);
 }
-catch (Exception e) when (e is IOException or SocketException or InvalidOperationException or UnauthorizedAccessException or NotSupportedException
-    or OutOfMemoryException)
+catch (Exception e) when (e is IOException or SocketException or InvalidOperationException or UnauthorizedAccessException
+    or NotSupportedException or OutOfMemoryException)
 {
     return Fail(Failed, e.Message.EndsWith('.') ? e.Message : e.Message + ".");
 }
@@ -80,7 +81,8 @@ static ILoggerFactory CreateLoggers(CommandLine.Arguments arguments)
     const string Timestamps = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
     return LoggerFactory.Create(logging => _ = (arguments.Json
             ? logging.AddJsonConsole(console => (console.UseUtcTimestamp, console.TimestampFormat) = (true, Timestamps))
-            : logging.AddSimpleConsole(console => (console.SingleLine, console.UseUtcTimestamp, console.TimestampFormat) = (true, true, Timestamps + " ")))
+            : logging.AddSimpleConsole(console =>
+                (console.SingleLine, console.UseUtcTimestamp, console.TimestampFormat) = (true, true, Timestamps + " ")))
         .SetMinimumLevel(arguments.LogLevel)
         .AddConsole(console => (console.LogToStandardErrorThreshold, console.MaxQueueLength) = (LogLevel.Trace, Queued)));
 }
@@ -109,7 +111,9 @@ static async Task<int> ServeAsync(CommandLine.Arguments arguments)
         server.Accept();
         using HeapTrimmer trimmer = HeapTrimmer.Start(server.Parts);
         StandardStreams.Print(server.EndPoints
-            .Select(endPoint => endPoint is IPEndPoint ip ? $"{ip.Port}" : $"{endPoint}").Distinct().Select(where => $"listening on {where}"));
+            .Select(endPoint => endPoint is IPEndPoint ip ? $"{ip.Port}" : $"{endPoint}")
+            .Distinct()
+            .Select(where => $"listening on {where}"));
         await Task.Delay(Timeout.Infinite, stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await server.StopAsync(cut.Token);
         return 0;

@@ -20,7 +20,7 @@ internal sealed class ServerParts : IAsyncDisposable
     private const int MostPooled = 256;
 
     /// <summary>
-    /// Bodies that a backlog has room for at least: with less, a peer that reads would be cut when a few large messages meet, or by a
+    /// Bodies that a send queue has room for at least: with less, a peer that reads would be cut when a few large messages meet, or by a
     /// single one that is mostly escapes (<see cref="JsonText.MostGrowth"/>).
     /// </summary>
     private const int LeastBacklogBodies = 8;
@@ -29,7 +29,7 @@ internal sealed class ServerParts : IAsyncDisposable
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(10);
 
     /// <summary>
-    /// How long the end waits for what has no reason to go on: connections that were cut, a tick of the clock, message buffers that a pass
+    /// How long the end waits for what has no reason to go on: connections that were cut, a tick of the clock, message buffers that a drain
     /// or a send still holds. Milliseconds are enough, unless the machine is very busy.
     /// </summary>
     private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(5);
@@ -137,8 +137,9 @@ internal sealed class ServerParts : IAsyncDisposable
             _heartbeat.Release();
             _lastChunk.Release();
 
-            // A pass that goes on, or a send that fails just now, returns its last one after the last socket was closed.
-            await Shutdown.WaitAsync(Frames.Rented.WhenNoneAsync(), EndTimeout, () => $"{Frames.Outstanding} message buffers").ConfigureAwait(false);
+            // A drain that goes on, or a send that fails just now, returns its last one after the last socket was closed.
+            await Shutdown.WaitAsync(Frames.Rented.WhenNoneAsync(), EndTimeout, () => $"{Frames.Outstanding} message buffers")
+                .ConfigureAwait(false);
         }
 
         if (Sockets.Count + Frames.Outstanding > 0)
@@ -181,7 +182,10 @@ internal sealed class ServerParts : IAsyncDisposable
         LastChunk = _lastChunk,
         HeartbeatInterval = _options.Heartbeat == TimeSpan.Zero ? long.MaxValue : (long)_options.Heartbeat.TotalMilliseconds,
         Budget = new MemoryBudget(
-            Frames, _options.TotalBacklogLimit, Math.Max(_options.BacklogLimit, LeastBacklogBodies * (long)_options.BodyLimit), _options.MaxBacklog),
+            Frames,
+            _options.TotalBacklogLimit,
+            Math.Max(_options.BacklogLimit, LeastBacklogBodies * (long)_options.BodyLimit),
+            _options.MaxBacklog),
         StallTimeout = (long)_options.StallTimeout.TotalMilliseconds,
         LingerTimeout = (long)_options.LingerTimeout.TotalMilliseconds,
         InputLimit = _options.StreamInputLimit,
@@ -190,7 +194,8 @@ internal sealed class ServerParts : IAsyncDisposable
 
     private HttpServices CreateHttp()
     {
-        var limits = new RequestLimits(_options.RequestLineLimit, _options.HeaderSectionLimit, _options.HeaderFieldLimit, _options.BodyLimit);
+        var limits = new RequestLimits(
+            _options.RequestLineLimit, _options.HeaderSectionLimit, _options.HeaderFieldLimit, _options.BodyLimit);
         var responses = new ResponseWriter(new CorsPolicy(), _date);
         var pace = new Pace(_options, Clock, Shutdown);
         var stream = new OpenStream

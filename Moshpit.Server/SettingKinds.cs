@@ -45,9 +45,12 @@ internal static class SettingKinds
         return new()
         {
             Property = property, Name = name, ValueName = valueName, Description = description, Alias = alias,
-            Get = get, Set = To(set), DefaultText = standard, WhyIgnored = whyIgnored, Kind = kind, Range = unlimited ? kind + ", or MaxValue for no limit" : kind,
+            Get = get, Set = To(set), DefaultText = standard, WhyIgnored = whyIgnored,
+            Kind = kind, Range = unlimited ? kind + ", or MaxValue for no limit" : kind,
             Read = static (text, out value) => T.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value),
-            Allows = value => (value >= first && value <= last) || (zero is not null && T.IsZero(value)) || (unlimited && value == T.MaxValue),
+            Allows = value => (value >= first && value <= last)
+                || (zero is not null && T.IsZero(value))
+                || (unlimited && value == T.MaxValue),
         };
     }
 
@@ -66,7 +69,8 @@ internal static class SettingKinds
         Kind = OrZero(zero, string.Create(
             CultureInfo.InvariantCulture, $"a number of seconds from {ShortestTime.TotalSeconds} to {LongestTime.TotalSeconds}")),
         Range = OrZero(zero, $"a time from {ShortestTime.Milliseconds} ms to {LongestTime.Days} days"),
-        Read = TryReadSeconds, Allows = value => (value >= ShortestTime && value <= LongestTime) || (zero is not null && value == TimeSpan.Zero),
+        Read = TryReadSeconds,
+        Allows = value => (value >= ShortestTime && value <= LongestTime) || (zero is not null && value == TimeSpan.Zero),
     };
 
     /// <summary>A text that is not checked here.</summary>
@@ -82,7 +86,8 @@ internal static class SettingKinds
     public static Setting<string[]> List(
         string property, Action<MoshpitServerOptions, string[]> set, string name, string valueName, string description) => new()
     {
-        Property = property, Name = name, ValueName = valueName, Description = description, IsList = true, Set = To(set), Read = TryReadList,
+        Property = property, Name = name, ValueName = valueName, Description = description, IsList = true,
+        Set = To(set), Read = TryReadList,
     };
 
     /// <summary>Reads any text.</summary>

@@ -5,7 +5,7 @@ using Moshpit.Server.Buffers;
 namespace Moshpit.Server.Api;
 
 /// <summary>
-/// What the routes have to say, without tokens and payloads, and of ids, which are keys, no more than tells them apart. Event ids 200–299.
+/// What the routes have to say, without tokens and payloads. Ids are keys, so they are shortened. Event ids 200–299.
 /// </summary>
 internal static partial class ApiLog
 {
@@ -35,12 +35,15 @@ internal static partial class ApiLog
     [LoggerMessage(207, LogLevel.Information, "Told to hurry; cutting the {Connections} connections that are left.")]
     public static partial void Hurrying(ILogger logger, int connections);
 
-    [LoggerMessage(208, LogLevel.Warning, "The process may open files for {Connections} connections only, fewer than MaxConnections ({MaxConnections}), and "
+    [LoggerMessage(208, LogLevel.Warning,
+        "The process may open files for {Connections} connections only, fewer than MaxConnections ({MaxConnections}), and "
         + "one address gets a quarter of them. Raise the limit (ulimit -n, LimitNOFILE= in a systemd unit), or lower --max-connections.")]
     public static partial void FewDescriptors(ILogger logger, int connections, int maxConnections);
 
-    [LoggerMessage(209, LogLevel.Warning, "One address gets {Share} connections and streams at most, a quarter of those that the process may open files for; "
-        + "MaxConnectionsPerAddress ({Connections}) or MaxStreamsPerAddress ({Streams}) is higher. Raise the limit (ulimit -n, LimitNOFILE= in a systemd "
+    [LoggerMessage(209, LogLevel.Warning,
+        "One address gets {Share} connections and streams at most, a quarter of those that the process may open files for; "
+        + "MaxConnectionsPerAddress ({Connections}) or MaxStreamsPerAddress ({Streams}) is higher. Raise the limit (ulimit -n, "
+        + "LimitNOFILE= in a systemd "
         + "unit), or lower --max-connections-per-address and --max-streams.")]
     public static partial void SmallShare(ILogger logger, int share, int connections, int streams);
 
@@ -50,14 +53,17 @@ internal static partial class ApiLog
     [LoggerMessage(211, LogLevel.Warning, "Cut {Count} streams for {Reason}, last one of {Client}.")]
     public static partial void StreamsCut(ILogger logger, long count, DisconnectReason reason, object client);
 
-    [LoggerMessage(212, LogLevel.Warning, "At a limit: messages take {Bytes} bytes of memory, more than {Limit}. Peers that read slowest are cut.")]
+    [LoggerMessage(212, LogLevel.Warning,
+        "At a limit: messages take {Bytes} bytes of memory, more than {Limit}. Peers that read slowest are cut.")]
     public static partial void MessagesTakeMuchMemory(ILogger logger, long bytes, long limit);
 
-    [LoggerMessage(213, LogLevel.Warning, "A request from {Client} came through a proxy that is not named. All clients of that proxy share the "
+    [LoggerMessage(213, LogLevel.Warning,
+        "A request from {Client} came through a proxy that is not named. All clients of that proxy share the "
         + "limits of one address. If the proxy is yours, name its address with --proxy.")]
     public static partial void UnnamedProxy(ILogger logger, object client);
 
-    [LoggerMessage(214, LogLevel.Warning, "A request over loopback or a Unix socket came through a proxy that is not named. Its clients have no "
+    [LoggerMessage(214, LogLevel.Warning,
+        "A request over loopback or a Unix socket came through a proxy that is not named. Its clients have no "
         + "limits by address. If the proxy is yours, name it with --proxy (127.0.0.1, ::1 or unix).")]
     public static partial void UnnamedLocalProxy(ILogger logger);
 }

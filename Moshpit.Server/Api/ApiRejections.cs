@@ -73,7 +73,8 @@ internal static class ApiRejections
         503, "owner-behind", "The owner of this channel is behind with what it has to hear; try again in a few seconds.");
 
     public static readonly Rejection TooManyNewChannels = new(
-        429, "too-many-new-channels", "Your address created too many channels within a minute; create fewer, or join those that are there.");
+        429, "too-many-new-channels",
+        "Your address created too many channels within a minute; create fewer, or join those that are there.");
 
     public static readonly Rejection TooManyStreams = new(
         429, "too-many-streams", "Your address has too many streams open; close some of them first.");

@@ -266,7 +266,7 @@ internal sealed class Channel
     /// <summary>Ends <paramref name="peer"/>, whose stream would have a gap.</summary>
     internal void CutForError(Peer peer, Exception e)
     {
-        ChannelLog.ServeFailed(_registry.Logger, e);
+        ChannelLog.DeliveryFailed(_registry.Logger, e);
         peer.Cut(DisconnectReason.ServerError);
     }
 

@@ -20,7 +20,7 @@ internal sealed class ChannelRegistry
     /// <summary>Most peers in one channel.</summary>
     public required int MaxPeersPerChannel { get; init; }
 
-    /// <summary>Threads that may serve a large channel at the same time.</summary>
+    /// <summary>Most shards of one channel: so many threads may deliver to its peers at the same time.</summary>
     public required int MaxShards { get; init; }
 
     /// <summary>Bytes that may be pending in a channel before a publisher has to wait.</summary>

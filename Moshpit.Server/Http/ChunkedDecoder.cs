@@ -39,7 +39,8 @@ internal struct ChunkedDecoder
     /// decoder is spent.
     /// </summary>
     public ParseOutcome Decode(
-        ref SequenceReader<byte> input, Span<byte> destination, ref int written, Rejection tooLarge, out Rejection? rejection, int? limit = null)
+        ref SequenceReader<byte> input, Span<byte> destination, ref int written, Rejection tooLarge, out Rejection? rejection,
+        int? limit = null)
     {
         rejection = null;
         ParseOutcome outcome;

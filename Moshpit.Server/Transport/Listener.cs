@@ -78,7 +78,8 @@ internal sealed class Listener : IAsyncDisposable
 
                 // What the runtime needs for its first socket: descriptors and threads.
                 TypeInitializationException => new IOException(
-                    $"Cannot listen on {Where(endPoint)}: the runtime can't set up sockets; raise the limit of file descriptors (ulimit -n).", e),
+                    $"Cannot listen on {Where(endPoint)}: the runtime can't set up sockets; "
+                    + "raise the limit of file descriptors (ulimit -n).", e),
                 _ => e,
             };
         }
@@ -157,10 +158,12 @@ internal sealed class Listener : IAsyncDisposable
         return error.SocketErrorCode switch
         {
             SocketError.AddressAlreadyInUse => $"Cannot listen on {where}: it is in use. Stop the program that uses it, or choose another.",
-            SocketError.AccessDenied => $"Cannot listen on {where}: permission denied. Start as root (and drop to a user), or choose another.",
+            SocketError.AccessDenied =>
+                $"Cannot listen on {where}: permission denied. Start as root (and drop to a user), or choose another.",
             SocketError.AddressNotAvailable when endPoint is IPEndPoint { Address: var address } =>
                 $"Cannot listen on {where}: {address} is no address of this machine.",
-            SocketError.TooManyOpenSockets => $"Cannot listen on {where}: the process has no file descriptor left; raise its limit (ulimit -n).",
+            SocketError.TooManyOpenSockets =>
+                $"Cannot listen on {where}: the process has no file descriptor left; raise its limit (ulimit -n).",
             SocketError.AddressFamilyNotSupported => $"Cannot listen on {where}: this machine does not support such addresses.",
             _ => $"Cannot listen on {where}: {error.Message}.",
         };

@@ -5,7 +5,8 @@ namespace Moshpit.Server.Transport;
 /// <summary>What the transport has to say. Event ids 100–199.</summary>
 internal static partial class TransportLog
 {
-    [LoggerMessage(100, LogLevel.Warning, "Accepting a connection failed ({Error}); retrying every {Milliseconds} ms. Connected peers are not affected.")]
+    [LoggerMessage(100, LogLevel.Warning,
+        "Accepting a connection failed ({Error}); retrying every {Milliseconds} ms. Connected peers are not affected.")]
     public static partial void AcceptFailed(ILogger logger, string error, double milliseconds);
 
     [LoggerMessage(101, LogLevel.Warning, "Accepting connections again.")]
