@@ -11,13 +11,13 @@ internal static class ApiRejections
         405, "method-not-allowed", "This method is not allowed here; use GET or HEAD, POST or OPTIONS.");
 
     public static readonly Rejection UnknownTarget = new(
-        404, "unknown-target", "There is nothing here; a channel is created by GET / and found at /id.");
+        404, "unknown-target", "There is nothing here; GET / creates a channel, and /id is the path of one.");
 
     public static readonly Rejection UnknownChannel = new(
         404, "unknown-channel", "There is no such channel; it may have ended with its owner. Create one by GET /.");
 
     public static readonly Rejection NotAcceptable = new(
-        406, "not-acceptable", "Accept does not admit what is sent here; it must admit text/event-stream.");
+        406, "not-acceptable", "Accept does not allow an event stream; it must allow text/event-stream.");
 
     // What is posted, in the order in which it is checked.
     public static readonly Rejection UnsupportedMediaType = new(
@@ -39,7 +39,7 @@ internal static class ApiRejections
         400, "missing-data", "The field data is missing; send the value to deliver in it.");
 
     public static readonly Rejection UnknownPeer = new(
-        404, "unknown-peer", "The cid is of no peer in this channel; leave it out to reach everyone.");
+        404, "unknown-peer", "The cid is of no peer in this channel; leave it out to reach all peers.");
 
     // The state of the server.
     public static readonly Rejection ShuttingDown = new(
@@ -67,10 +67,10 @@ internal static class ApiRejections
         retryAfter: 2);
 
     public static readonly Rejection ReceiverBehind = new(
-        429, "receiver-behind", "A peer that has to get this reads more slowly than you send; wait for some seconds, then send again.");
+        429, "receiver-behind", "A peer that must get this message reads more slowly than you send; wait for some seconds, then send again.");
 
     public static readonly Rejection OwnerBehind = new(
-        503, "owner-behind", "The owner of this channel is behind with what it has to hear; try again in a few seconds.");
+        503, "owner-behind", "The owner of this channel reads too slowly to hear of one more join; try again in a few seconds.");
 
     public static readonly Rejection TooManyNewChannels = new(
         429, "too-many-new-channels",
