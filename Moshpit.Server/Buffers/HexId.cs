@@ -22,6 +22,10 @@ internal readonly struct HexId(UInt128 bits) : IEquatable<HexId>
 
     private static readonly ulong Secret = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
 
+    /// <summary>Ids for the next callers, made together. Its lock guards it.</summary>
+    private static readonly HexId[] Random = new HexId[64];
+    private static int NextRandom = Random.Length;
+
     private readonly ulong _upper = (ulong)(bits >> 64);
     private readonly ulong _lower = (ulong)bits;
 
@@ -43,7 +47,24 @@ internal readonly struct HexId(UInt128 bits) : IEquatable<HexId>
     }
 
     /// <summary>Fills <paramref name="ids"/> with new ones.</summary>
-    public static void Fill(Span<HexId> ids) => RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(ids));
+    public static void Fill(Span<HexId> ids)
+    {
+        // A call of the generator costs much more than the bytes that it makes.
+        lock (Random)
+        {
+            foreach (ref HexId id in ids)
+            {
+                if (NextRandom == Random.Length)
+                {
+                    RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(Random.AsSpan()));
+                    NextRandom = 0;
+                }
+
+                id = Random[NextRandom];
+                Random[NextRandom++] = default;
+            }
+        }
+    }
 
     /// <summary>Writes the 32 digits to the start of <paramref name="destination"/>.</summary>
     public void Format(Span<byte> destination)

@@ -29,6 +29,28 @@ public sealed class HexIdTests
     }
 
     [Test]
+    public void New_ones_are_never_given_twice_whatever_threads_ask_at_once()
+    {
+        const int Threads = 4;
+        var given = new HexId[Threads][];
+        using var start = new Barrier(Threads);
+        Thread[] threads = [.. Enumerable.Range(0, Threads).Select(number => new Thread(() =>
+        {
+            int count = number + 1;
+            var ids = new HexId[count * 50_000];
+            start.SignalAndWait();
+            for (int n = 0; n < ids.Length; n += count)
+                HexId.Fill(ids.AsSpan(n, count));
+            given[number] = ids;
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        HexId[] all = [.. given.SelectMany(ids => ids)];
+        Assert.That(all.ToHashSet(), Has.Count.EqualTo(all.Length));
+        Assert.That(all, Has.None.EqualTo(default(HexId)));
+    }
+
+    [Test]
     public void As_text_an_id_is_its_first_8_digits_and_a_token_is_nothing_of_it()
     {
         const string Digits = "0123456789abcdeffedcba9876543210";
