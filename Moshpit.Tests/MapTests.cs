@@ -33,7 +33,8 @@ internal sealed partial class MapTests
     {
         IReadOnlyCollection<(Type From, Type To)> references = TypeReferences.In(Server);
         Assert.That(references, Has.Count.GreaterThan(200), "references are found at all");
-        string[] wrong = [.. references.Where(r => !IsAllowed(FolderOf(r.From), FolderOf(r.To), r.To)).Select(r => $"{r.From} uses {r.To}")];
+        string[] wrong = [.. references.Where(r => !IsAllowed(FolderOf(r.From), FolderOf(r.To), r.To))
+            .Select(r => $"{r.From} uses {r.To}")];
         Assert.That(wrong, Is.Empty);
     }
 
@@ -42,7 +43,8 @@ internal sealed partial class MapTests
     {
         string[] listed = [.. FolderRow().Matches(Map).Select(match => match.Groups[1].Value)];
         Assert.That(listed, Is.EqualTo(Folders.Append(Diagnostics)));
-        Assert.That(listed, Is.EquivalentTo(Directory.GetDirectories(Path.Combine(Repository.Root, "Moshpit.Server")).Select(Path.GetFileName)
+        Assert.That(listed,
+            Is.EquivalentTo(Directory.GetDirectories(Path.Combine(Repository.Root, "Moshpit.Server")).Select(Path.GetFileName)
             .Except(["bin", "obj"])));
     }
 

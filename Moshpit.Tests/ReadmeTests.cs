@@ -39,7 +39,8 @@ public sealed class ReadmeTests
     [Test]
     public void The_table_of_options_has_each_with_its_variable_its_property_and_its_default()
     {
-        string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md")).Where(line => line.StartsWith("| `--") || line.StartsWith("|  |  |"))];
+        string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md"))
+            .Where(line => line.StartsWith("| `--") || line.StartsWith("|  |  |"))];
         var defaults = new Server.MoshpitServerOptions();
         IEnumerable<Server.Setting> unnamed = Server.MoshpitServerOptions.Settings.Where(setting => setting.Name is null);
         Assert.That(rows, Is.EqualTo(Server.CommandLine.Settings.Concat(unnamed).Select(setting =>
@@ -53,7 +54,8 @@ public sealed class ReadmeTests
     {
         string security = File.ReadAllText(RepositoryFile("SECURITY.md"));
         Assert.That(security, Does.Contain("(README.md#options)"));
-        string[] properties = [.. Regex.Matches(security, "^\\| [^|]+ \\| `(\\w+)` \\| [^|]+ \\|$", RegexOptions.Multiline).Select(row => row.Groups[1].Value)];
+        string[] properties = [.. Regex.Matches(security, "^\\| [^|]+ \\| `(\\w+)` \\| [^|]+ \\|$", RegexOptions.Multiline)
+            .Select(row => row.Groups[1].Value)];
         Assert.That(properties, Is.Unique);
         string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md")).Where(line => line.StartsWith('|'))];
         int options = 0;

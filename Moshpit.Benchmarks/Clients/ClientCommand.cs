@@ -26,7 +26,8 @@ internal static class ClientCommand
         {
             rounds, messages, warmup, relayed,
         };
-        command.SetAction(parsed => Run(parsed.GetValue(rounds), parsed.GetValue(messages), parsed.GetValue(warmup), parsed.GetValue(relayed)));
+        command.SetAction(parsed =>
+            Run(parsed.GetValue(rounds), parsed.GetValue(messages), parsed.GetValue(warmup), parsed.GetValue(relayed)));
         return command;
     }
 

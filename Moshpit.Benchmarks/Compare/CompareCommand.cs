@@ -25,7 +25,10 @@ internal static class CompareCommand
             Description = "Cores of each server; the load has the others (as many as there are: both share all)",
             DefaultValueFactory = _ => Cores.OfServer,
         }.MustBeWithin(1, Environment.ProcessorCount);
-        var only = new Option<string[]>("--only") { Description = "A part of it; may be repeated", HelpName = string.Join('|', Comparison.Parts) };
+        var only = new Option<string[]>("--only")
+        {
+            Description = "A part of it; may be repeated", HelpName = string.Join('|', Comparison.Parts),
+        };
         only.AcceptOnlyFromAmong([.. Comparison.Parts]);
         var command = new Command("compare", "Measure moshpit beside Kestrel, a bare send loop and a floor in C, and tell the ratios")
         {

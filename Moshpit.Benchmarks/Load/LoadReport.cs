@@ -34,7 +34,8 @@ internal sealed class LoadReport(RunResult result, TimeSpan joining)
         if (result.Latency is { TotalCount: > 0 } latency)
         {
             foreach (double percentile in Percentiles)
-                Row(table, $"latency p{percentile.ToString(CultureInfo.InvariantCulture)}", Milliseconds(latency.GetValueAtPercentile(percentile)));
+                Row(table, $"latency p{percentile.ToString(CultureInfo.InvariantCulture)}",
+                    Milliseconds(latency.GetValueAtPercentile(percentile)));
             Row(table, "latency, longest", Milliseconds(latency.GetValueAtPercentile(100)));
         }
 

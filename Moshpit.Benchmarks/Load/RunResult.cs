@@ -35,5 +35,6 @@ internal sealed record RunResult
     /// <summary>This result, if every peer got every message in order: nothing else is worth timing.</summary>
     public RunResult RequireFaultless() => IsFaultless
         ? this
-        : throw new BenchmarkException($"Of {Messages} messages {Lost} deliveries were lost, {Misplaced} misplaced, and {Ended} connections ended.");
+        : throw new BenchmarkException(
+            $"Of {Messages} messages {Lost} deliveries were lost, {Misplaced} misplaced, and {Ended} connections ended.");
 }

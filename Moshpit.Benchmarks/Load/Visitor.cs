@@ -72,7 +72,8 @@ internal sealed class Visitor
     {
         long began = Stopwatch.GetTimestamp();
         using Socket stream = Connect();
-        stream.Send(Encoding.ASCII.GetBytes($"GET {_path} HTTP/1.{(_speaks ? 1 : 0)}\r\nHost: {_server}\r\nAccept: text/event-stream\r\n\r\n"));
+        stream.Send(Encoding.ASCII.GetBytes(
+            $"GET {_path} HTTP/1.{(_speaks ? 1 : 0)}\r\nHost: {_server}\r\nAccept: text/event-stream\r\n\r\n"));
         var received = new StringBuilder();
         ReadUntil(stream, received, "event: connect\n", then: "\n\n");
         Record(Joins, began);
@@ -111,7 +112,8 @@ internal sealed class Visitor
     private static void ReadUntil(Socket socket, StringBuilder received, string text, string then)
     {
         byte[] buffer = new byte[16 * 1024];
-        while (received.ToString() is var all && !(all.IndexOf(text, StringComparison.Ordinal) is >= 0 and var at && all.IndexOf(then, at + text.Length, StringComparison.Ordinal) >= 0))
+        while (received.ToString() is var all && !(all.IndexOf(text, StringComparison.Ordinal) is >= 0 and var at
+            && all.IndexOf(then, at + text.Length, StringComparison.Ordinal) >= 0))
         {
             int count = socket.Receive(buffer);
             if (count == 0)

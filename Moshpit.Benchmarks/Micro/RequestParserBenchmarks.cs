@@ -44,7 +44,8 @@ public class RequestParserBenchmarks
         foreach (byte[] head in (byte[][])[Plain, Browser])
         {
             Check.That(Parse(head) == head.Length, "The parser did not consume the head.");
-            Check.That(_request is { Method: HttpMethod.Post, Path.Length: 33, ContentLength: 80, KeepAlive: true }, "The head was misread.");
+            Check.That(_request is { Method: HttpMethod.Post, Path.Length: 33, ContentLength: 80, KeepAlive: true },
+                "The head was misread.");
         }
 
         Check.That(_request.ContentType == ContentType.Form && !_request[KeptField.Origin].IsEmpty, "The browser's head was misread.");

@@ -5,7 +5,9 @@ using Moshpit.Server.Channels;
 
 namespace Moshpit.Benchmarks.Micro;
 
-/// <summary>So many publishers wait for room in a channel, and all get it: the time from when there is room until the last has published.</summary>
+/// <summary>
+/// So many publishers wait for room in a channel, and all get it: the time from when there is room until the last has published.
+/// </summary>
 public class WaitingBenchmarks
 {
     /// <summary>Room for one message at a time.</summary>

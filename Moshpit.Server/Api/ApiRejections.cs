@@ -67,7 +67,8 @@ internal static class ApiRejections
         retryAfter: 2);
 
     public static readonly Rejection ReceiverBehind = new(
-        429, "receiver-behind", "A peer that must get this message reads more slowly than you send; wait for some seconds, then send again.");
+        429, "receiver-behind",
+        "A peer that must get this message reads more slowly than you send; wait for some seconds, then send again.");
 
     public static readonly Rejection OwnerBehind = new(
         503, "owner-behind", "The owner of this channel reads too slowly to hear of one more join; try again in a few seconds.");

@@ -197,7 +197,8 @@ internal sealed class JsonBodyTests
     [Test]
     public void The_error_says_where_it_is_wrong_and_what_would_be_right()
     {
-        Assert.That(ParsedBody.Json("{\n \"data\": 1,}").Error, Does.StartWith("The body is not valid JSON at line 2, byte 12; send one complete object"));
+        Assert.That(ParsedBody.Json("{\n \"data\": 1,}").Error,
+            Does.StartWith("The body is not valid JSON at line 2, byte 12; send one complete object"));
         Assert.That(ParsedBody.Json("5").Error, Does.Contain("must be a JSON object"));
         Assert.That(ParsedBody.Json([.. "{\"a\":\""u8, 0xFF, .. "\"}"u8]).Error, Does.Contain("UTF-8").And.Contain("byte 7"));
     }
@@ -209,7 +210,8 @@ internal sealed class JsonBodyTests
     [TestCase("{\"data\":t<script>")]
     public void The_error_is_one_line_of_text_that_quotes_nothing(string body)
     {
-        Assert.That(ParsedBody.Json(body).Error, Is.Not.Null.And.None.Matches<char>(char.IsControl).And.Not.Contain("Cookie").And.Not.Contain("script"));
+        Assert.That(ParsedBody.Json(body).Error,
+            Is.Not.Null.And.None.Matches<char>(char.IsControl).And.Not.Contain("Cookie").And.Not.Contain("script"));
     }
 
     [TestCase(new byte[] { 0xFF })]

@@ -70,7 +70,8 @@ internal sealed class RouterTests
     private static HttpRequest Request(string method, string target)
     {
         var request = new HttpRequest();
-        var reader = new System.Buffers.SequenceReader<byte>(new(Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n")));
+        var reader = new System.Buffers.SequenceReader<byte>(
+            new(Encoding.Latin1.GetBytes($"{method} {target} HTTP/1.1\r\nHost: a\r\n\r\n")));
         Assert.That(new RequestParser(new RequestLimits()).Parse(ref reader, request), Is.EqualTo(ParseOutcome.Done));
         return request;
     }

@@ -22,7 +22,8 @@ internal sealed class PlainPeerTests
         SharedFrame direct = Signal("3");
         peer.TrySend(direct);
         direct.Release();
-        Assert.That(plain.Writes, Is.EqualTo(new[] { "event: signal\ndata: 1\n\nevent: signal\ndata: 2\n\n", "event: signal\ndata: 3\n\n" }));
+        Assert.That(plain.Writes,
+            Is.EqualTo(new[] { "event: signal\ndata: 1\n\nevent: signal\ndata: 2\n\n", "event: signal\ndata: 3\n\n" }));
         Assert.That(chunked.Text, Does.EndWith("17\r\nevent: signal\ndata: 1\n\n\r\n17\r\nevent: signal\ndata: 2\n\n\r\n"));
         Assert.That(_channel.Frames.Outstanding, Is.Zero);
     }

@@ -102,7 +102,8 @@ internal sealed class RaceTests
         // It is told once of each who came, and then once of the same one's leave.
         void CheckOwner()
         {
-            string[] told = [.. Regex.Matches(owner.Sink.Text, "event: (join|leave)\n.*\"cid\":\"([0-9a-f]+)\"").Select(match => $"{match.Groups[1]} {match.Groups[2]}")];
+            string[] told = [.. Regex.Matches(owner.Sink.Text, "event: (join|leave)\n.*\"cid\":\"([0-9a-f]+)\"")
+                .Select(match => $"{match.Groups[1]} {match.Groups[2]}")];
             Assert.That(told, Is.Unique);
             for (int i = 0; i < Visitors; i++)
             {

@@ -38,7 +38,8 @@ internal sealed unsafe class Coverage : AssemblyLoadContext
         folder.Delete(recursive: true);
 
         string tests = typeof(Coverage).Assembly.GetName().Name!;
-        _targets = LoadFromStream(new MemoryStream(File.ReadAllBytes(PathOf(tests)))).GetType(typeof(FuzzTarget).FullName!, throwOnError: true)!;
+        _targets = LoadFromStream(new MemoryStream(File.ReadAllBytes(PathOf(tests))))
+            .GetType(typeof(FuzzTarget).FullName!, throwOnError: true)!;
     }
 
     public static Coverage Instance => Only.Value;

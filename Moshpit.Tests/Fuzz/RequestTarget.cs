@@ -101,11 +101,13 @@ internal sealed class RequestTarget : FuzzTarget
         bool rejected = reader.Parser.Rejection is not null;
         Require((outcome == ParseOutcome.Rejected) == rejected, "A rejection has a reason, and nothing else has.");
         Require(request.ContentLength >= 0, "A length is negative.");
-        string known = $" {outcome} {reader.Parser.Rejection?.Name} {request.Method} {Encoding.Latin1.GetString(request.Path)} {request.IsHttp10} {request.Body} " +
+        string known = $" {outcome} {reader.Parser.Rejection?.Name} {request.Method} {Encoding.Latin1.GetString(request.Path)} " +
+            $"{request.IsHttp10} {request.Body} " +
             $"{request.KeepAlive} {request.ExpectsContinue} {request.ContentType} {request.AcceptsEventStream} " +
             $"{request.NamesEventStream} {request.HasContentEncoding} {!request[KeptField.Origin].IsEmpty} " +
             $"{reader.Parser.HasStarted}";
-        trace.Append(known).Append($" {request.ContentLength} {Encoding.Latin1.GetString(request.Query)} {Encoding.Latin1.GetString(request[KeptField.Origin])} " +
+        trace.Append(known).Append(
+            $" {request.ContentLength} {Encoding.Latin1.GetString(request.Query)} {Encoding.Latin1.GetString(request[KeptField.Origin])} " +
             Encoding.Latin1.GetString(request[KeptField.AccessControlRequestHeaders]));
         shape.Append($"\n{outcome} {reader.Parser.Rejection?.Name} {request.Method} {Magnitude(request.Path.Length)} {request.Body}");
     }
@@ -116,7 +118,8 @@ internal sealed class RequestTarget : FuzzTarget
         int lines = request[KeptField.AccessControlRequestHeaders].IsEmpty ? 0 : 1;
         RequireLines(output => TestResponses.Writer.WriteOptions(output, request), lines, request);
         RequireLines(output => TestResponses.Writer.WriteStreamHead(output, request, 200), 0, request);
-        RequireLines(output => TestResponses.Writer.WriteRejection(output, request, ApiRejections.MethodNotAllowed, close: true), 0, request);
+        RequireLines(output => TestResponses.Writer.WriteRejection(output, request, ApiRejections.MethodNotAllowed, close: true), 0,
+            request);
     }
 
     private void RequireLines(Action<IBufferWriter<byte>> write, int more, HttpRequest request)

@@ -71,7 +71,8 @@ internal sealed class ResponseTarget : FuzzTarget
                 if (count % 2 == 1)
                 {
                     // As the answer to a message is read.
-                    trace.Append(head.Status).Append(known).Append(Complete(reader.ReadReplyAsync(head, () => false))).Append(reader.IsBodyRead);
+                    trace.Append(head.Status).Append(known).Append(Complete(reader.ReadReplyAsync(head, () => false)))
+                        .Append(reader.IsBodyRead);
                     if (!reader.IsBodyRead)
                         break;
                     continue;

@@ -14,7 +14,8 @@ internal sealed class AcceptTests
     [TestCase("Accept: text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2\r\n", Description = "Java's own.")]
     [TestCase("Accept: image/png\r\nAccept: */*\r\n")]
     [TestCase("Accept: x/y;a=\"\\\",text/event-stream;q=0\", */*\r\n")]
-    [TestCase("Accept: text/event-stream;level=1;q=0, */*\r\n", Description = "Another form of the type is refused than the one that is sent.")]
+    [TestCase("Accept: text/event-stream;level=1;q=0, */*\r\n",
+        Description = "Another form of the type is refused than the one that is sent.")]
     public void Nothing_at_all_or_a_wildcard_admits_an_event_stream(string fields)
     {
         ParsedHead head = ParsedHead.OfFields(fields);

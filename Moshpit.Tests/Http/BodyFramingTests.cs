@@ -37,7 +37,8 @@ internal sealed class BodyFramingTests
     [TestCase("1e1")]
     [TestCase("\"5\"")]
     [TestCase("\u00d9\u00a5")]
-    public void A_malformed_length_ends_the_connection(string value) => AssertRefused($"Content-Length: {value}\r\n", "malformed-content-length");
+    public void A_malformed_length_ends_the_connection(string value) =>
+        AssertRefused($"Content-Length: {value}\r\n", "malformed-content-length");
 
     [TestCase("Content-Length: 5\r\nContent-Length: 5\r\n", "repeated-content-length")]
     [TestCase("Content-Length: 5\r\ncontent-length: 50\r\n", "repeated-content-length")]
@@ -54,7 +55,8 @@ internal sealed class BodyFramingTests
     [TestCase("Transfer-Encoding: chu nked\r\n", "malformed-transfer-encoding")]
     [TestCase("Transfer-Encoding: \u0085chunked\r\n", "malformed-transfer-encoding")]
     [TestCase("Transfer-Encoding: chunked\u000b\r\n", "control-character")]
-    public void A_body_whose_end_others_might_see_elsewhere_ends_the_connection(string fields, string refusal) => AssertRefused(fields, refusal);
+    public void A_body_whose_end_others_might_see_elsewhere_ends_the_connection(string fields, string refusal) =>
+        AssertRefused(fields, refusal);
 
     [TestCase("Transfer-Encoding: chunked\r\n")]
     [TestCase("Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n")]

@@ -75,7 +75,8 @@ internal sealed class BodyReaderTests
                 return outcome;
             }
 
-            return (Step, (outcome, rest) => (outcome, body, outcome == ParseOutcome.Done ? Encoding.Latin1.GetString(rest) : "", rejection));
+            return (Step, (outcome, rest) =>
+                (outcome, body, outcome == ParseOutcome.Done ? Encoding.Latin1.GetString(rest) : "", rejection));
         });
     }
 }

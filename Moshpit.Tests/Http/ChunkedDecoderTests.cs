@@ -132,7 +132,8 @@ internal sealed class ChunkedDecoderTests
         int written = 0;
         Rejection? rejection = null;
         return (Step, (outcome, rest) => new Decoded(
-            outcome, rejection, outcome == ParseOutcome.Done ? Encoding.Latin1.GetString(destination, 0, written) : "", Encoding.Latin1.GetString(rest)));
+            outcome, rejection, outcome == ParseOutcome.Done ? Encoding.Latin1.GetString(destination, 0, written) : "",
+                Encoding.Latin1.GetString(rest)));
 
         ParseOutcome Step(ref SequenceReader<byte> reader) => decoder.Decode(ref reader, destination, ref written, TooLarge, out rejection);
     }) switch

@@ -150,7 +150,8 @@ internal sealed class FieldTests
     public void A_reset_request_holds_nothing_of_the_one_before()
     {
         const string Full = "POST /0123456789abcdef0123456789abcdef HTTP/1.0\r\nOrigin: a\r\nAccess-Control-Request-Headers: b\r\n"
-            + "Content-Type: text/plain\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\nConnection: keep-alive\r\nExpect: 100-continue\r\n"
+            + "Content-Type: text/plain\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\n"
+            + "Connection: keep-alive\r\nExpect: 100-continue\r\n"
             + "Accept: text/event-stream\r\nHost: a\r\n\r\n";
         RequestParser parser = new(new RequestLimits());
         HttpRequest request = new();
@@ -163,7 +164,8 @@ internal sealed class FieldTests
         {
             foreach (System.Reflection.PropertyInfo property in typeof(HttpRequest).GetProperties().Where(p => !p.PropertyType.IsByRefLike))
                 Assert.That(property.GetValue(request), Is.EqualTo(property.GetValue(fresh)), property.Name);
-            Assert.That(request.Path.Length + request.Query.Length + Enum.GetValues<KeptField>().Sum(field => request[field].Length), Is.Zero);
+            Assert.That(request.Path.Length + request.Query.Length + Enum.GetValues<KeptField>().Sum(field => request[field].Length),
+                Is.Zero);
             Assert.That((parser.HasStarted, parser.Rejection), Is.EqualTo((false, (Rejection?)null)));
         });
         Assert.That(Parse(Full), Is.EqualTo(ParseOutcome.Done), "Nothing was left that would make it a repetition.");

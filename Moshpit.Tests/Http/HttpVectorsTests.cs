@@ -35,7 +35,8 @@ internal sealed class HttpVectorsTests
                 {
                     refused++;
                     Assert.That(rejection?.Close, Is.True, name);
-                    Assert.That(rejection?.Status, Is.AnyOf([.. statuses.Select(status => (object)status), .. strict ? [400] : Array.Empty<object>()]), name);
+                    Assert.That(rejection?.Status,
+                        Is.AnyOf([.. statuses.Select(status => (object)status), .. strict ? [400] : Array.Empty<object>()]), name);
                 }
                 else if (expect == "reject")
                 {

@@ -28,7 +28,8 @@ internal sealed class RejectionsTests
             Assert.That(rejection.Name, Does.Match("^[a-z0-9]+(-[a-z0-9]+)*$"));
             Assert.That(rejection.Sentence, Does.Match("^[A-Z][^\r\n]*\\.$"));
             Assert.That(rejection.Status, Is.InRange(400, 599));
-            Assert.DoesNotThrow(() => TestResponses.Writer.WriteRejection(new ArrayBufferWriter<byte>(), new HttpRequest(), rejection, close: false));
+            Assert.DoesNotThrow(
+                () => TestResponses.Writer.WriteRejection(new ArrayBufferWriter<byte>(), new HttpRequest(), rejection, close: false));
         });
     }
 

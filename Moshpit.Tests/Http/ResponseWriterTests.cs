@@ -59,7 +59,8 @@ internal sealed partial class ResponseWriterTests
         _request.IsHttp10 = isHttp10;
         Assert.That(Written(output => TestResponses.Writer.WriteOk(output, _request)), Does.Contain(Said));
         Assert.That(Written(output => TestResponses.Writer.WriteOptions(output, _request)), Does.Contain(Said));
-        string rejected = Written(output => TestResponses.Writer.WriteRejection(output, _request, ApiRejections.InvalidToken, close: false));
+        string rejected = Written(
+            output => TestResponses.Writer.WriteRejection(output, _request, ApiRejections.InvalidToken, close: false));
         Assert.That(rejected, Does.Contain(Said));
     }
 
@@ -187,7 +188,8 @@ internal sealed partial class ResponseWriterTests
     public void A_rejection_closes_when_it_or_the_request_or_the_caller_wants_it(bool close, bool rejectionCloses, bool keepAlive)
     {
         _request.KeepAlive = keepAlive;
-        string written = Written(output => TestResponses.Writer.WriteRejection(output, _request, new Rejection(400, "x", "No.", rejectionCloses), close));
+        string written = Written(
+            output => TestResponses.Writer.WriteRejection(output, _request, new Rejection(400, "x", "No.", rejectionCloses), close));
         Assert.That(written, Does.Contain("\r\nConnection: close\r\n"));
     }
 
@@ -234,7 +236,8 @@ internal sealed partial class ResponseWriterTests
     }
 
     [Test]
-    public void Options_without_a_preflight_grant_no_headers() => AssertWritten(output => TestResponses.Writer.WriteOptions(output, _request), """
+    public void Options_without_a_preflight_grant_no_headers() =>
+        AssertWritten(output => TestResponses.Writer.WriteOptions(output, _request), """
         HTTP/1.1 204 No Content
         Allow: GET, HEAD, POST, OPTIONS
         Access-Control-Max-Age: 86400

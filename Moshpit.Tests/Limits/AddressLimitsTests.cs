@@ -41,7 +41,8 @@ internal sealed class AddressLimitsTests
     public void Loopback_Unix_sockets_and_named_proxies_stand_for_many_and_are_not_limited(string? address)
     {
         for (int n = 0; n < 100; n++)
-            Assert.That((_limits.TryHold(address is null ? null : IPAddress.Parse(address), out AddressUsage? usage), usage), Is.EqualTo((true, (AddressUsage?)null)));
+            Assert.That((_limits.TryHold(address is null ? null : IPAddress.Parse(address), out AddressUsage? usage), usage),
+                Is.EqualTo((true, (AddressUsage?)null)));
         Assert.That(_limits.Count, Is.Zero);
     }
 

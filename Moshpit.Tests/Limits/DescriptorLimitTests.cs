@@ -24,7 +24,8 @@ internal sealed class DescriptorLimitTests
 
     [TestCase("")]
     [TestCase("Max open files")]
-    public void What_does_not_say_it_is_no_limit(string text) => Assert.That(DescriptorLimit.ConnectionsOf(text, 10), Is.EqualTo(int.MaxValue));
+    public void What_does_not_say_it_is_no_limit(string text) =>
+        Assert.That(DescriptorLimit.ConnectionsOf(text, 10), Is.EqualTo(int.MaxValue));
 
     [Test]
     [Platform("Linux")]

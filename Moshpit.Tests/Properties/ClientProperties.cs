@@ -93,7 +93,8 @@ public sealed class ClientProperties
                     await post.SendAsync(piece);
                 string[] outcomes = await Task.WhenAll(writes.Select(PipelineTests.OutcomeAsync));
                 Any.RequireSame(
-                    string.Join(' ', outcomes), string.Join(' ', sent.Select(k => k < rejections.Length ? $"{rejections[k].Status}" : "ok").Append("ok")));
+                    string.Join(' ', outcomes),
+                        string.Join(' ', sent.Select(k => k < rejections.Length ? $"{rejections[k].Status}" : "ok").Append("ok")));
             },
             threads: 1);
     }

@@ -41,7 +41,8 @@ public sealed class RequestProperties
                 Any.RequireSame(outcome, ParseOutcome.Done);
                 string method = sent.Method == "PUT" ? "OTHER" : sent.Method;
                 Any.RequireSame((request.Method.ToString().ToUpperInvariant(), request.KeepAlive), (method, true));
-                Any.RequireSame(!request[KeptField.Origin].IsEmpty, sent.Fields.Any(field => field.StartsWith("Origin", StringComparison.Ordinal)));
+                Any.RequireSame(!request[KeptField.Origin].IsEmpty,
+                    sent.Fields.Any(field => field.StartsWith("Origin", StringComparison.Ordinal)));
                 string body = "";
                 bodies.Begin(request);
                 outcome = feed.Drive((ref SequenceReader<byte> reader) =>

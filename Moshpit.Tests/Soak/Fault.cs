@@ -13,7 +13,10 @@ internal sealed class Fault(int port, Random random, Func<Fault, Task> once)
     public int Count { get; private set; }
 
     public static IEnumerable<Fault> All(int port, Random random) =>
-        from once in new Func<Fault, Task>[] { ResetAsync, StallAsync, DribbleAsync, FloodAsync, SendGarbageAsync, OwnerDiesAsync, UploadAsync }
+        from once in new Func<Fault, Task>[]
+        {
+            ResetAsync, StallAsync, DribbleAsync, FloodAsync, SendGarbageAsync, OwnerDiesAsync, UploadAsync,
+        }
         select new Fault(port, new Random(random.Next()), once);
 
     public async Task RunAsync(CancellationToken stop)
@@ -100,7 +103,8 @@ internal sealed class Fault(int port, Random random, Func<Fault, Task> once)
         using RawConnection connection = RawConnection.Connect(fault.Port);
         byte[] garbage = new byte[fault.Next(1, 4000)];
         fault.Fill(garbage);
-        connection.Send(fault.Next(0, 2) == 0 ? garbage : [.. Encoding.ASCII.GetBytes("POST /abc HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"), .. garbage]);
+        connection.Send(fault.Next(0, 2) == 0 ? garbage
+            : [.. Encoding.ASCII.GetBytes("POST /abc HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"), .. garbage]);
         connection.SendEnd();
         await connection.ReadToEndOrResetAsync();
     }

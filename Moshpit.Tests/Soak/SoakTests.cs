@@ -55,7 +55,8 @@ public sealed class SoakTests
             if (plateau == 0 && Stopwatch.GetElapsedTime(start).TotalSeconds >= seconds * WarmUp)
                 plateau = ResidentMemory(program);
             TestContext.Progress.WriteLine(
-                $"soak: {Stopwatch.GetElapsedTime(start).TotalSeconds:0} s, {rooms.Sum(room => room.Delivered)} messages checked in {rooms.Sum(room => room.Rounds)} rooms, "
+                $"soak: {Stopwatch.GetElapsedTime(start).TotalSeconds:0} s, "
+                + $"{rooms.Sum(room => room.Delivered)} messages checked in {rooms.Sum(room => room.Rounds)} rooms, "
                 + $"{faults.Sum(fault => fault.Count)} faults, {ResidentMemory(program) >> 20} MiB, {Descriptors(program)} descriptors");
         }
 
@@ -63,7 +64,8 @@ public sealed class SoakTests
         await Task.WhenAll(running).WaitAsync(RawConnection.Patience);
         Assert.That(rooms.Select(room => room.Delivered), Is.All.GreaterThan(0));
         Assert.That(faults.Select(fault => fault.Count), Is.All.GreaterThan(0));
-        await Eventually.AsyncTrue(() => Descriptors(program) <= descriptors + RuntimeDescriptors, () => $"{Descriptors(program)} descriptors, {descriptors} before");
+        await Eventually.AsyncTrue(() => Descriptors(program) <= descriptors + RuntimeDescriptors,
+            () => $"{Descriptors(program)} descriptors, {descriptors} before");
         Assert.That(plateau, Is.Positive);
         Assert.That(ResidentMemory(program), Is.LessThan(plateau * 3 / 2 + Tolerance), $"it was {plateau} after the warm-up");
 

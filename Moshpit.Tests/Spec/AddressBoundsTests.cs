@@ -111,7 +111,8 @@ public sealed class AddressBoundsTests
     public async Task From_afar_a_claim_to_be_somebody_else_changes_nothing()
     {
         IPAddress own = Asking.OwnAddress();
-        await using TestServer server = await StartBehindProxyAsync(options => (options.Host, options.MaxConnectionsPerAddress) = (null, 100));
+        await using TestServer server =
+            await StartBehindProxyAsync(options => (options.Host, options.MaxConnectionsPerAddress) = (null, 100));
         using RawConnection connection = RawConnection.Connect(new IPEndPoint(own, server.Port));
         int served = 0;
         for (int n = 0; n < 30; n++)
@@ -145,8 +146,10 @@ public sealed class AddressBoundsTests
         const int Refused = 100;
         IPAddress own = Asking.OwnAddress();
         await using TestServer server = await StartBehindProxyAsync(options => (options.Host, options.MaxConnections) = (null, 20));
-        RawConnection[] greedy = [.. Enumerable.Range(0, 3 + Refused + 50).Select(_ => RawConnection.Connect(new IPEndPoint(own, server.Port)))];
-        await Eventually.AsyncTrue(() => greedy.Count(connection => connection.Socket.Poll(0, System.Net.Sockets.SelectMode.SelectRead)) == 50);
+        RawConnection[] greedy =
+            [.. Enumerable.Range(0, 3 + Refused + 50).Select(_ => RawConnection.Connect(new IPEndPoint(own, server.Port)))];
+        await Eventually.AsyncTrue(
+            () => greedy.Count(connection => connection.Socket.Poll(0, System.Net.Sockets.SelectMode.SelectRead)) == 50);
         using RawPeer owner = await server.CreateAsync();
         await owner.SendAsync(server, "1");
         Assert.That(await owner.ReadSignalAsync(), Is.EqualTo("1"));
@@ -278,7 +281,8 @@ public sealed class AddressBoundsTests
 
         await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
         await _clock.PassUntilAsync(60, () => server.Server.Parts.Addresses.Count == 1);
-        Assert.That(server.Server.Parts.Streams.Streams.Count, Is.EqualTo(1), "The owner's stream counts against the proxy, which named no client.");
+        Assert.That(server.Server.Parts.Streams.Streams.Count, Is.EqualTo(1),
+            "The owner's stream counts against the proxy, which named no client.");
     }
 
     /// <summary>A server to which loopback is a proxy, and which lets an address do very little.</summary>

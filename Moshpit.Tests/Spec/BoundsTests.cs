@@ -46,7 +46,8 @@ public sealed class BoundsTests
     public async Task Of_very_many_connections_too_many_only_some_are_told_why_and_the_rest_are_closed()
     {
         const int Refused = 100;
-        await using TestServer server = await TestServer.StartAsync(options => (options.MaxConnections, options.HeaderTimeout) = (1, TimeSpan.FromHours(1)));
+        await using TestServer server =
+            await TestServer.StartAsync(options => (options.MaxConnections, options.HeaderTimeout) = (1, TimeSpan.FromHours(1)));
         using RawPeer owner = await server.CreateAsync();
         await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
         RawConnection[] silent = [.. Enumerable.Range(0, Refused).Select(_ => server.Connect())];

@@ -15,7 +15,8 @@ internal sealed class CommandLineTests
         MoshpitServerOptions options = await ReadAsync("");
         var defaults = new MoshpitServerOptions();
         Assert.That(Limits(options), Is.EqualTo(Limits(defaults)));
-        Assert.That((options.BodyLimit, options.Heartbeat, options.Port), Is.EqualTo((defaults.BodyLimit, defaults.Heartbeat, defaults.Port)));
+        Assert.That((options.BodyLimit, options.Heartbeat, options.Port),
+            Is.EqualTo((defaults.BodyLimit, defaults.Heartbeat, defaults.Port)));
         Assert.That(options.Proxies, Is.Empty);
     }
 
@@ -64,7 +65,8 @@ internal sealed class CommandLineTests
     {
         Dictionary<string, string> variables = new()
         {
-            ["MOSHPIT_PORT"] = "7", ["MOSHPIT_LIMIT"] = "x", ["MOSHPIT_PROXY"] = "10.0.0.1", ["MOSHPIT_JSON"] = "true", ["MOSHPIT_IDLE"] = "",
+            ["MOSHPIT_PORT"] = "7", ["MOSHPIT_LIMIT"] = "x", ["MOSHPIT_PROXY"] = "10.0.0.1", ["MOSHPIT_JSON"] = "true",
+                ["MOSHPIT_IDLE"] = "",
         };
         CommandLine.Arguments read = await ReadAllAsync("--port 8 --limit 9 --proxy ::1 --json false", variables);
         Assert.That((read.Options.Port, read.Options.BodyLimit, read.Json), Is.EqualTo((8, 9, false)));
@@ -169,8 +171,10 @@ internal sealed class CommandLineTests
 
     private static object Limits(MoshpitServerOptions options) => new object[]
     {
-        options.MaxConnections, options.MaxChannels, options.MaxPeersPerChannel, options.RequestsPerSecondPerAddress, options.MaxStreamsPerAddress,
-        options.MaxConnectionsPerAddress, options.ChannelsPerMinutePerAddress, options.BacklogLimit, options.TotalBacklogLimit, options.IdleTimeout,
+        options.MaxConnections, options.MaxChannels, options.MaxPeersPerChannel, options.RequestsPerSecondPerAddress,
+            options.MaxStreamsPerAddress,
+        options.MaxConnectionsPerAddress, options.ChannelsPerMinutePerAddress, options.BacklogLimit, options.TotalBacklogLimit,
+            options.IdleTimeout,
         options.MaxBacklog, options.BytesPerSecondPerPeer,
     };
 

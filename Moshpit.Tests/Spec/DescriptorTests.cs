@@ -44,7 +44,8 @@ public sealed class DescriptorTests
         (int status, _, string errors) = await program.EndAsync();
         Assert.That(status, Is.Zero);
         Assert.That(errors, Does.Match("^[^\n]*warn[^\n]*MaxConnections \\(1000\\)[^\n]*ulimit -n[^\n]*\n"), "a warning at the start");
-        Assert.That(errors, Does.Match("\n[^\n]*warn[^\n]*At a limit: refused [0-9]+ times with 503 too-many-connections[^\n]*\n$"), "and one at the limit");
+        Assert.That(errors, Does.Match("\n[^\n]*warn[^\n]*At a limit: refused [0-9]+ times with 503 too-many-connections[^\n]*\n$"),
+            "and one at the limit");
         Assert.That(errors.Count(c => c == '\n'), Is.LessThanOrEqualTo(3), "and no flood of them");
     }
 

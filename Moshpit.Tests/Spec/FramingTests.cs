@@ -23,7 +23,8 @@ public sealed class FramingTests
         string all = await guest.ReadToEndAsync();
         string body = all[(all.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
         Assert.That(body, Does.StartWith("94\r\nevent: connect\ndata: {\"id\":\""));
-        Assert.That(body[(4 + 0x94)..], Is.EqualTo("\r\n17\r\nevent: signal\ndata: 1\n\n\r\n1f\r\nevent: signal\ndata: {\"a\":\"b\"}\n\n\r\n0\r\n\r\n"));
+        Assert.That(body[(4 + 0x94)..],
+            Is.EqualTo("\r\n17\r\nevent: signal\ndata: 1\n\n\r\n1f\r\nevent: signal\ndata: {\"a\":\"b\"}\n\n\r\n0\r\n\r\n"));
     }
 
     [Test]
@@ -52,13 +53,15 @@ public sealed class FramingTests
         string Member(string name) => connect[(connect.IndexOf($"\"{name}\":\"", StringComparison.Ordinal) + name.Length + 4)..][..32];
         using RawPeer guest = await server.JoinAsync(Member("id"));
         using RawPeer other = await RawPeer.OpenAsync(server.Connect(), "/" + guest.Id);
-        Assert.That(await old.ReadUntilAsync("\n\n"), Is.EqualTo($"event: join\ndata: {{\"id\":\"{guest.Id}\",\"cid\":\"{guest.Cid}\"}}\n\n"));
+        Assert.That(await old.ReadUntilAsync("\n\n"),
+            Is.EqualTo($"event: join\ndata: {{\"id\":\"{guest.Id}\",\"cid\":\"{guest.Cid}\"}}\n\n"));
         await old.ReadUntilAsync("\n\n");
 
         // To all, to one behind what is pending, and one that is too long to be joined with others.
         string large = $"\"{new string('x', 50_000)}\"";
         using RawConnection sender = server.Connect();
-        sender.Send(guest.Post("1") + guest.Post("2", Member("cid")) + guest.Post("3") + guest.Post(large) + guest.Post("4", Member("cid")));
+        sender.Send(guest.Post("1") + guest.Post("2", Member("cid")) + guest.Post("3") + guest.Post(large)
+            + guest.Post("4", Member("cid")));
         foreach (string data in (string[])["1", "2", "3", large, "4"])
             Assert.That(await old.ReadUntilAsync("\n\n"), Is.EqualTo($"event: signal\ndata: {data}\n\n"));
         foreach (string data in (string[])["1", "3", large])

@@ -161,7 +161,8 @@ public sealed class ListenTests
 
     [Test]
     public void A_host_that_is_empty_is_an_oversight_and_not_a_wish() => Assert.That(
-        async () => await TestServer.StartAsync(options => options.Host = ""), Throws.ArgumentException.With.Message.Contains("host is empty"));
+        async () => await TestServer.StartAsync(options => options.Host = ""),
+            Throws.ArgumentException.With.Message.Contains("host is empty"));
 
     [TestCase("precious")]
     [TestCase("")]

@@ -22,11 +22,13 @@ public sealed class MemoryTests
     {
         await using TestServer server = await TestServer.StartAsync(options => options.BodyLimit = 256 * 1024);
         List<WeakReference> crowd = await CrowdAsync(server);
-        Assert.That(crowd, Has.Count.EqualTo(3 * (Owners + Guests + 2) + 2), "a stream, a peer and its channel each, and the two that posted");
+        Assert.That(crowd, Has.Count.EqualTo(3 * (Owners + Guests + 2) + 2),
+            "a stream, a peer and its channel each, and the two that posted");
         await server.WhenIdleAsync();
         await Eventually.AsyncTrue(() => CountAlive(crowd) == 0, () => $"{CountAlive(crowd)} of {crowd.Count} objects are still held");
         Assert.That((server.Server.Parts.Channels.Count, server.Server.Parts.Admission.Connections), Is.EqualTo((0, 0)));
-        await Eventually.AsyncTrue(() => server.Server.Parts.Frames is { Outstanding: 2, OutstandingBytes: < 1024 }, () => "More than the heartbeat and the last chunk are out.");
+        await Eventually.AsyncTrue(() => server.Server.Parts.Frames is { Outstanding: 2, OutstandingBytes: < 1024 },
+            () => "More than the heartbeat and the last chunk are out.");
     }
 
     /// <summary>
@@ -50,7 +52,8 @@ public sealed class MemoryTests
         await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 2);
         List<WeakReference> crowd = Observe(server.Server.Parts);
         using RawConnection cut = server.Connect();
-        cut.Send("POST /" + owner.Id + " HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n5\r\n");
+        cut.Send("POST /" + owner.Id + " HTTP/1.1\r\nHost: localhost\r\n"
+            + "Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n5\r\n");
         foreach (RawPeer guest in guests)
             guest.Stream.Reset();
         foreach (RawPeer peer in owners)

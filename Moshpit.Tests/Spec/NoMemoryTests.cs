@@ -20,7 +20,8 @@ public sealed class NoMemoryTests
         int number = 1;
         while (await PlayAsync(number, crowd))
             number += step;
-        Assert.That(number, Is.GreaterThan(3 * Messages), "the scene needs fewer buffers than it has messages, so it can't be the whole one");
+        Assert.That(number, Is.GreaterThan(3 * Messages),
+            "the scene needs fewer buffers than it has messages, so it can't be the whole one");
     }
 
     /// <summary>
@@ -75,7 +76,8 @@ public sealed class NoMemoryTests
         foreach (RawPeer peer in peers.Append(bystander))
             peer.Dispose();
         await server.WhenIdleAsync();
-        await Eventually.AsyncTrue(() => server.Server.Parts.Channels.Count == 0, () => $"a channel without peers stays after buffer {failing}");
+        await Eventually.AsyncTrue(
+            () => server.Server.Parts.Channels.Count == 0, () => $"a channel without peers stays after buffer {failing}");
         return arrays.HasFailed;
     }
 
@@ -129,7 +131,8 @@ public sealed class NoMemoryTests
         {
             return await reading();
         }
-        catch (Exception e) when (e is SocketException || (e is AssertionException && e.Message.StartsWith("The connection ended", StringComparison.Ordinal)))
+        catch (Exception e) when (
+            e is SocketException || (e is AssertionException && e.Message.StartsWith("The connection ended", StringComparison.Ordinal)))
         {
             return null;
         }

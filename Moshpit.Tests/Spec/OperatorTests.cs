@@ -117,7 +117,8 @@ public sealed class OperatorTests
         owner.Dispose();
         await LinesAsync(
             201,
-            $"Peer {owner.Cid[..8]} of 2001:db8:1:2::/64 left channel {owner.Id[..8]}: ClosedByPeer. Its stream lasted 3 s and was sent {sent} bytes.");
+            $"Peer {owner.Cid[..8]} of 2001:db8:1:2::/64 left channel {owner.Id[..8]}: ClosedByPeer. "
+            + $"Its stream lasted 3 s and was sent {sent} bytes.");
     }
 
     [TestCase("X-Forwarded-For: 203.0.113.7\r\n")]
@@ -163,7 +164,8 @@ public sealed class OperatorTests
         var warnings = new OperatorWarnings(_log);
         for (long now = 0; now <= OperatorWarnings.Interval; now += 1000)
             warnings.OnTick(now, messageBytes: now is 1000 or > 2000 ? 101 : 100, messageLimit: 100);
-        Assert.That(Lines(212), Is.EqualTo(new[] { "At a limit: messages take 101 bytes of memory, more than 100. Peers that read slowest are cut." }));
+        Assert.That(Lines(212),
+            Is.EqualTo(new[] { "At a limit: messages take 101 bytes of memory, more than 100. Peers that read slowest are cut." }));
         warnings.OnTick(1000 + OperatorWarnings.Interval, 102, 100);
         Assert.That(Lines(212), Has.Count.EqualTo(2));
     }

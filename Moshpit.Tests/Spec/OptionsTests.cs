@@ -12,8 +12,10 @@ internal sealed class OptionsTests
 {
     private static readonly string[] Texts =
     [
-        "0", "0.0009", "0.001", "0.5", "1", "2", "7", "65535", "65536", "86400", "86401", "2073600", "2073600.5", "2073601", "134217728", "134217729",
-        "268435456", "268435457", "2147483647", "2147483648", "1125899906842624", "1125899906842625", "9223372036854775806", "9223372036854775807",
+        "0", "0.0009", "0.001", "0.5", "1", "2", "7", "65535", "65536", "86400", "86401", "2073600", "2073600.5", "2073601", "134217728",
+            "134217729",
+        "268435456", "268435457", "2147483647", "2147483648", "1125899906842624", "1125899906842625", "9223372036854775806",
+            "9223372036854775807",
         "9223372036854775808", "-1", "",
     ];
 
@@ -46,7 +48,8 @@ internal sealed class OptionsTests
         property.SetValue(options, least);
         Assert.That(
             options.CheckedCopy,
-            Throws.ArgumentException.With.Message.StartsWith($"{property.Name} is {least}; it must be ").And.Message.Match(" from [01] .*to [0-9]+"));
+            Throws.ArgumentException.With.Message.StartsWith($"{property.Name} is {least}; it must be ")
+                .And.Message.Match(" from [01] .*to [0-9]+"));
     }
 
     [TestCaseSource(nameof(RangesOfCommandLine))]
@@ -100,10 +103,12 @@ internal sealed class OptionsTests
         return read;
     }
 
-    private static Setting Declared(PropertyInfo property) => MoshpitServerOptions.Settings.Single(setting => setting.Property == property.Name);
+    private static Setting Declared(PropertyInfo property) =>
+        MoshpitServerOptions.Settings.Single(setting => setting.Property == property.Name);
 
     /// <summary>The least value that the property's type has, which none allows; null if it has none.</summary>
-    private static object? Least(PropertyInfo property) => Type.GetTypeCode(Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType) switch
+    private static object? Least(PropertyInfo property) =>
+        Type.GetTypeCode(Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType) switch
     {
         TypeCode.Int32 => int.MinValue,
         TypeCode.Int64 => long.MinValue,

@@ -67,7 +67,8 @@ public sealed class OrderTests
                 for (int sender = 0; sender < 2; sender++)
                 {
                     IEnumerable<string> own = heard.Where(data => data.StartsWith($"[{sender},", StringComparison.Ordinal));
-                    Assert.That(own.SequenceEqual(Enumerable.Range(0, counts[sender]).Select(n => $"[{sender},{n}]")), $"from sender {sender}");
+                    Assert.That(own.SequenceEqual(Enumerable.Range(0, counts[sender]).Select(n => $"[{sender},{n}]")),
+                        $"from sender {sender}");
                 }
             }
         }

@@ -30,7 +30,8 @@ public sealed class OriginalClientTests
     /// <summary><c>peer.write({ _cid: cid, a: { b: [1, 'zwei &amp; drei', { c: null }], 'ü': '☃ : x' }, t: true })</c>.</summary>
     private const string WriteToOne =
         $"POST /{Id} HTTP/1.1\r\nhost: HOST\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 242\r\n" +
-        "Connection: CONNECTION\r\n\r\ndata%5Ba%5D%5Bb%5D%5B0%5D=1&data%5Ba%5D%5Bb%5D%5B1%5D=zwei%20%26%20drei&data%5Ba%5D%5Bb%5D%5B2%5D%5Bc%5D=" +
+        "Connection: CONNECTION\r\n\r\n" +
+        "data%5Ba%5D%5Bb%5D%5B0%5D=1&data%5Ba%5D%5Bb%5D%5B1%5D=zwei%20%26%20drei&data%5Ba%5D%5Bb%5D%5B2%5D%5Bc%5D=" +
         $"&data%5Ba%5D%5B%C3%BC%5D=%E2%98%83%20%3A%20x&data%5Bt%5D=true&token={Token}&cid={Cid}";
 
     [Test]
@@ -48,7 +49,8 @@ public sealed class OriginalClientTests
         [Values("/tmp/x.sock", "//tmp/x.sock")] string host, [Values("close", "keep-alive")] string connection)
     {
         using var folder = new TempFolder();
-        await using TestServer server = await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, folder["x.sock"]));
+        await using TestServer server =
+            await TestServer.StartAsync(options => (options.Port, options.SocketPath) = (null, folder["x.sock"]));
         await ExchangeAsync(new UnixDomainSocketEndPoint(folder["x.sock"]), host, connection);
     }
 
@@ -61,7 +63,8 @@ public sealed class OriginalClientTests
         Assert.That(owner.Response["Access-Control-Allow-Origin"], Is.EqualTo("*"));
         JsonElement connect = await ReadAsync(owner, "connect");
         string id = Text(connect, "id");
-        string Live(string request, string cid) => Recorded(request).Replace(Id, id).Replace(Cid, cid).Replace(Token, Text(connect, "token"));
+        string Live(string request, string cid) =>
+            Recorded(request).Replace(Id, id).Replace(Cid, cid).Replace(Token, Text(connect, "token"));
 
         using OriginalPeer guest = await OriginalPeer.OpenAsync(RawConnection.Connect(endPoint), Live(Join, ""));
         Assert.That(guest.Response.Status, Is.EqualTo(200), guest.Response.Header);

@@ -112,7 +112,8 @@ public sealed class PaceTests
         using RawConnection sender = server.Connect();
         string post = member.Post($"\"{new string('.', 9_000)}\"");
         (int sent, Task<RawResponse> answer) = await SendUntilHeldUpAsync(server, sender, post);
-        Assert.That(await clock.PassUntilAsync(2, answer), Has.Property("Status").EqualTo(200), "it is clear now that the owner does not read");
+        Assert.That(await clock.PassUntilAsync(2, answer), Has.Property("Status").EqualTo(200),
+            "it is clear now that the owner does not read");
         Assert.That((await AskAsync(sender, post)).Status, Is.EqualTo(200), "without any time passing");
         for (int n = 0; n < sent; n++)
             Assert.That(await member.ReadSignalAsync(), Has.Length.EqualTo(9_002), "and the others hear everything");
@@ -173,7 +174,8 @@ public sealed class PaceTests
     /// Posts until an answer is held up; how many POSTs were sent, and the answer to the last one. Only the owner can hold them up: there
     /// is no limit by address.
     /// </summary>
-    private static async Task<(int Sent, Task<RawResponse> Answer)> SendUntilHeldUpAsync(TestServer server, RawConnection sender, string post)
+    private static async Task<(int Sent, Task<RawResponse> Answer)> SendUntilHeldUpAsync(
+        TestServer server, RawConnection sender, string post)
     {
         for (int sent = 1; ; sent++)
         {
@@ -195,7 +197,8 @@ public sealed class PaceTests
 
     private static async Task<RawPeer> OpenSlowAsync(TestServer server, string target, int bytesPerSecond)
     {
-        var connection = RawConnection.Connect(new IPEndPoint(IPAddress.Loopback, server.Port), socket => socket.ReceiveBufferSize = ReceiveBuffer);
+        var connection = RawConnection.Connect(
+            new IPEndPoint(IPAddress.Loopback, server.Port), socket => socket.ReceiveBufferSize = ReceiveBuffer);
         RawPeer peer = await RawPeer.OpenAsync(connection, target);
         connection.BytesPerSecond = bytesPerSecond;
         return peer;

@@ -60,7 +60,8 @@ public sealed class PipeliningTests
     }
 
     /// <summary>It has more to send than its client takes.</summary>
-    internal static bool IsSending(HttpConnection connection) => Volatile.Read(ref SendDeadlineOf(ConnectionOf(connection))) != long.MaxValue;
+    internal static bool IsSending(HttpConnection connection) =>
+        Volatile.Read(ref SendDeadlineOf(ConnectionOf(connection))) != long.MaxValue;
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_connection")]
     private static extern ref RequestConnection ConnectionOf(HttpConnection connection);

@@ -124,7 +124,8 @@ public sealed class PostBodyTests
     [TestCase(null, "Content-Type: text/plain\r\n", 10, 415)]
     [TestCase(null, PostText.Json + "Content-Encoding: br\r\n", 10, 415)]
     [TestCase(null, PostText.Json, 10_241, 413)]
-    public async Task A_client_that_asks_for_what_is_refused_by_its_head_is_not_invited(string? target, string fields, int length, int status)
+    public async Task A_client_that_asks_for_what_is_refused_by_its_head_is_not_invited(
+        string? target, string fields, int length, int status)
     {
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();

@@ -38,7 +38,7 @@ public sealed class ProgramTests
         using MoshpitProgram program = MoshpitProgram.Start("--port", "0", "--host", "127.0.0.1");
         int port = await program.ListeningAsync();
         if (program.Ignores(signal))
-            Assert.Ignore("The tests were started with SIGINT ignored, as a shell does with what it runs in the background, and the server inherits that.");
+            Assert.Ignore("The tests were started with SIGINT ignored, and the server inherits that. A shell does so in the background.");
         using RawPeer owner = await RawPeer.OpenAsync(RawConnection.Connect(port), "/");
         using RawPeer guest = await RawPeer.OpenAsync(RawConnection.Connect(port), "/" + owner.Id);
         using (var publisher = new Publisher(RawConnection.Connect(port), guest))
@@ -88,7 +88,8 @@ public sealed class ProgramTests
         using MoshpitProgram program = MoshpitProgram.Start("-s", path);
         await program.ReadLineAsync();
         using RawPeer owner = await RawPeer.OpenAsync(RawConnection.Connect(new UnixDomainSocketEndPoint(path)), "/");
-        string[] names = [folder["c"], folder["longer"], folder[new string('l', 40)], "\0a", "\0" + new string('a', 50), "\0" + new string('a', 107)];
+        string[] names = [folder["c"], folder["longer"], folder[new string('l', 40)], "\0a", "\0" + new string('a', 50),
+            "\0" + new string('a', 107)];
         foreach (string name in names)
         {
             using RawConnection client = RawConnection.Connect(

@@ -135,7 +135,8 @@ public sealed class RestTests
         return serving!;
     }
 
-    private static bool IsAtRest(HttpConnection connection) => ExchangeOf(connection) is null && BuffersOf(ConnectionOf(connection)) is null;
+    private static bool IsAtRest(HttpConnection connection) =>
+        ExchangeOf(connection) is null && BuffersOf(ConnectionOf(connection)) is null;
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_exchange")]
     private static extern ref Exchange? ExchangeOf(HttpConnection connection);

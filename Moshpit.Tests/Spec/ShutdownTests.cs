@@ -208,7 +208,8 @@ public sealed class ShutdownTests
             RawPeer owner = await server.CreateAsync();
             RawPeer[] peers = [owner, await server.JoinAsync(owner.Id), await server.JoinAsync(owner.Id)];
             Task<List<string>>[] hearing = [.. peers.Select(peer => peer.ReadAllAsync())];
-            Task<int>[] publishing = [.. Enumerable.Range(0, 2).Select(sender => Task.Run(() => PublishAsync(port, peers[sender], sender)))];
+            Task<int>[] publishing =
+                [.. Enumerable.Range(0, 2).Select(sender => Task.Run(() => PublishAsync(port, peers[sender], sender)))];
             Task joining = Task.Run(() => JoinAsync(port, owner.Id));
             Thread.SpinWait(round * 1000);
             Task stopping = server.Server.StopAsync();

@@ -18,7 +18,8 @@ public sealed class StockClientTests
         string python = await Counterpart.PythonWithAsync("requests");
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();
-        var start = new ProcessStartInfo(python, ["-c", Lines, $"http://127.0.0.1:{server.Port}/{owner.Id}"]) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(
+            python, ["-c", Lines, $"http://127.0.0.1:{server.Port}/{owner.Id}"]) { RedirectStandardOutput = true };
         using Process process = Process.Start(start)!;
         try
         {

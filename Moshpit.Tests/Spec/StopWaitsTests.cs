@@ -51,7 +51,8 @@ public sealed class StopWaitsTests
     public async Task What_does_not_end_is_waited_for_only_so_long_and_then_told(bool isServing, string told)
     {
         var log = new ErrorLog();
-        var server = new MoshpitServer(new MoshpitServerOptions { Port = 0, Host = "127.0.0.1", LoggerFactory = log, TimeProvider = _clock });
+        var server = new MoshpitServer(
+            new MoshpitServerOptions { Port = 0, Host = "127.0.0.1", LoggerFactory = log, TimeProvider = _clock });
         await server.StartAsync();
         server.Parts.Frames.Rent(1);
         if (isServing)

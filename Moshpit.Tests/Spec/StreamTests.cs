@@ -130,7 +130,8 @@ public sealed class StreamTests
         using RawConnection connection = server.Connect();
         connection.Send("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
         string all = await connection.ReadToEndAsync();
-        Assert.That(all, Does.StartWith("HTTP/1.1 201 Created\r\nContent-Type: text/event-stream; charset=utf-8\r\n").And.EndWith("\r\n\r\n"));
+        Assert.That(all, Does.StartWith("HTTP/1.1 201 Created\r\nContent-Type: text/event-stream; charset=utf-8\r\n")
+            .And.EndWith("\r\n\r\n"));
         Assert.That(server.Server.Parts.Channels.Count, Is.Zero);
 
         using RawConnection unknown = server.Connect();

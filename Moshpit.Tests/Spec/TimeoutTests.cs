@@ -168,7 +168,8 @@ public sealed class TimeoutTests
             }
         });
         HttpConnection? serving = null;
-        await Eventually.AsyncTrue(() => (serving = server.Server.Parts.Http.Connections.Snapshot().ToArray().FirstOrDefault()) is not null);
+        await Eventually.AsyncTrue(
+            () => (serving = server.Server.Parts.Http.Connections.Snapshot().ToArray().FirstOrDefault()) is not null);
         await Eventually.AsyncTrue(() => PipeliningTests.IsSending(serving!));
         Assert.That(cut.IsCompleted, Is.False, "it has its time to read");
         Assert.That(await _clock.PassUntilAsync(5, cut), Is.True);
@@ -248,7 +249,8 @@ public sealed class TimeoutTests
         foreach (char c in bytes)
         {
             connection.Send(c.ToString());
-            await Eventually.AsyncTrue(() => !server.Server.Parts.Http.Connections.Snapshot().ToArray().Any(other => other?.Socket.Available > 0));
+            await Eventually.AsyncTrue(
+                () => !server.Server.Parts.Http.Connections.Snapshot().ToArray().Any(other => other?.Socket.Available > 0));
             _clock.Pass(1);
         }
     }

@@ -39,7 +39,8 @@ internal sealed class EventWriterTests
     public void A_leave_event_names_channel_and_peer()
     {
         Assert.That(Written(output => EventWriter.WriteLeave(output, Id, Cid)), Is.EqualTo(
-            "67\r\nevent: leave\ndata: {\"id\":\"a1ad1a210063392d29027dbdd5fc9dd7\",\"cid\":\"0ed0beffc77061f243037eee784c2b9f\"}\n\n\r\n"));
+            "67\r\nevent: leave\ndata: {\"id\":\"a1ad1a210063392d29027dbdd5fc9dd7\","
+            + "\"cid\":\"0ed0beffc77061f243037eee784c2b9f\"}\n\n\r\n"));
     }
 
     [Test]

@@ -11,7 +11,8 @@ internal static class Asking
     public static string From(string address) => $"X-Forwarded-For: {address}\r\n";
 
     /// <summary>A request without a body.</summary>
-    public static string Text(string method, string target, string fields = "") => $"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n";
+    public static string Text(string method, string target, string fields = "") =>
+        $"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n";
 
     /// <summary>One request over a connection of its own, which is answered and not a stream.</summary>
     public static async Task<RawResponse> AskAsync(this TestServer server, string method, string target, string fields = "")

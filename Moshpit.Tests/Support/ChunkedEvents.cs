@@ -60,7 +60,8 @@ internal sealed class ChunkedEvents
         switch (_state)
         {
             case State.Size:
-                Assert.That(line, Does.Match("^(0|[1-9a-f][0-9a-f]*)\r\n$"), "A size is lower-case hex without zeros before it, extensions or blanks.");
+                Assert.That(line, Does.Match("^(0|[1-9a-f][0-9a-f]*)\r\n$"),
+                    "A size is lower-case hex without zeros before it, extensions or blanks.");
                 _left = int.Parse(line.AsSpan(0, line.Length - 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
                 _lineFeeds = 0;
                 _state = _left > 0 ? State.Data : State.Trailer;

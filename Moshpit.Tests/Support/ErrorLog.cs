@@ -20,7 +20,8 @@ internal sealed class ErrorLog(LogLevel least = LogLevel.Error) : ILoggerFactory
 
     public bool IsEnabled(LogLevel logLevel) => logLevel >= least || Heard is not null;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         Heard?.Invoke(eventId.Id);
         if (logLevel >= least)

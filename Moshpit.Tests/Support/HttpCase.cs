@@ -20,7 +20,9 @@ internal sealed class HttpCase(JsonElement vector)
     private readonly bool _strict = vector.TryGetProperty("strict", out JsonElement strict) && strict.GetString() == "reject";
     private readonly string _expect = vector.GetProperty("expect").GetString()!;
     private readonly bool _isLive = vector.TryGetProperty("live", out _);
-    private readonly JsonElement[] _sequence = vector.TryGetProperty("sequence", out JsonElement sequence) ? [.. sequence.EnumerateArray()] : [];
+    private readonly JsonElement[] _sequence = vector.TryGetProperty("sequence", out JsonElement sequence)
+        ? [.. sequence.EnumerateArray()]
+        : [];
 
     public string Name => vector.GetProperty("name").GetString()!;
 

@@ -82,7 +82,8 @@ internal sealed class MoshpitProgram : IDisposable
 
     /// <summary>The next line of standard output.</summary>
     public async Task<string> ReadLineAsync() =>
-        await _process.StandardOutput.ReadLineAsync().WaitAsync(RawConnection.Patience) ?? throw new AssertionException($"It ended: {await _errors}");
+        await _process.StandardOutput.ReadLineAsync().WaitAsync(RawConnection.Patience)
+            ?? throw new AssertionException($"It ended: {await _errors}");
 
     public void Signal(int signal) => Assert.That(SendSignal(_process.Id, signal), Is.Zero);
 

@@ -19,7 +19,8 @@ internal static class PostText
         Head(target, fields + "Transfer-Encoding: chunked\r\n") + Chunks(body, size) + "0\r\n\r\n";
 
     public static string Chunks(string body, int size, string extension = "") => string.Concat(
-        body.Chunk(size).Select(chunk => $"{chunk.Length.ToString("x", CultureInfo.InvariantCulture)}{extension}\r\n{new string(chunk)}\r\n"));
+        body.Chunk(size).Select(
+            chunk => $"{chunk.Length.ToString("x", CultureInfo.InvariantCulture)}{extension}\r\n{new string(chunk)}\r\n"));
 
     public static string Head(string target, string fields, string version = "HTTP/1.1") =>
         $"POST {target} {version}\r\nHost: localhost\r\n{fields}\r\n";

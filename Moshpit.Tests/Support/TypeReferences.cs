@@ -57,7 +57,8 @@ internal sealed class TypeReferences
             short value = code[at] == 0xFE ? (short)(0xFE00 | code[at + 1]) : code[at];
             OpCode opCode = OpCodesByValue[value];
             at += opCode.Size;
-            if (opCode.OperandType is OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineType or OperandType.InlineTok)
+            if (opCode.OperandType is OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineType
+                or OperandType.InlineTok)
                 AddMember(type, method.Module.ResolveMember(BitConverter.ToInt32(code, at), typeArguments, methodArguments)!);
             at += LengthOfOperand(opCode, code, at);
         }

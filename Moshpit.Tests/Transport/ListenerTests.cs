@@ -148,7 +148,8 @@ internal sealed class ListenerTests
     {
         var log = new ErrorLog(LogLevel.Warning);
         Listener listener = Listener.Bind(
-            new IPEndPoint(IPAddress.Loopback, 0), new SocketSettings(0, TimeSpan.FromSeconds(20)), socket => socket.Dispose(), new FakeTimeProvider(), log);
+            new IPEndPoint(IPAddress.Loopback, 0), new SocketSettings(0, TimeSpan.FromSeconds(20)), socket => socket.Dispose(),
+                new FakeTimeProvider(), log);
         listener.Start();
         SocketOf(listener).Shutdown(SocketShutdown.Receive);
         await Eventually.AsyncTrue(() => log.Lines.Count == 1);
@@ -158,7 +159,8 @@ internal sealed class ListenerTests
     [Test]
     public void A_socket_that_the_system_does_not_give_is_told_in_a_sentence() => Assert.That(
         () => Listener.Bind(
-            new ForeignEndPoint(), new SocketSettings(0, TimeSpan.FromSeconds(20)), socket => socket.Dispose(), TimeProvider.System, new ErrorLog()),
+            new ForeignEndPoint(), new SocketSettings(0, TimeSpan.FromSeconds(20)), socket => socket.Dispose(), TimeProvider.System,
+                new ErrorLog()),
         Throws.InstanceOf<IOException>().With.Message.EqualTo("Cannot listen on abroad: this machine does not support such addresses."));
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_socket")]

@@ -51,7 +51,8 @@ internal sealed class ReceiverTests
         using var receiver = new Receiver();
         _client.Send("abc"u8);
         Assert.That(_server.Poll(RawConnection.Patience, SelectMode.SelectRead), Is.True);
-        Assert.That(await receiver.ReceiveAsync(_server, default).AsTask().WaitAsync(RawConnection.Patience), Is.EqualTo(SocketError.Success));
+        Assert.That(await receiver.ReceiveAsync(_server, default).AsTask().WaitAsync(RawConnection.Patience),
+            Is.EqualTo(SocketError.Success));
     }
 
     [Test]

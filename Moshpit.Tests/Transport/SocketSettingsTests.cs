@@ -17,7 +17,8 @@ internal sealed class SocketSettingsTests
     [TestCase(1234)]
     public async Task A_peer_that_vanished_is_given_up_by_the_kernel_after_the_time_in_the_options(int milliseconds)
     {
-        Assert.That(await AcceptAsync(0, milliseconds, socket => BitConverter.ToInt32(Option(socket, TcpLevel, UserTimeout))), Is.EqualTo(milliseconds));
+        Assert.That(await AcceptAsync(0, milliseconds, socket => BitConverter.ToInt32(Option(socket, TcpLevel, UserTimeout))),
+            Is.EqualTo(milliseconds));
     }
 
     [Test]
