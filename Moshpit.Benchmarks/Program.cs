@@ -49,7 +49,7 @@ internal static class Program
         }
     }
 
-    /// <summary>Where a value can't be read the library speaks of .NET types; who made the mistake thinks of an option.</summary>
+    /// <summary>Where a value can't be read the library speaks of .NET types; the user thinks of an option.</summary>
     private static string Describe(ParseError error) =>
         error.SymbolResult is OptionResult { Tokens: [{ Value: var text }] } option
         && error.Message.StartsWith("Cannot parse", StringComparison.Ordinal)

@@ -186,7 +186,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         return new MeasuredRun(result.Messages, result.Elapsed, usage);
     }
 
-    /// <summary>C has no managed heap, and its none is nobody's measure.</summary>
+    /// <summary>C has no managed heap, so its zero says nothing.</summary>
     private static void AddAllocation(Row row, ServerKind kind, MeasuredRun run)
     {
         if (kind != ServerKind.Floor)
@@ -204,7 +204,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         _latency.Add(kind, result.Latency!.GetValueAtPercentile(99) / 1e6);
     }
 
-    /// <summary>Somebody comes, speaks and goes while one message after the other goes to very many.</summary>
+    /// <summary>A visitor comes, speaks and goes while one message after the other goes to very many peers.</summary>
     private void Visits(ServerKind kind)
     {
         log.WriteLine($"  visits: {kind}");

@@ -24,7 +24,7 @@ public class BroadcastBenchmarks
     [Params(1000)]
     public int Peers { get; set; }
 
-    /// <summary>Messages published and not yet delivered to everybody.</summary>
+    /// <summary>Messages published and not yet delivered to all peers.</summary>
     [Params(1, 64)]
     public int Window { get; set; }
 

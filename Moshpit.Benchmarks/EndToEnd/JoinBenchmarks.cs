@@ -67,7 +67,9 @@ public class JoinBenchmarks
         _elapsed = Stopwatch.GetElapsedTime(began);
     }
 
-    /// <summary>Who has joined hears a message; then all but the owner go, and the server gets over it before the next is timed.</summary>
+    /// <summary>
+    /// All that joined hear a message. Then all but the owner go, and the server has done with them before the next is timed.
+    /// </summary>
     private void CheckAndLeave()
     {
         RunResult check = _rig!.Swarm.Run(new RunPlan { Messages = 1 }).RequireFaultless();

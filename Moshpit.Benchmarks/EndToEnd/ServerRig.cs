@@ -29,7 +29,7 @@ internal sealed class ServerRig : IDisposable
 
     /// <summary>
     /// Many channels of two, where one speaks to the other, posted to by many connections. Kestrel gets the same POSTs and answers them,
-    /// but nobody listens there.
+    /// but no peer listens there.
     /// </summary>
     public static ServerRig StartDirect(ServerKind kind, int channels) => kind switch
     {
@@ -42,7 +42,7 @@ internal sealed class ServerRig : IDisposable
     public static ServerRig StartDirect(ChildServer server, int channels) =>
         Start(server, new MoshpitDialect(), channels, channels * 2, DirectPublishers);
 
-    /// <summary>As <paramref name="plan"/> says, where nobody listens and so nobody can be addressed.</summary>
+    /// <summary>As <paramref name="plan"/> says, where no peer listens, and so none can be addressed.</summary>
     public static RunPlan AdaptDirect(ServerKind kind, RunPlan plan) => plan with { Direct = kind != ServerKind.Kestrel };
 
     /// <summary>One channel of a server that runs already.</summary>

@@ -26,7 +26,7 @@ internal sealed class CountedInFlight : InFlight
 
     public override bool HasPlace => _ring[NextNumber & _mask] is null;
 
-    /// <summary>A peer that nobody speaks to in this run is looked at, and was spoken to.</summary>
+    /// <summary>A peer that is not to be spoken to in this run is looked at, and was spoken to.</summary>
     public override void OnDelivery(StreamPeer peer, uint number, long now) => Misplaced++;
 
     public override void OnBytes(StreamPeer peer, long bytes)

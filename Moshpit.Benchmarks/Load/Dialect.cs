@@ -3,7 +3,7 @@ namespace Moshpit.Benchmarks.Load;
 /// <summary>How a kind of server wants to be asked.</summary>
 internal abstract class Dialect
 {
-    /// <summary>Nobody has joined before the server's first event arrived; otherwise the response's head is enough.</summary>
+    /// <summary>No peer has joined before the server's first event arrived; otherwise the response's head is enough.</summary>
     public abstract bool JoinsByEvent { get; }
 
     /// <summary>

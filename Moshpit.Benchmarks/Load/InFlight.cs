@@ -38,7 +38,7 @@ internal abstract class InFlight
     public abstract bool HasPlace { get; }
 
     /// <summary>Takes note of a message that is about to be sent; its number.</summary>
-    /// <param name="audience">Who must get it.</param>
+    /// <param name="audience">The peers that must get it.</param>
     /// <param name="lane">Which of the channel's publishers sends it.</param>
     /// <param name="timestamp">When it is, or was due to be, published.</param>
     public uint Begin(Audience audience, int lane, long timestamp)

@@ -61,7 +61,7 @@ internal sealed class LoadSession(LoadOptions options)
         }
     }
 
-    /// <summary>One line that overwrites itself; only where somebody looks.</summary>
+    /// <summary>One line that overwrites itself; only on a terminal.</summary>
     private void Progress(Func<string> text)
     {
         if (Stopwatch.GetElapsedTime(_lastProgress) < ProgressInterval)

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>
-/// Servers where a channel is a path: a GET listens, a POST publishes its body. Who listens alone at a path can be spoken to alone.
+/// Servers where a channel is a path: a GET listens, a POST publishes its body. A peer that listens alone at a path can be spoken to alone.
 /// </summary>
 /// <param name="subscribePath">With <c>{channel}</c> and <c>{peer}</c> where their numbers belong.</param>
 /// <param name="publishPath">Likewise.</param>

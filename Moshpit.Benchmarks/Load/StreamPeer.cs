@@ -56,7 +56,7 @@ internal sealed class StreamPeer : LoadSocket
     /// <summary>This peer alone, where it is spoken to in this run.</summary>
     public Audience? Alone { get; set; }
 
-    /// <summary>Those who get what this peer gets, where bytes are counted in this run; null: every delivery is checked.</summary>
+    /// <summary>The peers that get what this peer gets, where bytes are counted in this run; null: every delivery is checked.</summary>
     public Audience? CountedWith { get; private set; }
 
     /// <summary>Bytes that came since they are counted.</summary>

@@ -22,7 +22,7 @@ internal sealed class Swarm : IDisposable
     /// <summary>How long the server may be silent while peers join.</summary>
     private const long JoinPatience = 10_000_000_000;
 
-    /// <summary>A check sends at least that many messages, and to everybody that many.</summary>
+    /// <summary>A check sends at least that many messages, and to each peer that many.</summary>
     private const int LeastChecked = 64;
     private const int CheckedTurns = 4;
 

@@ -5,13 +5,13 @@ internal sealed class SwarmChannel(int index)
 {
     public int Index { get; } = index;
 
-    /// <summary>Who listens; the first one owns the channel, where the server knows owners.</summary>
+    /// <summary>The peers that listen; the first one owns the channel, where the server knows owners.</summary>
     public List<StreamPeer> Peers { get; } = [];
 
     /// <summary>What a moshpit calls it.</summary>
     public string Id { get; set; } = "";
 
-    /// <summary>Who hears its broadcasts in this run.</summary>
+    /// <summary>The peers that hear its broadcasts in this run.</summary>
     public Audience? Audience { get; set; }
 
     /// <summary>The broadcast, ready but for its number.</summary>

@@ -106,7 +106,7 @@ internal sealed class SwarmRun : IDisposable
             bool isSpokenTo = !_plan.Direct || peer != channel.Peers[0] || channel.Peers.Count == 1;
             peer.Alone = _plan.Direct && isSpokenTo ? new Audience(1, _swarm.Lanes) : null;
 
-            // Who is not spoken to may hear something else (heartbeats, who joined), which only a look can tell from a message.
+            // A peer that is not spoken to may hear something else (heartbeats, joins), which only a look can tell from a message.
             peer.CountWith(_plan.CountOnly && isSpokenTo ? peer.Alone ?? channel.Audience : null);
             peer.Direct = _plan.Direct ? _swarm.Dialect.CreatePost(_swarm.Server, channel, peer, _plan.Size) : null;
         }

@@ -1,7 +1,7 @@
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>
-/// Says what a moshpit would be told, in the same bytes, to a server where nobody listens: it costs a POST and its answer alone.
+/// Says what a moshpit would be told, in the same bytes, to a server where no peer listens: it costs a POST and its answer alone.
 /// </summary>
 internal sealed class UnheardDialect : Dialect
 {
@@ -11,7 +11,7 @@ internal sealed class UnheardDialect : Dialect
 
     public override string HttpVersion => "1.0";
 
-    public override string SubscribePath(StreamPeer peer) => throw new NotSupportedException("Nobody listens here.");
+    public override string SubscribePath(StreamPeer peer) => throw new NotSupportedException("No peer listens here.");
 
     public override PostTemplate CreatePost(LoadTarget server, SwarmChannel channel, StreamPeer? addressee, int length) =>
         MoshpitDialect.CreatePost(server, SomeId, SomeId, SomeId, length);

@@ -8,8 +8,8 @@ using HdrHistogram;
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>
-/// One who joins a channel, sends messages to itself if it may, and leaves, again and again on a thread of its own, while others do what
-/// they do: how long does it have to wait?
+/// A client that joins a channel, sends messages to itself if it may, and leaves, again and again on a thread of its own, while others do
+/// what they do: how long does it have to wait?
 /// </summary>
 internal sealed class Visitor
 {

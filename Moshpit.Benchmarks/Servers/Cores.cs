@@ -5,8 +5,8 @@ using Moshpit.Benchmarks.Polling;
 namespace Moshpit.Benchmarks.Servers;
 
 /// <summary>
-/// Who may run where. A server under test and its load that share all cores take from each other, and the more a server spends the less its
-/// load can ask of it; apart, each server gets the same, and what it does with it is told by what comes out.
+/// Which process may run on which core. A server under test and its load that share all cores take from each other, and the more a server
+/// spends the less its load can ask of it; apart, each server gets the same, and what it does with it is told by what comes out.
 /// </summary>
 internal static class Cores
 {

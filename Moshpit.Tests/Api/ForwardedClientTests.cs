@@ -84,7 +84,7 @@ internal sealed class ForwardedClientTests
     [TestCase("for=unknown, for=192.0.2.43", "192.0.2.43")]
     [TestCase("for=192.0.2.43, for=unknown", null)]
     [TestCase("for=192.0.2.43, for=_hidden", null)]
-    [TestCase("for=192.0.2.43, proto=http", null, Description = "a proxy that does not say for whom it speaks")]
+    [TestCase("for=192.0.2.43, proto=http", null, Description = "a proxy that does not name its client")]
     [TestCase("for=192.0.2.43, for=\"\"", null)]
     [TestCase("for=192.0.2.43, for=", null)]
     [TestCase("for=192.0.2.43, for", null)]

@@ -128,7 +128,7 @@ internal sealed class JsonBodyTests
     [TestCase("\"3b970f792805fd3081b058a5655a534d0\"")]
     [TestCase("\"3B970F792805FD3081B058A5655A534D\"")]
     [TestCase("\"\\ud800\"")]
-    public void A_token_that_names_nobody_is_malformed(string token)
+    public void A_token_that_names_no_peer_is_malformed(string token)
     {
         ParsedBody parsed = ParsedBody.Json($"{{\"token\":{token},\"data\":1}}");
 

@@ -46,7 +46,7 @@ internal sealed class SlotTableTests
     }
 
     [Test]
-    public void When_most_of_a_crowd_has_left_a_pass_is_short_again_and_who_began_one_before_still_meets_all()
+    public void When_most_of_a_crowd_has_left_a_snapshot_is_short_again_and_an_older_one_still_has_all()
     {
         var table = new SlotTable<Item>();
         Item[] items = Fill(table, 1000);
@@ -64,7 +64,7 @@ internal sealed class SlotTableTests
     }
 
     [Test]
-    public async Task A_pass_skips_nobody_while_others_come_and_go()
+    public async Task A_snapshot_skips_no_member_while_others_come_and_go()
     {
         const int Residents = 20;
         var table = new SlotTable<Item>();
@@ -97,7 +97,7 @@ internal sealed class SlotTableTests
         return items;
     }
 
-    /// <summary>A crowd that grows and shrinks, so that who stays has to move.</summary>
+    /// <summary>A crowd that grows and shrinks, so that members that stay have to move.</summary>
     private static void ComeAndGo(SlotTable<Item> table, Random random, CancellationToken stop)
     {
         var present = new Stack<Item>();

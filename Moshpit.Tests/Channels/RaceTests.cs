@@ -99,7 +99,7 @@ internal sealed class RaceTests
                 published[sender]++;
         }
 
-        // It is told once of each who came, and then once of the same one's leave.
+        // It is told once of each peer that came, and then once of the leave of the same peer.
         void CheckOwner()
         {
             string[] told = [.. Regex.Matches(owner.Sink.Text, "event: (join|leave)\n.*\"cid\":\"([0-9a-f]+)\"")

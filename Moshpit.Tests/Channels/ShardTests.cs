@@ -12,7 +12,7 @@ internal sealed class ShardTests
     private const int Crowd = 30;
 
     [Test]
-    public async Task What_is_published_during_a_pass_goes_out_with_it_to_all_who_have_not_been_served_and_in_one_write_to_the_others()
+    public async Task What_is_published_during_a_drain_goes_out_with_it_to_peers_not_yet_reached_and_in_one_write_to_the_others()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
@@ -25,7 +25,7 @@ internal sealed class ShardTests
     }
 
     [Test]
-    public async Task When_a_crowd_has_left_who_stays_is_served_by_the_publisher_again_and_in_short_passes()
+    public async Task When_a_crowd_has_left_the_publisher_delivers_to_the_rest_itself_again_and_in_short_drains()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink) owner = channel.Join();
@@ -106,7 +106,7 @@ internal sealed class ShardTests
     }
 
     [Test]
-    public async Task Whatever_is_sent_to_who_is_joining_waits_for_its_opening()
+    public async Task Whatever_is_sent_to_a_peer_that_is_joining_waits_for_its_opening()
     {
         var channel = new TestChannel();
         (_, RecordingSink owner) = channel.Join();
@@ -137,12 +137,12 @@ internal sealed class ShardTests
         await channel.PublishAsync("b;");
         await LetGoAsync(channel, peers[1].Sink);
         Assert.That(sink.Text, Is.EqualTo("hello;b;"));
-        Assert.That(peers[20].Sink.Text, Is.Empty, "who left is given nothing more");
-        Assert.That(peers[21].Sink.Text, Is.EqualTo("a;b;"), "nobody is skipped");
+        Assert.That(peers[20].Sink.Text, Is.Empty, "a peer that left is given nothing more");
+        Assert.That(peers[21].Sink.Text, Is.EqualTo("a;b;"), "no peer is skipped");
     }
 
     [Test]
-    public async Task A_direct_message_to_one_who_left_goes_nowhere()
+    public async Task A_direct_message_to_a_peer_that_left_goes_nowhere()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
@@ -155,7 +155,7 @@ internal sealed class ShardTests
     }
 
     [Test]
-    public async Task When_the_channel_closes_everybody_gets_what_was_published_and_then_the_end()
+    public async Task When_the_channel_closes_all_peers_get_what_was_published_and_then_the_end()
     {
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
@@ -226,7 +226,7 @@ internal sealed class ShardTests
     }
 
     [Test]
-    public async Task A_publisher_who_waits_is_told_when_the_channel_closes()
+    public async Task A_publisher_that_waits_is_told_when_the_channel_closes()
     {
         var channel = new TestChannel(pendingLimit: 4);
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);

@@ -108,7 +108,8 @@ public class ConnectTests : RawServerTests
         {
             using RawConnection stream = await server.AcceptStreamAsync();
             await peer.Connected.Soon();
-            Assert.That(errors, Is.EqualTo(SslPolicyErrors.RemoteCertificateChainErrors), "nobody signed it, but it is for this server");
+            Assert.That(errors, Is.EqualTo(SslPolicyErrors.RemoteCertificateChainErrors),
+                "no authority signed it, but it is for this server");
             Task write = peer.Write("1");
             using RawConnection post = await server.AcceptAsync();
             await post.TakePostAsync();

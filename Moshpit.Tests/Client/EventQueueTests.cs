@@ -60,7 +60,7 @@ public class EventQueueTests
     }
 
     [Test]
-    public async Task What_drops_events_after_the_end_is_the_end_so_that_nobody_takes_it_for_complete()
+    public async Task What_drops_events_after_the_end_is_the_end_so_that_no_reader_takes_it_for_complete()
     {
         var canceled = new OperationCanceledException();
         var queue = new EventQueue(1000);

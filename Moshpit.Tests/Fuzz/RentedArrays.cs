@@ -23,7 +23,7 @@ internal sealed class RentedArrays : EventListener
         if (balance > 0)
             throw new FuzzException("An array was rented and not returned.");
         if (balance < 0)
-            throw new FuzzException("An array was returned that nobody had rented.");
+            throw new FuzzException("An array was returned that was not rented.");
     }
 
     private int BalanceOf(Action action)

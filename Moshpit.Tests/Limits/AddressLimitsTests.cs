@@ -3,7 +3,7 @@ using Moshpit.Server.Limits;
 
 namespace Moshpit.Tests.Limits;
 
-/// <summary>Who counts as one client, and who as nobody in particular.</summary>
+/// <summary>Which addresses count as one client, and which as no client in particular.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed class AddressLimitsTests
 {
@@ -114,7 +114,7 @@ internal sealed class AddressLimitsTests
         Channels(gone, 100_000);
         _limits.Release(gone);
         _limits.OnTick(159_999);
-        Assert.That(_limits.Count, Is.EqualTo(2), "whoever comes back too soon is still known");
+        Assert.That(_limits.Count, Is.EqualTo(2), "an address that comes back too soon is still known");
         _limits.OnTick(160_000);
         Assert.That(_limits.Count, Is.EqualTo(1));
         Assert.That(Hold("203.0.113.8"), Is.SameAs(there));

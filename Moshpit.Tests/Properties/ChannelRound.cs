@@ -9,13 +9,13 @@ internal sealed class ChannelRound(List<PitPeer> peers)
 
     public string Id => _owner.Id;
 
-    /// <summary>Who came in this round.</summary>
+    /// <summary>The peers that came in this round.</summary>
     public List<PitPeer> Joined { get; } = [];
 
     /// <summary>The owner leaves in this round, and with it the channel.</summary>
     public bool IsClosing => _owner.Leaving is not null;
 
-    /// <summary>Who is there after this round, the owner first.</summary>
+    /// <summary>The peers that are there after this round, the owner first.</summary>
     public List<PitPeer> Remaining => [.. Staying, .. Joined];
 
     private IEnumerable<PitPeer> Staying => peers.Where(peer => peer.Leaving is null);
@@ -68,7 +68,7 @@ internal sealed class ChannelRound(List<PitPeer> peers)
         }
     }
 
-    /// <summary>Who was there all the time was told of everything, once, and of nothing else.</summary>
+    /// <summary>A peer that was there all the time was told of everything, once, and of nothing else.</summary>
     private void CheckStaying(PitPeer peer, PitPeer.Post[] posts)
     {
         PitPeer.Heard[] signals = [.. peer.Told.Where(heard => heard.Name == "signal")];
@@ -118,9 +118,10 @@ internal sealed class ChannelRound(List<PitPeer> peers)
     private void CheckOwner()
     {
         string[] joins = [.. _owner.Told.Where(heard => heard.Name == "join").Select(heard => heard.Cid)];
-        Require(joins.Order().SequenceEqual(Joined.Select(peer => peer.Cid).Order()), "Its joins are not those who joined.", _owner);
+        Require(joins.Order().SequenceEqual(Joined.Select(peer => peer.Cid).Order()), "It heard of other joins than there were.", _owner);
         string[] leaves = [.. _owner.Told.Where(heard => heard.Name == "leave").Select(heard => heard.Cid)];
-        Require(leaves.Order().SequenceEqual(Leaving.Select(peer => peer.Cid).Order()), "Its leaves are not those who left.", _owner);
+        Require(leaves.Order().SequenceEqual(Leaving.Select(peer => peer.Cid).Order()),
+            "It heard of other leaves than there were.", _owner);
         foreach (PitPeer peer in Joined)
         {
             int join = _owner.Told.FindIndex(heard => heard.Name == "join" && heard.Cid == peer.Cid);

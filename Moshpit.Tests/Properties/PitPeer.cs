@@ -122,7 +122,7 @@ internal sealed class PitPeer : IDisposable
             : new Heard(name, 0, 0, json.RootElement.GetProperty("cid").GetString()!));
     }
 
-    /// <summary>An event: a signal, by whom and its how manieth; or whose coming or going.</summary>
+    /// <summary>An event: a signal with its sender and its number, or the join or leave of a peer.</summary>
     internal sealed record Heard(string Name, int From, int N, string Cid)
     {
         public override string ToString() => Name == "signal" ? $"{N} of {From}" : $"{Name} of {Cid}";

@@ -16,15 +16,15 @@ public sealed class ScheduleProperties
     private static readonly TimeSpan TimeToMinimize = TimeSpan.FromSeconds(20);
 
     // Mostly the same few, so that they have to do with each other.
-    private static readonly Gen<int> Who = Gen.Frequency((3, Gen.Int[0, 3]), (1, Gen.Int[0, 60]));
+    private static readonly Gen<int> Number = Gen.Frequency((3, Gen.Int[0, 3]), (1, Gen.Int[0, 60]));
 
     private static readonly Gen<Step> AnyStep = Gen.Select(
         Gen.Frequency(
             (3, StepKind.Create), (8, StepKind.Join), (2, StepKind.Crowd), (14, StepKind.Broadcast), (6, StepKind.Direct),
             (6, StepKind.Burst), (4, StepKind.Leave), (2, StepKind.Reset), (1, StepKind.Forge), (1, StepKind.JoinNobody)),
-        Who,
-        Who,
-        (kind, who, whom) => new Step(kind, who, whom));
+        Number,
+        Number,
+        (kind, sender, addressee) => new Step(kind, sender, addressee));
 
     [Test]
     public async Task Whatever_peers_do_each_is_told_what_the_protocol_says()

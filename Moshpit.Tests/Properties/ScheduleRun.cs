@@ -13,7 +13,7 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
     private const int BurstSize = 8;
 
     private readonly List<List<PitPeer>> _channels = [];
-    private readonly List<PitPeer> _everybody = [];
+    private readonly List<PitPeer> _all = [];
     private readonly List<string> _gone = ["0123456789abcdef0123456789abcdef"];
 
     public async Task RunAsync(Step[][] rounds)
@@ -29,7 +29,7 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
 
     public void Dispose()
     {
-        foreach (PitPeer peer in _everybody)
+        foreach (PitPeer peer in _all)
             peer.Dispose();
     }
 
@@ -46,13 +46,13 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
         present.ForEach(peer => peer.BeginRound());
         foreach (Step step in steps)
         {
-            PitPeer? who = present.Count == 0 ? null : present[step.Who % present.Count];
+            PitPeer? sender = present.Count == 0 ? null : present[step.Sender % present.Count];
             if (step.Kind == StepKind.Create)
                 tasks.Add(async () => Add(created, (await OpenAsync("/"))!));
             else if (step.Kind == StepKind.JoinNobody)
-                tasks.Add(async () => Any.RequireSame(await OpenAsync("/" + _gone[step.Who % _gone.Count]), null));
-            else if (who is not null)
-                Plan(step, who, present[step.Whom % present.Count], channels[step.Who % channels.Count], tasks);
+                tasks.Add(async () => Any.RequireSame(await OpenAsync("/" + _gone[step.Sender % _gone.Count]), null));
+            else if (sender is not null)
+                Plan(step, sender, present[step.Addressee % present.Count], channels[step.Sender % channels.Count], tasks);
         }
 
         foreach (PitPeer peer in present)
@@ -74,7 +74,7 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
         await Eventually.AsyncTrue(() => server.Server.Parts.Channels.Count == _channels.Count);
     }
 
-    private void Plan(Step step, PitPeer who, PitPeer whom, ChannelRound channel, List<Func<Task>> tasks)
+    private void Plan(Step step, PitPeer sender, PitPeer addressee, ChannelRound channel, List<Func<Task>> tasks)
     {
         switch (step.Kind)
         {
@@ -83,20 +83,20 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
                     tasks.Add(() => JoinAsync(channel));
                 break;
             case StepKind.Broadcast:
-                who.Say(null);
+                sender.Say(null);
                 break;
             case StepKind.Direct:
-                who.Say(whom);
+                sender.Say(addressee);
                 break;
             case StepKind.Burst:
                 for (int count = 0; count < BurstSize; count++)
-                    who.Say(count % 2 == 0 ? null : whom);
+                    sender.Say(count % 2 == 0 ? null : addressee);
                 break;
             case StepKind.Leave or StepKind.Reset:
-                who.Leaving ??= step.Kind;
+                sender.Leaving ??= step.Kind;
                 break;
             case StepKind.Forge:
-                tasks.Add(() => ForgeAsync(who, channel));
+                tasks.Add(() => ForgeAsync(sender, channel));
                 break;
         }
     }
@@ -107,7 +107,7 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
         if (joined is null)
         {
             if (!channel.IsClosing)
-                throw new FuzzException($"Nobody could join {channel.Id}, which is open.");
+                throw new FuzzException($"No peer could join {channel.Id}, which is open.");
             return;
         }
 
@@ -116,12 +116,12 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
         await joined.PostAllAsync();
     }
 
-    private async Task ForgeAsync(PitPeer who, ChannelRound channel)
+    private async Task ForgeAsync(PitPeer sender, ChannelRound channel)
     {
         using RawConnection connection = server.Connect();
-        connection.Send(who.Id == channel.Id ? who.ForgedPost(_gone[0]) : who.ForgedPost(channel.Id));
+        connection.Send(sender.Id == channel.Id ? sender.ForgedPost(_gone[0]) : sender.ForgedPost(channel.Id));
         int status = (await connection.ReadResponseAsync()).Status;
-        int expected = who.Id == channel.Id ? 404 : 401;
+        int expected = sender.Id == channel.Id ? 404 : 401;
         if (status != expected && !(status == 404 && channel.IsClosing))
             throw new FuzzException($"A forged message was answered {status}, not {expected}.");
     }
@@ -146,10 +146,10 @@ internal sealed class ScheduleRun(TestServer server) : IDisposable
 
         Any.RequireSame(status, target == "/" ? 201 : 200);
         string connect = await connection.ReadUntilAsync("\n\n");
-        lock (_everybody)
+        lock (_all)
         {
-            var peer = new PitPeer(_everybody.Count, connection, connect, server.Connect());
-            _everybody.Add(peer);
+            var peer = new PitPeer(_all.Count, connection, connect, server.Connect());
+            _all.Add(peer);
             return peer;
         }
     }

@@ -27,7 +27,7 @@ internal enum StepKind
     /// <summary>Leaves by a reset; an owner, too.</summary>
     Reset,
 
-    /// <summary>Sends with the token of a peer of another channel, or of nobody.</summary>
+    /// <summary>Sends with the token of a peer of another channel, or with a token of no peer.</summary>
     Forge,
 
     /// <summary>Joins a channel that is gone, or never was.</summary>

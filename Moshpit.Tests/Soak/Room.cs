@@ -43,7 +43,7 @@ internal sealed class Room(int port, Random random)
         await Task.WhenAll(publishing);
         await visiting;
 
-        // Who leaves is owed nothing more, so nobody does before it has heard the last message.
+        // A peer that leaves is owed nothing more, so none leaves before it has heard the last message.
         using (var publisher = new Publisher(RawConnection.Connect(port), owner))
             await publisher.SendAsync(Last);
         List<string>[] heard = await Task.WhenAll(reading);
@@ -86,7 +86,7 @@ internal sealed class Room(int port, Random random)
         }
     }
 
-    /// <summary>Somebody who comes, hears its own connect first, and goes.</summary>
+    /// <summary>A visitor comes, hears its own connect first, and goes.</summary>
     private async Task<int> VisitAsync(string id)
     {
         using RawPeer visitor = await OpenAsync("/" + id);
@@ -110,7 +110,7 @@ internal sealed class Room(int port, Random random)
         int present = 0;
         int left = 0;
 
-        // Visitors come and go too: all have left when the guests have, and nobody is there any more.
+        // Visitors come and go too: all have left when the guests have, and no peer is there any more.
         while (left < guests || present > 0)
         {
             string text = await owner.ReadEventAsync();
@@ -118,7 +118,7 @@ internal sealed class Room(int port, Random random)
                 present++;
             if (text.StartsWith("event: leave"))
                 (present, left) = (present - 1, left + 1);
-            Assert.That(present, Is.Not.Negative, "somebody left who had not joined");
+            Assert.That(present, Is.Not.Negative, "a peer left that had not joined");
             seen.Add(text);
         }
 

@@ -31,7 +31,7 @@ public sealed class AddressBoundsTests
     }
 
     [Test]
-    public async Task A_message_over_the_rate_is_refused_and_delivered_to_nobody()
+    public async Task A_message_over_the_rate_is_refused_and_delivered_to_no_peer()
     {
         await using TestServer server = await StartBehindProxyAsync();
         using RawPeer owner = await server.CreateAsync();
@@ -80,7 +80,7 @@ public sealed class AddressBoundsTests
     }
 
     [Test]
-    public async Task Too_many_streams_are_refused_and_nobody_who_is_in_is_thrown_out()
+    public async Task Too_many_streams_are_refused_and_no_connected_peer_is_thrown_out()
     {
         await using TestServer server = await StartBehindProxyAsync();
         RawPeer owner = await OpenAsync(server, Client);
@@ -89,7 +89,7 @@ public sealed class AddressBoundsTests
         Asking.IsRefusal(await server.AskAsync("GET", "/", Asking.From(Client)), 429, "too many streams");
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(guest)));
         using RawPeer other = await OpenAsync(server, Other, "/" + owner.Id);
-        Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(other)), "nobody hears of who was refused");
+        Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(other)), "no peer hears of a client that was refused");
         guest.Dispose();
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.LeaveOf(guest)));
         await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Streams.Count == 2);
@@ -103,12 +103,12 @@ public sealed class AddressBoundsTests
     {
         await using TestServer server = await StartBehindProxyAsync(options => options.Proxies.Clear());
         using RawConnection connection = server.Connect();
-        Assert.That(await ServedAsync(connection, 50, Client), Is.EqualTo(50), "loopback has no limit, whoever it claims to be");
+        Assert.That(await ServedAsync(connection, 50, Client), Is.EqualTo(50), "loopback has no limit, whatever address it claims to have");
         Assert.That(server.Server.Parts.Addresses.Count, Is.Zero);
     }
 
     [Test]
-    public async Task From_afar_a_claim_to_be_somebody_else_changes_nothing()
+    public async Task From_afar_a_claim_to_have_another_address_changes_nothing()
     {
         IPAddress own = Asking.OwnAddress();
         await using TestServer server =
@@ -249,7 +249,7 @@ public sealed class AddressBoundsTests
     }
 
     [Test]
-    public async Task When_everybody_has_left_and_time_has_passed_no_address_is_remembered()
+    public async Task When_all_have_left_and_time_has_passed_no_address_is_remembered()
     {
         await using TestServer server = await StartBehindProxyAsync();
         using RawPeer first = await OpenAsync(server, Client);
@@ -297,7 +297,7 @@ public sealed class AddressBoundsTests
     private static Task<RawPeer> OpenAsync(TestServer server, string client, string target = "/") =>
         RawPeer.OpenAsync(server.Connect(), target, Asking.From(client));
 
-    /// <summary>As <see cref="OpenAsync"/>, for room that is given back a moment after the last byte of who left.</summary>
+    /// <summary>As <see cref="OpenAsync"/>, for room that is given back a moment after the last byte to a peer that left.</summary>
     private static async Task<RawPeer> TryOpenAsync(TestServer server, string client, string target)
     {
         await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);

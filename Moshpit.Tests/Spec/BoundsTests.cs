@@ -4,7 +4,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Spec;
 
 /// <summary>
-/// At a bound of the whole server new work is refused, nobody who is in is thrown out, and room that is given back can be used again.
+/// At a bound of the whole server new work is refused, no connected peer is thrown out, and room that is given back can be used again.
 /// </summary>
 [Parallelizable]
 public sealed class BoundsTests
@@ -65,7 +65,7 @@ public sealed class BoundsTests
             foreach (RawConnection connection in silent)
                 connection.Dispose();
             await Eventually.AsyncTrue(() => server.Server.Parts.Http.Connections.Count == 0);
-            Assert.That(stays.Stream.Socket.Poll(0, SelectMode.SelectRead), Is.False, "who is in stays");
+            Assert.That(stays.Stream.Socket.Poll(0, SelectMode.SelectRead), Is.False, "a connected peer stays");
         }
 
         await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 0);
@@ -113,13 +113,13 @@ public sealed class BoundsTests
         (await server.CreateAsync()).Dispose();
         last.Dispose();
         foreach (string told in new[] { owner.JoinOf(guest), owner.JoinOf(last), "event: signal\ndata: 1", owner.LeaveOf(last) })
-            Assert.That(await owner.ReadEventAsync(), Is.EqualTo(told), "nobody hears of who was refused");
+            Assert.That(await owner.ReadEventAsync(), Is.EqualTo(told), "no peer hears of a client that was refused");
         using RawPeer next = await server.JoinAsync(owner.Id);
         Assert.That(await owner.ReadEventAsync(), Is.EqualTo(owner.JoinOf(next)));
     }
 
     [Test]
-    public async Task On_loopback_nobody_is_limited_by_address()
+    public async Task On_loopback_no_client_is_limited_by_address()
     {
         await using TestServer server = await TestServer.StartAsync(Strict);
         await AskManyAsync(server.Connect);
@@ -127,7 +127,7 @@ public sealed class BoundsTests
 
     [Test]
     [Platform(Exclude = "Win")]
-    public async Task On_a_Unix_socket_nobody_is_limited_by_address()
+    public async Task On_a_Unix_socket_no_client_is_limited_by_address()
     {
         using var folder = new TempFolder();
         await using TestServer server = await TestServer.StartAsync(options =>
@@ -147,7 +147,7 @@ public sealed class BoundsTests
         options.MaxConnectionsPerAddress = 3;
     }
 
-    /// <summary>1,500 requests in a row, and more channels, streams and connections than <see cref="Strict"/> lets anybody have.</summary>
+    /// <summary>1,500 requests in a row, and more channels, streams and connections than <see cref="Strict"/> lets a client have.</summary>
     private static async Task AskManyAsync(Func<RawConnection> connect)
     {
         var peers = new List<RawPeer>();

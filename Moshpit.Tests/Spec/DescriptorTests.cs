@@ -3,7 +3,7 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>The program with few descriptors: it refuses before the last one is gone, and who is in does not notice.</summary>
+/// <summary>The program with few descriptors: it refuses before the last one is gone, and connected peers do not notice.</summary>
 [Platform("Linux")]
 [Parallelizable]
 public sealed class DescriptorTests
@@ -11,7 +11,7 @@ public sealed class DescriptorTests
     private const int Limit = 300;
 
     [Test]
-    public async Task Short_of_descriptors_it_serves_who_is_in_refuses_who_is_too_many_and_accepts_again_when_some_close()
+    public async Task Short_of_descriptors_it_serves_connected_peers_refuses_more_and_accepts_again_when_some_close()
     {
         using MoshpitProgram program = MoshpitProgram.StartWithDescriptors(Limit, "--port", "0", "--host", "127.0.0.1", "--heartbeat", "0");
         int port = await program.ListeningAsync();
@@ -28,7 +28,7 @@ public sealed class DescriptorTests
         int full = Descriptors(program);
         Assert.That(full, Is.LessThan(Limit));
 
-        // Whoever else comes changes nothing for who is in.
+        // More clients change nothing for connected peers.
         RawConnection[] tooMany = [.. Enumerable.Range(0, Limit).Select(_ => RawConnection.Connect(port))];
         for (int n = 0; n < 100; n++)
             await ExchangeAsync(publisher, owner, guest);

@@ -80,7 +80,7 @@ public sealed class ListenTests
     }
 
     [Test]
-    public async Task A_socket_that_nobody_listens_on_any_more_is_replaced()
+    public async Task A_socket_that_no_process_listens_on_any_more_is_replaced()
     {
         using var folder = new TempFolder();
         string path = folder["socket"];
@@ -120,7 +120,7 @@ public sealed class ListenTests
         List<Socket> waiting = [];
         try
         {
-            // Until nobody more may wait.
+            // Until no more may wait.
             while (waiting.Count < 10)
             {
                 waiting.Add(new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false });
@@ -140,7 +140,7 @@ public sealed class ListenTests
     }
 
     [Test]
-    public async Task At_the_end_a_file_that_somebody_has_put_in_its_place_is_left_alone()
+    public async Task At_the_end_a_file_that_was_put_in_its_place_is_left_alone()
     {
         using var folder = new TempFolder();
         string path = folder["socket"];

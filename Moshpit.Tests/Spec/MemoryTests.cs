@@ -32,7 +32,7 @@ public sealed class MemoryTests
     }
 
     /// <summary>
-    /// Peers in one channel and in many, messages to all and to one, large ones, one cut short; who reads, who does not, who resets.
+    /// Peers in one channel and in many, messages to all and to one, large ones, one cut short; peers that read, that do not, that reset.
     /// </summary>
     private static async Task<List<WeakReference>> CrowdAsync(TestServer server)
     {

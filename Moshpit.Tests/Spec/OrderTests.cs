@@ -121,7 +121,7 @@ public sealed class OrderTests
             await publisher.SendAsync(Data(sender, n, all.Length), To(n) is { } to ? all[to % all.Length].Cid : null);
     }
 
-    /// <summary>Whom message <paramref name="n"/> of each sender is for; null for all.</summary>
+    /// <summary>The addressee of message <paramref name="n"/> of each sender; null for all.</summary>
     private static int? To(int n) => n % 3 == 1 ? 7 * n + 1 : null;
 
     private static string Data(int sender, int n, int peers) => To(n) is { } to ? $"[{sender},{n},{to % peers}]" : $"[{sender},{n}]";
@@ -140,7 +140,7 @@ public sealed class OrderTests
             Assert.That(own, Is.EqualTo(expected), $"peer {peer}, sender {sender}");
     }
 
-    /// <summary>The data of all signals up to the end; who is told of joins and leaves hears them too.</summary>
+    /// <summary>The data of all signals up to the end; the owner, which is told of joins and leaves, hears them too.</summary>
     private static async Task<List<string>> HearAsync(RawPeer peer)
     {
         const string Signal = "event: signal\ndata: ";

@@ -165,7 +165,7 @@ public sealed class PaceTests
         await Eventually.AsyncTrue(() => clock.Waits >= waits + 2);
         clock.Pass(1);
         Assert.That((joining.IsCompleted, posting.IsCompleted), Is.EqualTo((false, false)));
-        Asking.IsRefusal(await clock.PassUntilAsync(1, joining), 503, "owner of this channel is behind");
+        Asking.IsRefusal(await clock.PassUntilAsync(1, joining), 503, "owner of this channel reads too slowly");
         Asking.IsRefusal(await posting, 429, "reads more slowly than you send");
         channel.Leave(channel.Owner!);
     }

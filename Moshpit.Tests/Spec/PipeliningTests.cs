@@ -7,7 +7,9 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>Who sends many requests and does not read the answers: what that costs, and that nobody else waits for it.</summary>
+/// <summary>
+/// A client that sends many requests and does not read the answers: what it costs, and that no other client waits for it.
+/// </summary>
 [Parallelizable]
 public sealed class PipeliningTests
 {
@@ -17,12 +19,12 @@ public sealed class PipeliningTests
     private readonly FakeTimeProvider _clock = new();
 
     [Test]
-    public async Task Answers_that_nobody_reads_are_not_piled_up()
+    public async Task Answers_that_are_not_read_are_not_piled_up()
     {
         await using TestServer server = await StartAsync();
         using RawConnection connection = server.ConnectNarrow();
 
-        // Who fills what it is given is given more room, so that ever more requests are read at once.
+        // A full buffer is followed by a larger one, so that ever more requests are read at once.
         foreach (int length in new[] { 2048, 8192 })
         {
             int requests = length / Refused.Length + 1;

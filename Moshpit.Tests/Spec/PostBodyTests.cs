@@ -55,9 +55,9 @@ public sealed class PostBodyTests
         }
     }
 
-    [TestCase(0, TestName = "Who_uploads_far_too_much_before_reading_still_reads_why_it_was_refused")]
-    [TestCase(int.MaxValue, TestName = "Who_uploads_far_too_much_in_one_chunk_still_reads_why_it_was_refused")]
-    [TestCase(1000, TestName = "Who_uploads_far_too_much_in_many_chunks_still_reads_why_it_was_refused")]
+    [TestCase(0, TestName = "A_client_that_uploads_far_too_much_before_reading_still_reads_why_it_was_refused")]
+    [TestCase(int.MaxValue, TestName = "A_client_that_uploads_far_too_much_in_one_chunk_still_reads_why_it_was_refused")]
+    [TestCase(1000, TestName = "A_client_that_uploads_far_too_much_in_many_chunks_still_reads_why_it_was_refused")]
     public async Task A_client_that_uploads_far_too_much_still_reads_why_it_was_refused(int chunk)
     {
         await using TestServer server = await TestServer.StartAsync();

@@ -5,7 +5,7 @@ namespace Moshpit.Tests.Spec;
 /// <summary>POST with several things wrong at once: the protocol says which one is told.</summary>
 public sealed class PostChecksTests
 {
-    private const string Nobody = "00000000000000000000000000000000";
+    private const string NoPeer = "00000000000000000000000000000000";
     private const string Text = "Content-Type: text/plain\r\n";
     private const string Form = "Content-Type: application/x-www-form-urlencoded\r\n";
     private static readonly string Huge = "{[" + new string(' ', 20_000);
@@ -48,7 +48,7 @@ public sealed class PostChecksTests
         using RawConnection connection = server.Connect();
         string good = PostText.Body(owner.Token, "1");
         connection.Send(PostText.WithLength("/nobody", good) + PostText.Chunked("/" + owner.Id, good, 7, Text) +
-            PostText.WithLength("/" + owner.Id, "{[") + PostText.Chunked("/" + owner.Id, PostText.Body(Nobody, "1"), 5) +
+            PostText.WithLength("/" + owner.Id, "{[") + PostText.Chunked("/" + owner.Id, PostText.Body(NoPeer, "1"), 5) +
             PostText.WithLength("/" + owner.Id, good));
         foreach (int status in new[] { 404, 415, 400, 401, 200 })
             Assert.That((await connection.ReadResponseAsync()).Status, Is.EqualTo(status));
@@ -58,7 +58,7 @@ public sealed class PostChecksTests
     [TestCase(PostText.Json, "[]", "The field token is missing")]
     [TestCase(PostText.Json, "{\"token\":null,\"data\":1}", "The token belongs to no peer")]
     [TestCase(PostText.Json, "{\"token\":[\"TOKEN\"],\"data\":1}", "The token belongs to no peer")]
-    [TestCase(PostText.Json, $"{{\"token\":\"{Nobody}\",\"data\":1}}", "The token belongs to no peer")]
+    [TestCase(PostText.Json, $"{{\"token\":\"{NoPeer}\",\"data\":1}}", "The token belongs to no peer")]
     [TestCase(Form, "data=1", "The field token is missing")]
     [TestCase(Form, "", "The field token is missing")]
     [TestCase(Form, "token=&data=1", "The token belongs to no peer")]
@@ -97,26 +97,26 @@ public sealed class PostChecksTests
 
     private static IEnumerable<TestCaseData> Wrong()
     {
-        string noData = $"{{\"token\":\"TOKEN\",\"cid\":\"{Nobody}\"}}";
+        string noData = $"{{\"token\":\"TOKEN\",\"cid\":\"{NoPeer}\"}}";
         (int Status, string? Target, string Fields, string Body, string Name)[] cases =
         [
-            (404, "/" + Nobody, Text, Huge, "An_unknown_channel_before_type_size_and_syntax"),
+            (404, "/" + NoPeer, Text, Huge, "An_unknown_channel_before_type_size_and_syntax"),
             (404, "/", Text, Huge, "A_path_that_is_no_channel_before_type_size_and_syntax"),
             (404, "/a.b", "", Huge, "A_path_that_is_nothing_before_type_size_and_syntax"),
             (415, null, Text, Huge, "A_type_before_size_and_syntax"),
             (415, null, "", Huge, "A_missing_type_before_size_and_syntax"),
             (413, null, PostText.Json, Huge, "A_size_before_syntax"),
-            (400, null, PostText.Json, $"{{\"token\":\"{Nobody}\",\"cid\":\"{Nobody}\"", "Syntax_before_token"),
+            (400, null, PostText.Json, $"{{\"token\":\"{NoPeer}\",\"cid\":\"{NoPeer}\"", "Syntax_before_token"),
             (400, null, PostText.Json, "1", "A_number_is_no_message"),
-            (401, null, PostText.Json, $"{{\"token\":\"{Nobody}\",\"cid\":\"{Nobody}\"}}", "A_token_before_data_and_cid"),
-            (401, null, PostText.Json, $"{{\"cid\":\"{Nobody}\"}}", "A_missing_token_before_data_and_cid"),
+            (401, null, PostText.Json, $"{{\"token\":\"{NoPeer}\",\"cid\":\"{NoPeer}\"}}", "A_token_before_data_and_cid"),
+            (401, null, PostText.Json, $"{{\"cid\":\"{NoPeer}\"}}", "A_missing_token_before_data_and_cid"),
             (401, null, PostText.Json, "{\"token\":[\"TOKEN\"],\"data\":1}", "A_token_that_is_no_string"),
             (401, null, PostText.Json, "[\"TOKEN\"]", "A_list_has_no_token"),
             (400, null, PostText.Json, noData, "Missing_data_before_cid"),
-            (404, null, PostText.Json, PostText.Body("TOKEN", "1", Nobody), "An_unknown_cid"),
+            (404, null, PostText.Json, PostText.Body("TOKEN", "1", NoPeer), "An_unknown_cid"),
             (404, null, PostText.Json, "{\"token\":\"TOKEN\",\"data\":1,\"cid\":7}", "A_cid_that_is_no_string"),
             (404, null, Form, "token=TOKEN&data=1&cid[]=", "An_empty_cid_in_an_array"),
-            (404, null, PostText.Json, $"{{\"token\":\"TOKEN\",\"data\":1,\"cid\":[\"{Nobody}\",\"{Nobody}\"]}}", "Several_cids"),
+            (404, null, PostText.Json, $"{{\"token\":\"TOKEN\",\"data\":1,\"cid\":[\"{NoPeer}\",\"{NoPeer}\"]}}", "Several_cids"),
         ];
         foreach ((int status, string? target, string fields, string body, string name) in cases)
         {

@@ -3,11 +3,11 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>POST: who gets what, and what the sender is told.</summary>
+/// <summary>POST: which peers get what, and what the sender is told.</summary>
 public sealed class PostTests
 {
     [Test]
-    public async Task A_broadcast_reaches_everybody_and_the_sender_too()
+    public async Task A_broadcast_reaches_all_peers_and_the_sender_too()
     {
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();

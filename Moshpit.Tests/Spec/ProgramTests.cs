@@ -4,7 +4,7 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>The program, as who starts it sees it.</summary>
+/// <summary>The program, as its user sees it.</summary>
 [Parallelizable]
 [Platform(Exclude = "Win")]
 public sealed class ProgramTests

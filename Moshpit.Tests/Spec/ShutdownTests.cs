@@ -232,7 +232,7 @@ public sealed class ShutdownTests
     }
 
     [Test]
-    public async Task A_log_that_fails_harms_nobody_and_does_not_hold_up_the_end()
+    public async Task A_log_that_fails_harms_no_peer_and_does_not_hold_up_the_end()
     {
         var log = new ErrorLog { Heard = _ => throw new IOException("The disk is full.") };
         await using TestServer server = await StartAsync(options => options.LoggerFactory = log);
@@ -261,7 +261,7 @@ public sealed class ShutdownTests
         Task stopping = server.Server.StopAsync();
         await owner.Stream.ReadUntilAsync("\n\n");
 
-        // First whoever is in the middle of a request has its time, then whoever has to close its stream.
+        // First a client in the middle of a request has its time, then a peer that has to close its stream.
         Assert.That(await _clock.PassUntilAsync(3, owner.Stream.ReadToEndAsync()), Is.Empty);
         RawResponse refused = await middle.ReadResponseAsync();
         Assert.That((refused.Status, refused["Connection"]), Is.EqualTo((503, "close")), "told why its request is not answered");
@@ -293,7 +293,7 @@ public sealed class ShutdownTests
     }
 
     [Test]
-    public async Task Whoever_stops_it_can_have_everybody_cut_at_once()
+    public async Task The_caller_of_the_stop_can_have_all_connections_cut_at_once()
     {
         await using TestServer server = await StartAsync();
         using RawPeer owner = await server.CreateAsync();
@@ -306,7 +306,7 @@ public sealed class ShutdownTests
     }
 
     [Test]
-    public async Task Whoever_stops_it_later_can_have_everybody_cut_as_well()
+    public async Task A_later_caller_of_the_stop_can_have_all_connections_cut_as_well()
     {
         await using TestServer server = await StartAsync();
         using RawPeer owner = await server.CreateAsync();
@@ -337,7 +337,7 @@ public sealed class ShutdownTests
     }
 
     [Test]
-    public async Task Once_it_stops_nobody_new_is_let_in_and_the_port_is_free()
+    public async Task Once_it_stops_no_new_client_is_let_in_and_the_port_is_free()
     {
         await using TestServer server = await StartAsync();
         int port = server.Port;
@@ -384,7 +384,7 @@ public sealed class ShutdownTests
     }
 
     [Test]
-    public async Task Starting_twice_is_an_error_and_does_not_disturb_who_is_there()
+    public async Task Starting_twice_is_an_error_and_does_not_disturb_connected_peers()
     {
         await using TestServer server = await StartAsync();
         using RawPeer owner = await server.CreateAsync();

@@ -7,7 +7,7 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
 
-/// <summary>Peers that read slowly or not at all: what they get, when they are cut, and that nobody else waits for them.</summary>
+/// <summary>Peers that read slowly or not at all: what they get, when they are cut, and that no other client waits for them.</summary>
 [Parallelizable]
 public sealed class SlowPeerTests
 {
@@ -44,7 +44,7 @@ public sealed class SlowPeerTests
     }
 
     [Test]
-    public async Task When_all_together_wait_for_too_much_who_has_most_of_it_is_cut_and_who_is_a_little_behind_is_not()
+    public async Task When_all_together_wait_for_too_much_the_peer_that_waits_for_most_is_cut_and_one_a_little_behind_is_not()
     {
         await using TestServer server = await TestServer.StartAsync(options =>
         {
@@ -198,7 +198,7 @@ public sealed class SlowPeerTests
     }
 
     [Test]
-    public async Task Large_messages_that_meet_do_not_cut_who_reads()
+    public async Task Large_messages_that_meet_do_not_cut_a_peer_that_reads()
     {
         const int Length = 1_000_000, Bursts = 8, Burst = 4;
         await using TestServer server = await TestServer.StartAsync(options => options.BodyLimit = 2 * Length);
@@ -215,7 +215,7 @@ public sealed class SlowPeerTests
     }
 
     [Test]
-    public async Task Direct_messages_to_who_waits_for_a_pass_do_not_cut_it()
+    public async Task Direct_messages_to_a_peer_that_waits_for_a_drain_do_not_cut_it()
     {
         const int Peers = 40, Directs = 3;
         await using TestServer server = await TestServer.StartAsync(options => options.ThreadsPerChannel = 1);
@@ -226,7 +226,7 @@ public sealed class SlowPeerTests
         using RawConnection flood = server.Connect();
         using var direct = new Publisher(server.Connect(), owner);
 
-        // A pass is held up at the owner, who is the first, while as much is published as may be pending.
+        // A drain is held up at the owner, which is the first, while as much is published as may be pending.
         using var letGo = new ManualResetEventSlim();
         using var held = new ManualResetEventSlim();
         var holding = new Thread(() =>
@@ -260,7 +260,7 @@ public sealed class SlowPeerTests
     }
 
     [Test]
-    public async Task When_the_owner_leaves_what_was_published_still_reaches_who_reads_late()
+    public async Task When_the_owner_leaves_what_was_published_still_reaches_a_peer_that_reads_late()
     {
         await using TestServer server = await TestServer.StartAsync(options => options.BacklogLimit = 1024 * 1024 * 1024);
         RawPeer owner = await server.CreateAsync();
@@ -272,7 +272,7 @@ public sealed class SlowPeerTests
     }
 
     [Test]
-    public async Task When_the_server_stops_what_was_published_still_reaches_who_reads_late()
+    public async Task When_the_server_stops_what_was_published_still_reaches_a_peer_that_reads_late()
     {
         await using TestServer server = await TestServer.StartAsync(options =>
         {
@@ -284,7 +284,7 @@ public sealed class SlowPeerTests
         await FloodAsync(server, owner, slow);
         Task stopping = server.Server.StopAsync();
         Assert.That(await slow.ReadAllAsync(), Is.EqualTo(Enumerable.Range(0, 1000).Select(Event)));
-        Assert.That(stopping.IsCompleted, Is.False, "it waits for who has not closed");
+        Assert.That(stopping.IsCompleted, Is.False, "it waits for the peer that has not closed");
         slow.Dispose();
         owner.Dispose();
         await stopping.WaitAsync(RawConnection.Patience);

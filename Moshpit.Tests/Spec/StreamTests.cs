@@ -29,8 +29,8 @@ public sealed class StreamTests
         });
     }
 
-    [TestCase("Accept: text/event-stream\r\n", 200, TestName = "Creating_answers_200_to_who_names_event_streams_as_browsers_do")]
-    [TestCase("Accept: */*\r\n", 201, TestName = "Creating_answers_201_to_who_accepts_anything")]
+    [TestCase("Accept: text/event-stream\r\n", 200, TestName = "Creating_answers_200_if_Accept_names_event_streams_as_browsers_do")]
+    [TestCase("Accept: */*\r\n", 201, TestName = "Creating_answers_201_if_Accept_allows_anything")]
     public async Task Creating_answers(string fields, int status)
     {
         await using TestServer server = await TestServer.StartAsync();
@@ -67,7 +67,7 @@ public sealed class StreamTests
     }
 
     [Test]
-    public async Task Guests_hear_nothing_of_who_joins_and_leaves()
+    public async Task Guests_hear_nothing_of_joins_and_leaves()
     {
         await using TestServer server = await TestServer.StartAsync();
         using RawPeer owner = await server.CreateAsync();

@@ -222,7 +222,7 @@ public sealed class TimeoutTests
     }
 
     [Test]
-    public async Task A_peer_whose_stream_has_ended_and_who_never_closes_is_let_go_after_a_while()
+    public async Task A_peer_that_never_closes_after_the_end_of_its_stream_is_let_go_after_a_while()
     {
         await using TestServer server = await StartAsync(options => options.LingerTimeout = TimeSpan.FromSeconds(5));
         RawPeer owner = await server.CreateAsync();

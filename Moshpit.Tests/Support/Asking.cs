@@ -4,10 +4,10 @@ using System.Net.Sockets;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>Requests from somebody in particular.</summary>
+/// <summary>Requests from a certain client.</summary>
 internal static class Asking
 {
-    /// <summary>A field by which a named proxy says whom it speaks for.</summary>
+    /// <summary>A field by which a named proxy names its client.</summary>
     public static string From(string address) => $"X-Forwarded-For: {address}\r\n";
 
     /// <summary>A request without a body.</summary>

@@ -2,7 +2,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>A clock that tells how often somebody has begun to wait for it: only then is there a point in moving it on.</summary>
+/// <summary>A clock that tells how often a wait for it has begun: only then is there a point in moving it on.</summary>
 internal sealed class CountingClock : FakeTimeProvider
 {
     private int _waits;

@@ -11,7 +11,7 @@ internal sealed class Publisher(RawConnection connection, RawPeer peer) : IDispo
             Assert.Fail($"{response.Status} {response.Body}");
     }
 
-    /// <summary>Posts <paramref name="data"/> to who may have been cut meanwhile.</summary>
+    /// <summary>Posts <paramref name="data"/> to a peer that may have been cut meanwhile.</summary>
     public async Task<RawResponse> PostAsync(string data, string? cid)
     {
         connection.Send(peer.Post(data, cid));

@@ -3,7 +3,7 @@ using Moshpit.Server.Buffers;
 
 namespace Moshpit.Tests.Support;
 
-/// <summary>A sink that remembers every write, and can hold up whoever writes, as no real sink does.</summary>
+/// <summary>A sink that remembers every write, and can hold up the thread that writes, as no real sink does.</summary>
 internal sealed class RecordingSink : FrameSink
 {
     private readonly List<string> _writes = [];
@@ -23,7 +23,7 @@ internal sealed class RecordingSink : FrameSink
     /// <summary>All bytes in order.</summary>
     public string Text => string.Concat(Writes);
 
-    /// <summary>Somebody is held up in a write.</summary>
+    /// <summary>A thread is held up in a write.</summary>
     public bool IsHolding { get; private set; }
 
     /// <summary>The thread of the last write.</summary>

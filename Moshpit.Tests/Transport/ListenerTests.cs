@@ -19,7 +19,7 @@ internal sealed class ListenerTests
     /// </remarks>
     [Test]
     [Platform("Linux")]
-    public async Task While_it_can_not_accept_it_waits_and_says_so_once_and_then_accepts_all_who_came()
+    public async Task While_it_can_not_accept_it_waits_and_says_so_once_and_then_accepts_all_that_came()
     {
         var clock = new CountingClock();
         var log = new ErrorLog(LogLevel.Warning);
@@ -137,7 +137,7 @@ internal sealed class ListenerTests
         Assert.That(await held.WaitAsync(RawConnection.Patience), Is.True);
         Task ending = Task.Run(async () => await listener.DisposeAsync());
         await Eventually.AsyncTrue(() => !File.Exists(path));
-        Assert.That(ending.IsCompleted, Is.False, "it waits for who is just taking a connection");
+        Assert.That(ending.IsCompleted, Is.False, "it waits for the callback that is just taking a connection");
         letGo.Set();
         await ending.WaitAsync(RawConnection.Patience);
     }

@@ -94,7 +94,7 @@ internal sealed class ReceiverTests
         Assert.That(await wait.WaitAsync(RawConnection.Patience), Is.EqualTo(SocketError.TimedOut));
         Assert.That(receiver.Abandoned, Is.True);
 
-        // What was left behind ends with the socket and tells nobody.
+        // What was left behind ends with the socket and tells of nothing.
         _server.Dispose();
         Assert.That(receiver.Current, Is.Zero);
     }
