@@ -15,6 +15,9 @@ internal sealed class MemoryBudget
 
     private const long MostDefault = 4L * 1024 * 1024 * 1024;
 
+    /// <summary>The part of the limit by which messages may pass it while peers that do not read are being cut: a quarter.</summary>
+    private const int SmallExcess = 4;
+
     private readonly FramePool _frames;
     private readonly long _backlogLimit;
     private readonly long _maxBacklog;
@@ -78,8 +81,18 @@ internal sealed class MemoryBudget
         waiting > Allowance || (waiting + kernelBytes > EvenShare && IsExceeded);
 
     /// <summary>
-    /// Whether a stream that is too far behind with <paramref name="waiting"/> bytes may go on if its peer reads. It may if it has no more
-    /// than every peer may have, and the excess is in the kernel: that goes away with the peers that do not read.
+    /// Whether a stream that is too far behind with <paramref name="waiting"/> bytes may go on, since its peer was seen to read, or since
+    /// it fell behind a moment ago and nothing can be seen yet. It may never have more than every peer may have. While the excess is in the
+    /// kernel, it goes away with the peers that do not read. When messages alone take too much, peers that do not read go first; others may
+    /// have an even share of the messages, or more as long as the excess is small.
     /// </summary>
-    public bool MaySpareReader(long waiting) => waiting <= _backlogLimit && _frames.OutstandingBytes <= Limit;
+    public bool MaySpare(long waiting, bool reads, bool fellBehindJustNow)
+    {
+        if (waiting > _backlogLimit)
+            return false;
+        long excess = _frames.OutstandingBytes - Limit;
+        if (excess <= 0 || waiting <= EvenShare)
+            return reads || fellBehindJustNow;
+        return reads && excess <= Limit / SmallExcess;
+    }
 }

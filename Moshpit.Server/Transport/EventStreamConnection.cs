@@ -247,14 +247,16 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
     private void CheckBound(SendQueue queue)
     {
         MemoryBudget budget = _transport.Budget;
-        if (budget.IsTooFarBehind(queue.Length, queue.KernelBytes) && !(budget.MaySpareReader(queue.Length) && queue.Progress.IsReading))
+        if (!budget.IsTooFarBehind(queue.Length, queue.KernelBytes))
+            return;
+        if (!budget.MaySpare(queue.Length, queue.Progress.IsReading, queue.Progress.IsNew))
             Close(DisconnectReason.BacklogFull);
     }
 
     /// <summary>
-    /// The other half of the allowance is for what can't wait: what others publish, and the leaves of those that have joined.
+    /// The other half of what it may have is for what can't wait: what others publish, and the leaves of those that have joined.
     /// </summary>
-    private bool HasRoom(SendQueue queue) => queue.Length <= _transport.Budget.Allowance / 2;
+    private bool HasRoom(SendQueue queue) => !_transport.Budget.IsTooFarBehind(2 * queue.Length, queue.KernelBytes);
 
     /// <summary>
     /// Sends the queue until it is empty or the connection is closed. An error of ours ends the stream, and nothing else.

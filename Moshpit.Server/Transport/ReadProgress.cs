@@ -11,9 +11,13 @@ internal sealed class ReadProgress(Func<long> acknowledged, TimeProvider time)
     /// <summary>How long a peer that was seen to read counts as reading. One that was not is looked at again at once.</summary>
     public static readonly TimeSpan Validity = TimeSpan.FromMilliseconds(100);
 
+    private readonly long _began = time.GetTimestamp();
     private long _acknowledged = acknowledged();
     private long _lookedAt = time.GetTimestamp();
     private bool _isReading;
+
+    /// <summary>The peer fell behind so short a time ago that one that reads may not have acknowledged anything yet.</summary>
+    public bool IsNew => time.GetElapsedTime(_began) < Validity;
 
     /// <summary>By a look that is not older than <see cref="Validity"/>.</summary>
     public bool IsReading => (_isReading && time.GetElapsedTime(_lookedAt) < Validity) || Look();

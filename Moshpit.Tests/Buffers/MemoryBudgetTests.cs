@@ -54,16 +54,39 @@ internal sealed class MemoryBudgetTests
         Assert.That((budget.Used, budget.StreamsBehind, budget.IsExceeded), Is.EqualTo((0L, 0, false)));
     }
 
-    [Test]
-    public void A_peer_that_reads_may_be_spared_while_the_excess_is_in_the_kernel_and_it_has_no_more_than_every_peer_may()
+    [TestCase(true, false)]
+    [TestCase(false, true)]
+    public void While_the_excess_is_in_the_kernel_a_peer_that_may_be_reading_has_what_every_peer_may_have(bool reads, bool isNew)
     {
         MemoryBudget budget = WithStreamsBehind(51, Kernel);
         Assert.That(budget.IsExceeded);
-        Assert.That(budget.MaySpareReader(BacklogLimit));
-        Assert.That(budget.MaySpareReader(BacklogLimit + 1), Is.False);
-        SharedFrame frame = _frames.Rent((int)Limit + 1);
-        Assert.That(budget.MaySpareReader(0), Is.False, "messages alone take too much");
-        frame.Release();
+        Assert.That(budget.MaySpare(BacklogLimit, reads, isNew));
+        Assert.That(budget.MaySpare(BacklogLimit + 1, reads, isNew), Is.False);
+        Assert.That(budget.MaySpare(0, reads: false, fellBehindJustNow: false), Is.False);
+    }
+
+    [Test]
+    public void When_messages_alone_take_too_much_peers_that_are_not_seen_to_read_go_first()
+    {
+        MemoryBudget budget = WithStreamsBehind(200, kernelBytes: 0);
+        const int Share = (int)Limit / 200;
+        SharedFrame excess = _frames.Rent((int)Limit + 1);
+        Assert.That(budget.MaySpare(Share + 1, reads: false, fellBehindJustNow: true), Is.False);
+        Assert.That(budget.MaySpare(Share, reads: false, fellBehindJustNow: true));
+        Assert.That(budget.MaySpare(Share, reads: false, fellBehindJustNow: false), Is.False);
+        Assert.That(budget.MaySpare(BacklogLimit, reads: true, fellBehindJustNow: false));
+        excess.Release();
+    }
+
+    [Test]
+    public void When_messages_take_far_too_much_peers_that_read_may_have_an_even_share()
+    {
+        MemoryBudget budget = WithStreamsBehind(200, kernelBytes: 0);
+        const int Share = (int)Limit / 200;
+        SharedFrame excess = _frames.Rent((int)Limit * 5 / 4 + 1);
+        Assert.That(budget.MaySpare(Share, reads: true, fellBehindJustNow: false));
+        Assert.That(budget.MaySpare(Share + 1, reads: true, fellBehindJustNow: false), Is.False);
+        excess.Release();
     }
 
     [Test]

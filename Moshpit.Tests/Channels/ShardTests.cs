@@ -8,7 +8,7 @@ namespace Moshpit.Tests.Channels;
 /// <summary>The order in which peers are given things, with a pass that is held up where it hurts most.</summary>
 internal sealed class ShardTests
 {
-    /// <summary>Enough that a pool thread runs the passes, and few enough for one slice and one fan-out.</summary>
+    /// <summary>Enough that a pool thread runs the drains, and few enough for one slice and one shard.</summary>
     private const int Crowd = 30;
 
     [Test]
@@ -341,7 +341,7 @@ internal sealed class ShardTests
         await IdleAsync(channel);
     }
 
-    /// <summary>Every frame is back: all passes are over.</summary>
+    /// <summary>Every frame is back: all drains are over.</summary>
     private static Task IdleAsync(TestChannel channel) =>
         Eventually.AsyncTrue(() => channel.Frames.Outstanding == 0, () => $"{channel.Frames.Outstanding} frames did not come back");
 

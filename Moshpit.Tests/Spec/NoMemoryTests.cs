@@ -10,7 +10,7 @@ public sealed class NoMemoryTests
     private const int Messages = 8;
 
     /// <summary>Of the buffers that a whole scene needs each, or each so many, is refused once, in a run of its own.</summary>
-    /// <param name="crowd">Peers besides the three that count: with many, passes run on threads of the pool, where no caller catches
+    /// <param name="crowd">Peers besides the three that count: with many, drains run on threads of the pool, where no caller catches
     /// anything.</param>
     /// <param name="step">From one buffer that is refused to the next.</param>
     [TestCase(0, 1)]

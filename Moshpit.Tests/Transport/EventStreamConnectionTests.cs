@@ -68,9 +68,12 @@ internal sealed class EventStreamConnectionTests : ISinkOwner
     }
 
     [Test]
-    public async Task Under_pressure_a_peer_that_has_never_acknowledged_is_cut_at_the_next_message()
+    public async Task Under_pressure_a_peer_that_acknowledges_nothing_is_cut_when_it_has_been_behind_for_a_moment()
     {
         using var behind = new Behind(this);
+        Write(behind.Stream);
+        Assert.That(behind.Stream.HasEnded, Is.False, "it may be about to read");
+        _time.Advance(ReadProgress.Validity);
         Write(behind.Stream);
         Assert.That(await behind.EndAsync(), Is.EqualTo(DisconnectReason.BacklogFull));
     }

@@ -33,11 +33,21 @@ internal sealed class ReadProgressTests
     }
 
     [Test]
-    public void A_peer_that_was_not_seen_to_read_has_no_grace()
+    public void A_peer_that_fell_behind_a_moment_ago_may_be_reading()
+    {
+        Assert.That(_progress.IsNew);
+        _time.Advance(ReadProgress.Validity - Moment);
+        Assert.That(_progress.IsNew);
+        _time.Advance(Moment);
+        Assert.That(_progress.IsNew, Is.False);
+    }
+
+    [Test]
+    public void A_peer_that_was_not_seen_to_read_is_looked_at_again_at_once()
     {
         Assert.That(_progress.IsReading, Is.False);
         _acknowledged++;
-        Assert.That(_progress.IsReading, "looked at again at once");
+        Assert.That(_progress.IsReading);
     }
 
     [Test]
