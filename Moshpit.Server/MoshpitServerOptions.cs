@@ -73,6 +73,14 @@ public sealed class MoshpitServerOptions
             "bytes that may wait for one slow peer while there is memory"),
         Bytes(nameof(TotalBacklogLimit), o => o.TotalBacklogLimit, (o, bytes) => o.TotalBacklogLimit = bytes, "--total-backlog",
             "bytes of memory for all messages under way", standard: "an eighth of the memory"),
+        Time(nameof(Grace), o => o.Grace, (o, time) => o.Grace = time, "--grace",
+            "how long the peer of a session may be without a stream, in seconds; 0 for not at all", zero: "none"),
+        Bytes(nameof(HistoryLimit), o => o.HistoryLimit, (o, bytes) => o.HistoryLimit = bytes, "--history",
+            "bytes of messages that a channel keeps for sessions that come back"),
+        Bytes(nameof(TotalHistoryLimit), o => o.TotalHistoryLimit, (o, bytes) => o.TotalHistoryLimit = bytes, "--history-total",
+            "bytes that all channels keep", standard: "a thirty-second of the memory"),
+        Time(nameof(HistoryTime), o => o.HistoryTime, (o, time) => o.HistoryTime = time, "--history-time",
+            "how long messages are kept, in seconds; at least as long as --grace"),
         Whole(nameof(RequestLineLimit), o => o.RequestLineLimit),
         Whole(nameof(HeaderSectionLimit), o => o.HeaderSectionLimit),
         Whole(nameof(HeaderFieldLimit), o => o.HeaderFieldLimit),
@@ -179,6 +187,28 @@ public sealed class MoshpitServerOptions
     /// <see cref="BacklogLimit"/>.
     /// </summary>
     public long PendingLimit { get; set; } = 128 * 1024;
+
+    /// <summary>
+    /// How long a session peer that has lost its stream remains in its channel, so that it can come back as the same peer. Default 30 s;
+    /// <see cref="TimeSpan.Zero"/>: it leaves at once.
+    /// </summary>
+    public TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// Bytes of messages that a channel with a session peer keeps, so that none is lost to a peer that comes back. A channel without one
+    /// keeps nothing. Default 256 KiB; it is never less than four times <see cref="BodyLimit"/>.
+    /// </summary>
+    public long HistoryLimit { get; set; } = 256 * 1024;
+
+    /// <summary>
+    /// Bytes of messages that all channels keep together. Past it the channels that keep more than an even share lose their oldest. They
+    /// are
+    /// a part of what <see cref="TotalBacklogLimit"/> bounds. Default: a quarter of the default of that.
+    /// </summary>
+    public long TotalHistoryLimit { get; set; } = MemoryBudget.DefaultLimit() / 4;
+
+    /// <summary>How long messages are kept, up to half as long again; at least as long as <see cref="Grace"/>. Default 2 minutes.</summary>
+    public TimeSpan HistoryTime { get; set; } = TimeSpan.FromMinutes(2);
 
     /// <summary>Threads that may deliver to the peers of one large channel at the same time. Default: as many as there are cores.</summary>
     public int ThreadsPerChannel { get; set; } = Environment.ProcessorCount;

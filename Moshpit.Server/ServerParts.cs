@@ -25,6 +25,9 @@ internal sealed class ServerParts : IAsyncDisposable
     /// </summary>
     private const int LeastBacklogBodies = 8;
 
+    /// <summary>Bodies that a channel's history has room for at least.</summary>
+    private const int LeastHistoryBodies = 4;
+
     /// <summary>The shortest time between two groups of streams that end as the server stops.</summary>
     private static readonly TimeSpan DrainStep = TimeSpan.FromMilliseconds(10);
 
@@ -168,6 +171,13 @@ internal sealed class ServerParts : IAsyncDisposable
         MaxPeersPerChannel = _options.MaxPeersPerChannel,
         MaxShards = _options.ThreadsPerChannel,
         PendingLimit = _options.PendingLimit,
+        History = new HistoryBudget(
+            Math.Max(_options.HistoryLimit, LeastHistoryBodies * (long)_options.BodyLimit),
+            _options.TotalHistoryLimit,
+            (long)Math.Max(_options.HistoryTime.TotalMilliseconds, _options.Grace.TotalMilliseconds)),
+        Away = new AwayPeers((long)_options.Grace.TotalMilliseconds),
+        Now = () => Clock.Now,
+        HeartbeatSeconds = (long)_options.Heartbeat.TotalSeconds,
         Frames = Frames,
         Logger = _log,
     };
@@ -211,6 +221,7 @@ internal sealed class ServerParts : IAsyncDisposable
             Logger = _log,
         };
         Channels.OutletEnded = stream.OnEnded;
+        Channels.AwayEnded = stream.OnAwayEnded;
         Router router = new Router()
             .Map(HttpMethod.Get, "/", stream)
             .Map(HttpMethod.Get, Router.Channel, stream)
@@ -228,6 +239,7 @@ internal sealed class ServerParts : IAsyncDisposable
             Addresses = Addresses,
             Router = router,
             Responses = responses,
+            Reconnects = new Reconnects(Channels, responses),
             Warnings = _warnings,
             Logger = _log,
             Exchanges = new DefaultObjectPool<Exchange>(new Exchange.Policy(limits), MostPooled),
@@ -247,6 +259,8 @@ internal sealed class ServerParts : IAsyncDisposable
     private static TimeSpan ShortestTimeout(MoshpitServerOptions options)
     {
         TimeSpan shortest = options.Heartbeat == TimeSpan.Zero ? TimeSpan.MaxValue : options.Heartbeat;
+        if (options.Grace != TimeSpan.Zero && options.Grace < shortest)
+            shortest = options.Grace;
         ReadOnlySpan<TimeSpan> others =
             [options.HeaderTimeout, options.BodyTimeout, options.IdleTimeout, options.LingerTimeout, options.StallTimeout];
         foreach (TimeSpan timeout in others)
@@ -261,6 +275,7 @@ internal sealed class ServerParts : IAsyncDisposable
         foreach (HttpConnection? connection in Http.Connections.Snapshot())
             connection?.OnTick(now);
         Streams.OnTick();
+        Channels.OnTick();
         Addresses.OnTick(now);
         _warnings.OnTick(now, Streams.Budget.Used, Streams.Budget.Limit);
     }

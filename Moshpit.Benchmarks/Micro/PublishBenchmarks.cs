@@ -32,6 +32,10 @@ public class PublishBenchmarks
             MaxPeersPerChannel = int.MaxValue,
             MaxShards = Shards,
             PendingLimit = 1024 * 1024,
+            History = new HistoryBudget(limit: 0, total: 0, time: 0),
+            Away = new AwayPeers(grace: 0),
+            Now = () => 0,
+            HeartbeatSeconds = 0,
             Frames = _frames,
             Logger = NullLogger.Instance,
         };
@@ -83,11 +87,13 @@ public class PublishBenchmarks
 
     private void Publish()
     {
-        ValueTask<bool> publishing = _channel.PublishAsync(new Publication(_sender, null, _message));
+        ValueTask<Delivery> publishing = _channel.PublishAsync(new Publication(_sender, null, _message));
         _channel.Drain();
-        Check.That(publishing.IsCompleted ? publishing.Result : publishing.AsTask().Result, "The channel closed.");
+        Check.That(IsDelivered(publishing.IsCompleted ? publishing.Result : publishing.AsTask().Result), "The channel closed.");
         _published += _message.Length;
     }
+
+    private static bool IsDelivered(Delivery delivery) => delivery.Outcome == DeliveryOutcome.Delivered;
 
     private void Arrive()
     {

@@ -18,7 +18,7 @@ public class WaitingBenchmarks
     private Peer _peer = null!;
     private HeldSink _sink = null!;
     private SharedFrame _message = null!;
-    private Task<bool>[] _waiting = [];
+    private Task<Delivery>[] _waiting = [];
 
     [Params(1000, 8000)]
     public int Publishers { get; set; }
@@ -32,6 +32,10 @@ public class WaitingBenchmarks
             MaxPeersPerChannel = int.MaxValue,
             MaxShards = 1,
             PendingLimit = PendingLimit,
+            History = new HistoryBudget(limit: 0, total: 0, time: 0),
+            Away = new AwayPeers(grace: 0),
+            Now = () => 0,
+            HeartbeatSeconds = 0,
             Frames = _frames,
             Logger = NullLogger.Instance,
         };
@@ -51,7 +55,7 @@ public class WaitingBenchmarks
         _channel.Drain();
         SpinWait.SpinUntil(() => _channel.PendingBytes == 0);
         _sink.Hold();
-        Task<bool> first = PublishAsync();
+        Task<Delivery> first = PublishAsync();
         Check.That(first.IsCompletedSuccessfully, "There is room for the first.");
         _ = Task.Run(_channel.Drain);
         SpinWait.SpinUntil(() => _sink.IsHolding);
@@ -63,10 +67,11 @@ public class WaitingBenchmarks
     public void All()
     {
         _sink.LetGo();
-        Check.That(Array.TrueForAll(Task.WhenAll(_waiting).GetAwaiter().GetResult(), published => published), "The channel closed.");
+        Delivery[] deliveries = Task.WhenAll(_waiting).GetAwaiter().GetResult();
+        Check.That(Array.TrueForAll(deliveries, delivery => delivery.Outcome == DeliveryOutcome.Delivered), "The channel closed.");
     }
 
-    private Task<bool> PublishAsync() => _channel.PublishAsync(new Publication(_peer, null, _message)).AsTask();
+    private Task<Delivery> PublishAsync() => _channel.PublishAsync(new Publication(_peer, null, _message)).AsTask();
 
     /// <summary>Holds up the thread that writes to it, until it is let go.</summary>
     private sealed class HeldSink : FrameSink

@@ -16,6 +16,24 @@ internal static class ApiRejections
     public static readonly Rejection UnknownChannel = new(
         404, "unknown-channel", "There is no such channel; it may have ended with its owner. Create one by GET /.");
 
+    public static readonly Rejection UnknownChannelYet = new(
+        404, "unknown-channel-yet",
+        "There is no such channel yet; the server has just started, and it may come back. Try again in a few seconds.", isTemporary: true);
+
+    public static readonly Rejection MalformedSession = new(
+        400, "malformed-session",
+        "The session is malformed; it must be a secret of 22 to 64 letters, digits, - and _, at least 8 of them different.");
+
+    public static readonly Rejection RepeatedSession = new(
+        400, "repeated-session", "The query names session more than once; name it once.");
+
+    public static readonly Rejection OtherOrigin = new(
+        403, "other-origin", "The session was opened from another origin; come back from a page of the same origin, or use a new session.");
+
+    public static readonly Rejection TooManyOpens = new(
+        429, "too-many-opens", "This session opened too many streams within a few seconds; wait before it opens another.",
+        retryAfter: 10);
+
     public static readonly Rejection NotAcceptable = new(
         406, "not-acceptable", "Accept does not allow an event stream; it must allow text/event-stream.");
 
@@ -37,6 +55,20 @@ internal static class ApiRejections
 
     public static readonly Rejection MissingData = new(
         400, "missing-data", "The field data is missing; send the value to deliver in it.");
+
+    public static readonly Rejection MalformedNumber = new(
+        400, "malformed-seq", "The field seq is malformed; it must be a whole number from 1 to 9007199254740991.");
+
+    public static readonly Rejection NumberTooOld = new(
+        409, "seq-too-old",
+        "The seq is more than 63 below the highest that was accepted, so nothing is known of it; send the message with a new one.");
+
+    public static readonly Rejection UnknownVerb = new(
+        400, "unknown-verb", "The field do is not understood; the verb is leave. To send a message, send data.");
+
+    public static readonly Rejection MalformedLeave = new(
+        400, "malformed-leave",
+        "The fields of this leave are malformed; stream must be the number of a stream, and after whole seconds, at most the grace.");
 
     public static readonly Rejection UnknownPeer = new(
         404, "unknown-peer", "The cid is of no peer in this channel; leave it out to reach all peers.");

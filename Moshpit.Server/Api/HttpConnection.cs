@@ -387,6 +387,9 @@ internal sealed class HttpConnection : ISlotted
         if (_excess == Excess.None)
             _services.Warnings.OnRefused(rejection, exchange.Client);
         exchange.HeedShutdown();
-        _services.Responses.WriteRejection(_connection.Output, exchange.Request, rejection, close);
+        if (_services.Reconnects.TryAnswer(exchange, rejection))
+            exchange.Request.KeepAlive = false;
+        else
+            _services.Responses.WriteRejection(_connection.Output, exchange.Request, rejection, close);
     }
 }

@@ -26,6 +26,8 @@ internal sealed class HttpServices
 
     public required ResponseWriter Responses { get; init; }
 
+    public required Reconnects Reconnects { get; init; }
+
     public required OperatorWarnings Warnings { get; init; }
 
     public required ILogger Logger { get; init; }

@@ -30,6 +30,10 @@ internal static class JsonBody
         Token,
         Data,
         Cid,
+        Number,
+        Verb,
+        Stream,
+        After,
     }
 
     /// <summary>Reads <paramref name="body"/>; writes its <c>data</c>, compact and on one line, to <paramref name="data"/>.</summary>
@@ -98,6 +102,7 @@ internal static class JsonBody
         reader.Read();
         int start = (int)reader.TokenStartIndex;
         Span<byte> id = stackalloc byte[HexId.Length];
+        int verbLength = 0;
         switch (field)
         {
             case Field.Token when reader.TokenType == JsonTokenType.String && TryUnescape(reader.ValueSpan, id, out int length):
@@ -118,6 +123,19 @@ internal static class JsonBody
             case Field.Cid:
                 message.SetMalformedCid();
                 break;
+            case Field.Number:
+                message.SetNumber(WholeNumber(reader));
+                break;
+            case Field.Verb:
+                bool isText = reader.TokenType == JsonTokenType.String && TryUnescape(reader.ValueSpan, id, out verbLength);
+                message.SetVerb(isText ? id[..verbLength] : default);
+                break;
+            case Field.Stream:
+                message.SetStream(WholeNumber(reader));
+                break;
+            case Field.After:
+                message.SetAfter(WholeNumber(reader));
+                break;
         }
 
         reader.Skip();
@@ -127,6 +145,10 @@ internal static class JsonBody
             data = start..(int)reader.BytesConsumed;
         }
     }
+
+    /// <summary>The digits of a number; empty for what is none.</summary>
+    private static ReadOnlySpan<byte> WholeNumber(in Utf8JsonReader reader) =>
+        reader.TokenType == JsonTokenType.Number ? reader.ValueSpan : default;
 
     /// <summary>Looks ahead, on a copy of <paramref name="reader"/>, whether an array of a single string follows.</summary>
     private static bool IsListOfOne(Utf8JsonReader reader, out ReadOnlySpan<byte> escaped)
@@ -147,6 +169,10 @@ internal static class JsonBody
         return name.SequenceEqual("token"u8) ? Field.Token
             : name.SequenceEqual("data"u8) ? Field.Data
             : name.SequenceEqual("cid"u8) ? Field.Cid
+            : name.SequenceEqual("seq"u8) ? Field.Number
+            : name.SequenceEqual("do"u8) ? Field.Verb
+            : name.SequenceEqual("stream"u8) ? Field.Stream
+            : name.SequenceEqual("after"u8) ? Field.After
             : Field.None;
     }
 

@@ -14,8 +14,8 @@ namespace Moshpit.Server.Api;
 /// </summary>
 internal sealed class OpenStream : IHandler
 {
-    /// <summary>Room for a response's head and a <c>connect</c> event.</summary>
-    private const int OpeningLength = 768;
+    /// <summary>Room for a response's head and the first events of a plain or of a session stream.</summary>
+    private const int OpeningLength = 1400;
 
     public required ChannelRegistry Channels { get; init; }
 
@@ -38,7 +38,17 @@ internal sealed class OpenStream : IHandler
     public ValueTask<Outcome> HandleAsync(Exchange exchange)
     {
         HttpRequest request = exchange.Request;
-        if (Check(request, out Channel? channel) is { } rejection)
+        if (CheckServer(request) is { } refusal)
+            return new(refusal);
+        if (request.Method != HttpMethod.Head)
+        {
+            if (SessionRequest.Read(request, out SessionRequest session) is { } mistake)
+                return new(mistake);
+            if (session.IsSession)
+                return HandleSessionAsync(exchange, session);
+        }
+
+        if (CheckChannel(request, out Channel? channel) is { } rejection)
             return new(rejection);
         if (request.Method == HttpMethod.Head)
         {
@@ -50,32 +60,172 @@ internal sealed class OpenStream : IHandler
         return channel?.Owner is { IsBehind: true } owner ? JoinWhenRoomAsync(exchange, channel, owner) : new(Open(exchange, channel));
     }
 
-    /// <summary>Called when the stream of a peer has ended, before the peer leaves for it.</summary>
-    public void OnEnded(Peer peer, SinkEnd end)
+    /// <summary>
+    /// Called when a stream of a peer has ended, before the peer leaves for it. <paramref name="staysAway"/>: it does not leave yet, and
+    /// counts against <paramref name="usage"/> until <see cref="OnAwayEnded"/>.
+    /// </summary>
+    public void OnEnded(Peer peer, AddressUsage? usage, SinkEnd end, bool staysAway)
     {
-        Warnings.OnStreamEnded(end.Reason, peer.Usage);
-        ApiLog.StreamEnded(
-            Logger, peer.Channel.Id, peer.Cid, OperatorWarnings.NameOf(peer.Usage), end.Reason, end.Seconds, end.Bytes);
+        Warnings.OnStreamEnded(end.Reason, usage);
+        ApiLog.StreamEnded(Logger, peer.Channel.Id, peer.Cid, OperatorWarnings.NameOf(usage), end.Reason, end.Seconds, end.Bytes);
+        if (staysAway)
+        {
+            Admission.LeaveHolding();
+            return;
+        }
 
         // The owner, which is told of the leave next, may count on the peer's room.
-        peer.Usage?.RemoveStream();
-        Admission.Leave(peer.Usage, Excess.None);
+        usage?.RemoveStream();
+        Admission.Leave(usage, Excess.None);
     }
 
-    private Rejection? Check(HttpRequest request, out Channel? channel)
+    /// <summary>Called when a peer has come back, or has left without that.</summary>
+    public void OnAwayEnded(AddressUsage? usage)
+    {
+        usage?.RemoveStream();
+        Admission.Release(usage);
+    }
+
+    private Rejection? CheckServer(HttpRequest request) =>
+        !request.AcceptsEventStream ? ApiRejections.NotAcceptable : Shutdown.HasBegun ? ApiRejections.ShuttingDown : null;
+
+    private Rejection? CheckChannel(HttpRequest request, out Channel? channel)
     {
         channel = null;
-        if (!request.AcceptsEventStream)
-            return ApiRejections.NotAcceptable;
-        if (Shutdown.HasBegun)
-            return ApiRejections.ShuttingDown;
         if (IsRoot(request))
             return null;
         channel = Channels.Find(Router.ChannelIn(request.Path));
         return channel is null ? ApiRejections.UnknownChannel : null;
     }
 
-    private static bool IsRoot(HttpRequest request) => request.Path.Length == 1;
+    /// <summary>Opens or resumes the stream of a session.</summary>
+    private ValueTask<Outcome> HandleSessionAsync(Exchange exchange, in SessionRequest session)
+    {
+        if (session.Last.IsOver)
+            return new(End(exchange));
+        HttpRequest request = exchange.Request;
+        var origin = SessionKey.Hash(request[KeptField.Origin]);
+        SessionKey? creator = IsRoot(request) ? SessionKey.OfCreator(session.Secret) : null;
+        while (true)
+        {
+            ReadOnlySpan<byte> name = Router.ChannelIn(request.Path);
+            Channel? channel = creator is { } key ? Channels.FindByCreator(key) : Channels.Find(name);
+            SessionKey? own = channel is not null ? SessionKey.Of(channel.Id, session.Secret)
+                : ChannelId.TryParse(name, out ChannelId id) ? SessionKey.Of(id, session.Secret) : creator;
+            Peer? peer = own is { } mine ? channel?.FindBySession(mine) : null;
+            if (peer is not null)
+            {
+                if (!peer.Session!.Origin.Equals(origin))
+                    return new(ApiRejections.OtherOrigin);
+                if (session.Last.IsNegative && peer.IsListening)
+                    return new(End(exchange));
+                if (Resume(exchange, peer, session.Last) is { } resumed)
+                    return new(resumed);
+                continue;
+            }
+
+            if (own is { } ended && Channels.Ended.Contains(ended, Clock.Now))
+            {
+                if (session.Last.IsGiven)
+                    return new(End(exchange));
+                Channels.Ended.Remove(ended);
+            }
+
+            if (channel is null && creator is null)
+                return new(Channels.MayReturn ? ApiRejections.UnknownChannelYet : ApiRejections.UnknownChannel);
+            var opened = new Opening(channel, session.Secret.ToArray(), creator, origin, session.Last.IsGiven);
+            if (channel?.Owner is { IsBehind: true } owner)
+                return JoinWhenRoomAsync(exchange, opened, owner);
+            if (OpenSession(exchange, opened) is { } outcome)
+                return new(outcome);
+        }
+    }
+
+    /// <summary>Tells an EventSource that it is not to come back.</summary>
+    private Outcome End(Exchange exchange)
+    {
+        Responses.WriteNoContent(exchange.Output, exchange.Request);
+        return Outcome.Answered;
+    }
+
+    private async ValueTask<Outcome> JoinWhenRoomAsync(Exchange exchange, Opening opening, Peer owner)
+    {
+        exchange.BeforeWaiting();
+        if (!await Pace.WhenRoomAsync(owner).ConfigureAwait(false))
+            return ApiRejections.OwnerBehind;
+        return OpenSession(exchange, opening) ?? ApiRejections.TooManyOpens;
+    }
+
+    /// <summary>Gives <paramref name="peer"/> a new stream. Null: it has just left.</summary>
+    private Outcome? Resume(Exchange exchange, Peer peer, LastEventId last)
+    {
+        if (!peer.TryOpen(Clock.Now))
+            return ApiRejections.TooManyOpens;
+        return Count(exchange, () =>
+        {
+            var stream = new EventStreamConnection(
+                exchange.Socket, Streams, new SessionStream(peer, exchange.Client), isChunked: !exchange.Request.IsHttp10);
+            SharedFrame opening = RentOpening(exchange, status: 200);
+            try
+            {
+                if (!peer.TryResume(stream, opening, last))
+                    return null;
+            }
+            finally
+            {
+                opening.Release();
+            }
+
+            Start(exchange, peer, stream);
+            return Outcome.Stream;
+        });
+    }
+
+    /// <summary>Opens the first stream of a session. Null: it has just been opened by another request.</summary>
+    private Outcome? OpenSession(Exchange exchange, Opening opening) => Count(exchange, () =>
+    {
+        Channel? channel = opening.Channel;
+        if (channel is null && Create(exchange, out channel) is { } refusal)
+            return refusal;
+        bool isIn = false;
+        try
+        {
+            if (opening.Channel is null && !Channels.TryAddCreator(opening.Creator!.Value, channel!))
+                return null;
+            Rejection? rejection = Join(exchange, channel!, opening, out isIn);
+            if (rejection is not null)
+                return rejection;
+            return isIn ? Outcome.Stream : default(Outcome?);
+        }
+        finally
+        {
+            if (!isIn && opening.Channel is null)
+                channel!.TryClose();
+        }
+    });
+
+    /// <summary>Counts the stream that <paramref name="open"/> opens against the client's address, if it is limited.</summary>
+    private static Outcome? Count(Exchange exchange, Func<Outcome?> open)
+    {
+        AddressUsage? usage = exchange.Client;
+        if (usage is not null && !usage.TryAddStream())
+            return ApiRejections.TooManyStreams;
+        bool isOpen = false;
+        try
+        {
+            Outcome? outcome = open();
+            isOpen = outcome is { IsStream: true };
+            return outcome;
+        }
+        finally
+        {
+            if (!isOpen)
+                usage?.RemoveStream();
+        }
+    }
+
+    /// <summary>It asks for a new channel.</summary>
+    public static bool IsRoot(HttpRequest request) => request.Path.Length == 1;
 
     /// <summary>
     /// The original answers 201 where a channel is created. But a browser's EventSource, which says what it accepts, fails for good on
@@ -90,80 +240,119 @@ internal sealed class OpenStream : IHandler
         return await Pace.WhenRoomAsync(owner).ConfigureAwait(false) ? Open(exchange, channel) : ApiRejections.OwnerBehind;
     }
 
-    /// <summary>Opens the stream in <paramref name="channel"/>; null: in a new one.</summary>
+    /// <summary>Opens a plain stream in <paramref name="channel"/>; null: in a new one.</summary>
     private Outcome Open(Exchange exchange, Channel? channel)
     {
         AddressUsage? usage = exchange.Client;
         if (usage is not null && !usage.TryAddStream())
             return ApiRejections.TooManyStreams;
-        bool isOpen = false;
+        Channel? created = null;
+        bool isIn = false;
         try
         {
-            Rejection? rejection = channel is null ? Create(exchange) : Join(exchange, channel);
-            isOpen = rejection is null;
+            if (channel is null && Create(exchange, out created) is { } refusal)
+                return refusal;
+            Rejection? rejection = Join(exchange, channel ?? created!, session: null, out isIn);
             return rejection is null ? Outcome.Stream : rejection;
         }
         finally
         {
-            if (!isOpen)
+            if (!isIn)
+            {
                 usage?.RemoveStream();
+                created?.TryClose();
+            }
         }
     }
 
-    private Rejection? Create(Exchange exchange)
+    private Rejection? Create(Exchange exchange, out Channel? channel)
     {
+        channel = null;
         if (exchange.Client is { } usage && !usage.TryCreateChannel(Clock.Now))
             return ApiRejections.TooManyNewChannels;
         Span<HexId> id = stackalloc HexId[1];
         HexId.Fill(id);
-        if (Channels.Create(new ChannelId(id[0])) is not { } channel)
-            return ApiRejections.TooManyChannels;
-        try
-        {
-            return Join(exchange, channel);
-        }
-        catch
-        {
-            channel.TryClose();
-            throw;
-        }
+        channel = Channels.Create(new ChannelId(id[0]));
+        return channel is null ? ApiRejections.TooManyChannels : null;
     }
 
-    private Rejection? Join(Exchange exchange, Channel channel)
+    /// <summary>
+    /// Lets a new peer into <paramref name="channel"/>; <paramref name="session"/> is null for a plain one. Neither refused nor
+    /// <paramref name="isIn"/>: a peer of that session is there already.
+    /// </summary>
+    private Rejection? Join(Exchange exchange, Channel channel, Opening? session, out bool isIn)
     {
         Span<HexId> random = stackalloc HexId[2];
         HexId.Fill(random);
         HttpRequest request = exchange.Request;
-        var peer = new Peer(channel, new PeerId(random[0]), new Token(random[1]), exchange.Client);
-        var stream = new EventStreamConnection(exchange.Socket, Streams, peer, isChunked: !request.IsHttp10);
+        Session? state = session is { } s ? new Session(SessionKey.Of(channel.Id, s.Secret), s.Creator, s.Origin) : null;
+        var peer = new Peer(channel, new PeerId(random[0]), new Token(random[1]), exchange.Client, state);
+        ISinkOwner owner = state is null ? peer : new SessionStream(peer, exchange.Client);
+        var stream = new EventStreamConnection(exchange.Socket, Streams, owner, isChunked: !request.IsHttp10);
 
         JoinOutcome outcome;
-        SharedFrame opening = Streams.Frames.Rent(OpeningLength + exchange.Output.WrittenCount);
+        SharedFrame opening = RentOpening(exchange, session is null ? StatusOf(request) : 200);
         try
         {
-            opening.Append(exchange.Output.WrittenSpan);
-            Responses.WriteStreamHead(opening, request, StatusOf(request));
-            EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token, stream.IsChunked);
-            outcome = peer.Join(stream, opening);
+            if (session is null)
+            {
+                EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token, stream.IsChunked);
+                outcome = peer.Join(stream, opening);
+            }
+            else
+            {
+                outcome = peer.JoinAsSession(stream, opening, session.Value.HasGap);
+            }
         }
         finally
         {
             opening.Release();
         }
 
+        isIn = outcome == JoinOutcome.Joined;
         if (outcome == JoinOutcome.Full)
             return ApiRejections.ChannelFull;
         if (outcome == JoinOutcome.Closed)
             return Shutdown.HasBegun ? ApiRejections.ShuttingDown : ApiRejections.UnknownChannel;
+        if (isIn)
+            Start(exchange, peer, stream);
+        return null;
+    }
 
+    /// <summary>A frame with the answers to earlier requests, and the head of the response.</summary>
+    private SharedFrame RentOpening(Exchange exchange, int status)
+    {
+        SharedFrame opening = Streams.Frames.Rent(OpeningLength + exchange.Output.WrittenCount);
+        try
+        {
+            opening.Append(exchange.Output.WrittenSpan);
+            Responses.WriteStreamHead(opening, exchange.Request, status);
+            return opening;
+        }
+        catch
+        {
+            opening.Release();
+            throw;
+        }
+    }
+
+    private void Start(Exchange exchange, Peer peer, EventStreamConnection stream)
+    {
         exchange.Output.ResetWrittenCount();
-        ApiLog.StreamOpened(Logger, channel.Id, peer.Cid);
+        ApiLog.StreamOpened(Logger, peer.Channel.Id, peer.Cid);
         stream.Start();
 
         // A peer that came in just as the server began to stop still hears what is being answered, and is ended with the others. Only one
         // that took longer than requests have to finish was missed there.
         if (Shutdown.Phase >= Phase.EndingStreams)
             stream.Abort(DisconnectReason.ServerStopped);
-        return null;
     }
+
+    /// <summary>The first stream of a session, that is to be opened.</summary>
+    /// <param name="Channel">Where; null: in a new channel.</param>
+    /// <param name="Secret">The session's secret.</param>
+    /// <param name="Creator">By which the session finds a new channel again; null where it joins one.</param>
+    /// <param name="Origin">The hash of the Origin that it comes from.</param>
+    /// <param name="HasGap">The client has had events of a session that is not here any more.</param>
+    private readonly record struct Opening(Channel? Channel, byte[] Secret, SessionKey? Creator, HexId Origin, bool HasGap);
 }

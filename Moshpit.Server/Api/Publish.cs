@@ -14,6 +14,8 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
     /// </summary>
     private const int SignalOverhead = 64;
 
+    private const long MillisecondsPerSecond = 1000;
+
     /// <summary>What curl sends for <c>-d '{"token":…}'</c> without a header: JSON, announced as a form.</summary>
     private static readonly Rejection JsonSentAsForm = ApiRejections.MissingToken.With(
         "The form has no field token, but the body looks like JSON; send it with the header Content-Type: application/json.");
@@ -25,8 +27,13 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
             return refusal;
         if (!await exchange.ReadBodyAsync().ConfigureAwait(false))
             return exchange.BodyFailure;
-        if (Read(exchange.Request, channel!, exchange.Body, out Publication publication) is { } mistake)
+        if (Read(exchange.Request, channel!, exchange.Body, out Post post) is { } mistake)
             return mistake;
+        if (post.IsRepeated)
+            return Answer(exchange, new Delivery(DeliveryOutcome.Repeated));
+        if (post.Leaver is not null)
+            return Leave(exchange, post);
+        Publication publication = post.Publication;
         if ((exchange.Client is not null || publication.MustKeepUp is { IsBehind: true })
             && await WaitAsync(exchange, publication).ConfigureAwait(false) is { } excess)
         {
@@ -34,15 +41,52 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         }
 
         exchange.Publishes(channel!);
-        if (!await DeliverAsync(publication).ConfigureAwait(false))
-            return publication.Addressee is null || channel!.IsClosed ? ApiRejections.UnknownChannel : ApiRejections.UnknownPeer;
+        Delivery delivery = await DeliverAsync(publication).ConfigureAwait(false);
+        return delivery.Outcome switch
+        {
+            DeliveryOutcome.ChannelClosed => ApiRejections.UnknownChannel,
+            DeliveryOutcome.AddresseeGone => channel!.IsClosed ? ApiRejections.UnknownChannel : ApiRejections.UnknownPeer,
+            DeliveryOutcome.TooOld => ApiRejections.NumberTooOld,
+            _ => Answer(exchange, delivery),
+        };
+    }
+
+    /// <summary>Says that a message was delivered, and to a client that asks for it, how.</summary>
+    private Outcome Answer(Exchange exchange, in Delivery delivery)
+    {
         exchange.HeedShutdown();
-        responses.WriteOk(exchange.Output, exchange.Request);
+        if (exchange.Request.NamesJson)
+        {
+            Span<byte> receipt = stackalloc byte[Receipt.MaxLength];
+            responses.WriteJson(exchange.Output, exchange.Request, receipt[..Receipt.Write(receipt, delivery)]);
+        }
+        else
+        {
+            responses.WriteOk(exchange.Output, exchange.Request);
+        }
+
         return Outcome.Answered;
     }
 
-    /// <summary>Delivers it, and returns its frame. False: the channel closed meanwhile, or the addressee left.</summary>
-    private static async ValueTask<bool> DeliverAsync(Publication publication)
+    private Outcome Leave(Exchange exchange, in Post post)
+    {
+        exchange.BeforeWaiting();
+        Peer leaver = post.Leaver!;
+        bool isOld = post.Stream > 0 && post.Stream < leaver.Session?.Streams;
+        if (!isOld && post.After > 0)
+            leaver.LeaveLater(post.After * MillisecondsPerSecond);
+        else if (!isOld)
+            leaver.TryLeave();
+        exchange.HeedShutdown();
+        if (exchange.Request.NamesJson)
+            responses.WriteJson(exchange.Output, exchange.Request, "{}"u8);
+        else
+            responses.WriteOk(exchange.Output, exchange.Request);
+        return Outcome.Answered;
+    }
+
+    /// <summary>Delivers it, and returns its frame.</summary>
+    private static async ValueTask<Delivery> DeliverAsync(Publication publication)
     {
         try
         {
@@ -76,10 +120,10 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         return rejection;
     }
 
-    /// <summary>Understands the body. Null: <paramref name="publication"/> is to be delivered.</summary>
-    private Rejection? Read(HttpRequest request, Channel channel, ReadOnlySpan<byte> body, out Publication publication)
+    /// <summary>Understands the body. Null: <paramref name="post"/> is to be done.</summary>
+    private Rejection? Read(HttpRequest request, Channel channel, ReadOnlySpan<byte> body, out Post post)
     {
-        publication = default;
+        post = default;
         if (channel.IsClosed)
             return ApiRejections.UnknownChannel;
         SharedFrame frame = frames.Rent(body.Length + SignalOverhead);
@@ -88,10 +132,10 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         {
             EventWriter.BeginSignal(frame);
             Rejection? rejection = Parse(request, body, frame, out Message message)
-                ?? Authorize(request, body, channel, message, frame, out publication);
-            if (rejection is null)
+                ?? Authorize(request, body, channel, message, frame, out post);
+            isComplete = rejection is null && post.Publication.Sender is not null;
+            if (isComplete)
                 EventWriter.EndSignal(frame);
-            isComplete = rejection is null;
             return rejection;
         }
         finally
@@ -110,17 +154,29 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
     }
 
     private static Rejection? Authorize(
-        HttpRequest request, ReadOnlySpan<byte> body, Channel channel, in Message message, SharedFrame frame, out Publication publication)
+        HttpRequest request, ReadOnlySpan<byte> body, Channel channel, in Message message, SharedFrame frame, out Post post)
     {
         Peer? addressee = null;
-        publication = default;
+        post = default;
         if (message.TokenField == IdField.Absent)
             return request.ContentType == ContentType.Form && LooksLikeJson(body) ? JsonSentAsForm : ApiRejections.MissingToken;
         Peer? sender = message.TokenField == IdField.Present ? channel.FindByToken(message.Token) : null;
         if (sender is null)
             return ApiRejections.InvalidToken;
         if (!message.HasData)
-            return ApiRejections.MissingData;
+            return message.Verb == Verb.None ? ApiRejections.MissingData : ReadVerb(sender, message, out post);
+        long number = sender.Session is null ? 0 : message.Number;
+        if (number < 0)
+            return ApiRejections.MalformedNumber;
+        DeliveryOutcome known = number > 0 ? channel.Judge(sender, number) : DeliveryOutcome.Delivered;
+        if (known == DeliveryOutcome.TooOld)
+            return ApiRejections.NumberTooOld;
+        if (known == DeliveryOutcome.Repeated)
+        {
+            post = new Post { IsRepeated = true };
+            return null;
+        }
+
         if (message.CidField != IdField.Absent)
         {
             addressee = message.CidField == IdField.Present ? channel.FindByCid(message.Cid) : null;
@@ -128,9 +184,39 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
                 return ApiRejections.UnknownPeer;
         }
 
-        publication = new Publication(sender, addressee, frame);
+        post = new Post { Publication = new Publication(sender, addressee, frame, number) };
+        return null;
+    }
+
+    private static Rejection? ReadVerb(Peer sender, in Message message, out Post post)
+    {
+        post = default;
+        if (message.Verb != Verb.Leave)
+            return ApiRejections.UnknownVerb;
+        if (message.Stream < 0 || message.After < 0 || message.After > sender.Channel.GraceSeconds)
+            return ApiRejections.MalformedLeave;
+        post = new Post { Leaver = sender, Stream = message.Stream, After = message.After };
         return null;
     }
 
     private static bool LooksLikeJson(ReadOnlySpan<byte> body) => body.TrimStart(" \t\r\n"u8) is [(byte)'{' or (byte)'[', ..];
+
+    /// <summary>What a body asks for, one of three.</summary>
+    private readonly record struct Post
+    {
+        /// <summary>A message to deliver.</summary>
+        public Publication Publication { get; init; }
+
+        /// <summary>The message was accepted before.</summary>
+        public bool IsRepeated { get; init; }
+
+        /// <summary>This peer leaves,</summary>
+        public Peer? Leaver { get; init; }
+
+        /// <summary>unless it has a newer stream than this one; 0: whatever it has,</summary>
+        public long Stream { get; init; }
+
+        /// <summary>after so many seconds, unless it has a newer stream by then.</summary>
+        public long After { get; init; }
+    }
 }

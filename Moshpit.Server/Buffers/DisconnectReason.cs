@@ -29,4 +29,10 @@ internal enum DisconnectReason : byte
 
     /// <summary>An error of ours, after which the stream may lack something.</summary>
     ServerError = 8,
+
+    /// <summary>The peer said that it leaves.</summary>
+    Left = 9,
+
+    /// <summary>A newer stream of the same session has taken its place.</summary>
+    Replaced = 10,
 }

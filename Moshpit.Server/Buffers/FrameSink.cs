@@ -15,6 +15,9 @@ internal abstract class FrameSink
     /// <summary>It was told to end, or has: what is written to it now never arrives.</summary>
     public abstract bool HasEnded { get; }
 
+    /// <summary>The other side was not seen to have gone.</summary>
+    public virtual bool IsConnected => !HasEnded;
+
     /// <summary>
     /// Takes <paramref name="bytes"/> of <paramref name="frame"/>: they are sent, or kept for later with a reference of the sink's own. A
     /// sink that has ended drops them. A sink that fails ends, and does not throw.

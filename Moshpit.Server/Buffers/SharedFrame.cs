@@ -33,6 +33,9 @@ internal sealed class SharedFrame : IBufferWriter<byte>
     /// <inheritdoc cref="Span"/>
     public ReadOnlyMemory<byte> Memory => _buffer.AsMemory(_start, Length);
 
+    /// <summary>The bytes written, to be changed before the frame is shared.</summary>
+    public Span<byte> Written => _buffer.AsSpan(_start, Length);
+
     /// <summary>Adds a reference for another holder. The caller holds one.</summary>
     public void AddReference()
     {
@@ -98,6 +101,20 @@ internal sealed class SharedFrame : IBufferWriter<byte>
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _start);
         _start -= count;
         return _buffer.AsSpan(_start, count);
+    }
+
+    /// <summary>Removes the first <paramref name="count"/> bytes, before the frame is shared: they become headroom.</summary>
+    public void RemoveFirst(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length);
+        _start += count;
+    }
+
+    /// <summary>Removes the last <paramref name="count"/> bytes, before the frame is shared.</summary>
+    public void RemoveLast(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Length);
+        _end -= count;
     }
 
     internal void Rented(int capacity)

@@ -1,4 +1,5 @@
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Limits;
 using Moshpit.Server.Sse;
 
 namespace Moshpit.Server.Channels;
@@ -7,13 +8,25 @@ namespace Moshpit.Server.Channels;
 /// Peers that hear each other. The first is the owner: it is told of joins and leaves, and when it goes, the channel goes.
 /// Every peer sees all broadcasts in one order, and one sender's messages, broadcast or direct, in the order of its calls.
 /// </summary>
-internal sealed class Channel
+internal sealed class Channel : ISlotted
 {
     /// <summary>Up to so many peers are delivered to by the thread that publishes; a hop to another thread would cost more.</summary>
     private const int InlinePeers = 16;
 
-    /// <summary>Enough for a <c>join</c> or <c>leave</c> event.</summary>
-    private const int PresenceLength = 128;
+    /// <summary>Enough for an event that tells of one peer, and for <c>bye</c>.</summary>
+    private const int PresenceLength = 192;
+
+    /// <summary>Where numbers begin at least; they begin at less than twice as much.</summary>
+    private const long LeastSequence = 1_000_000_000;
+
+    /// <summary>Milliseconds that a <c>connect</c> gives an EventSource to come back.</summary>
+    private const int ShortestRetry = 1000, LongestRetry = 3000;
+
+    /// <summary>Milliseconds after which an EventSource looks whether the stream that replaced its own is still there.</summary>
+    private const int ShortestReplacedRetry = 3000, LongestReplacedRetry = 5000;
+
+    /// <summary>Ended sessions of one channel that are remembered.</summary>
+    private const int MostEnded = 1000;
 
     /// <summary>A channel with more peers than this is split over several threads.</summary>
     private const int PeersPerShard = 256;
@@ -27,23 +40,41 @@ internal sealed class Channel
     private readonly EventLog _log;
     private readonly Members _members = new();
     private readonly Queue<WaitingPublisher> _waiting = new(0);
+
+    /// <summary>The session peers; null before the first one.</summary>
+    private SessionPeers? _sessions;
     private Peer? _owner;
     private Shard[] _shards = [];
     private int _lastNumber;
+
+    /// <summary>Session peers without an outlet.</summary>
+    private int _away;
+
+    /// <summary>The sessions that were ended here, oldest first; it locks itself.</summary>
+    private Queue<SessionKey>? _ended;
     private bool _closed;
+
+    /// <summary>The newest numbers at the last two times when half of the history's time had passed.</summary>
+    private long _mark, _olderMark;
     private DisconnectReason _ending;
 
     internal Channel(ChannelId id, ChannelRegistry registry)
     {
         Id = id;
         _registry = registry;
-        _log = new EventLog(registry.Frames);
+        _log = new EventLog(registry.Frames, registry.History) { DroppedAddressed = OnDropped };
     }
 
     public ChannelId Id { get; }
 
+    /// <summary>Its slot among the channels that keep a history.</summary>
+    public int Slot { get; set; }
+
     /// <summary>The first peer; null before it has joined.</summary>
     public Peer? Owner => Volatile.Read(ref _owner);
+
+    /// <summary>The session that created it, if one did.</summary>
+    public SessionKey? Creator { get; set; }
 
     /// <summary>Takes no more peers and messages.</summary>
     public bool IsClosed => Volatile.Read(ref _closed);
@@ -61,6 +92,16 @@ internal sealed class Channel
     /// <summary>Where the log ends now.</summary>
     internal long LogEnd => _log.End;
 
+    /// <summary>The number of the newest event.</summary>
+    internal long Sequence
+    {
+        get
+        {
+            lock (_gate)
+                return _log.Sequence;
+        }
+    }
+
     /// <summary>The peer whose secret <paramref name="token"/> is, or null.</summary>
     public Peer? FindByToken(Token token)
     {
@@ -75,16 +116,21 @@ internal sealed class Channel
             return _members.Find(cid);
     }
 
-    /// <summary>Lets <paramref name="peer"/> go, which joined: its token dies, and the owner is told; with the owner, all go.</summary>
-    public void Leave(Peer peer)
+    /// <summary>Whether a message that <paramref name="sender"/> gave the number <paramref name="number"/> is to be delivered.</summary>
+    public DeliveryOutcome Judge(Peer sender, long number)
     {
         lock (_gate)
-            _members.Remove(peer);
-        peer.LeaveShard();
-        if (peer != _owner)
-            TellOwnerOfLeave(peer);
-        else if (TryClose())
-            EndAll();
+            return Judge(new Publication(sender, null, null!, number));
+    }
+
+    /// <summary>Seconds for which a session peer may be away.</summary>
+    public long GraceSeconds => _registry.Away.Grace / 1000;
+
+    /// <summary>The session peer with the key <paramref name="key"/>, or null.</summary>
+    public Peer? FindBySession(SessionKey key)
+    {
+        lock (_gate)
+            return _sessions?.Find(key);
     }
 
     /// <summary>Takes no more peers and messages, and is forgotten. False: it was closed before.</summary>
@@ -96,7 +142,8 @@ internal sealed class Channel
                 return false;
             _closed = true;
             while (_waiting.TryDequeue(out WaitingPublisher? waiting))
-                waiting.SetResult(false);
+                waiting.SetResult(new Delivery(DeliveryOutcome.ChannelClosed));
+            EndHistory();
         }
 
         _registry.Remove(this);
@@ -106,23 +153,19 @@ internal sealed class Channel
     /// <summary>
     /// Gives <paramref name="publication"/> its place in the order of what every peer gets. Broadcasts are on their way when
     /// <see cref="Drain()"/> was called. Completes at once unless too much is pending: then a broadcast waits for room, behind those that
-    /// wait already. False: the channel closed, or the addressee has left.
+    /// wait already.
     /// </summary>
-    public ValueTask<bool> PublishAsync(in Publication publication)
+    public ValueTask<Delivery> PublishAsync(in Publication publication)
     {
         if (publication.Addressee is { } addressee)
-            return new(addressee.TrySend(publication.Frame));
+            return new(addressee.Send(publication));
         WaitingPublisher waiting;
         lock (_gate)
         {
             if (_closed)
-                return new(false);
+                return new(new Delivery(DeliveryOutcome.ChannelClosed));
             if (_waiting.Count == 0 && HasRoom())
-            {
-                _log.Append(publication.Frame, publication.Sender.Number);
-                return new(true);
-            }
-
+                return new(Append(publication));
             waiting = new WaitingPublisher(publication);
             _waiting.Enqueue(waiting);
         }
@@ -138,21 +181,17 @@ internal sealed class Channel
     /// </summary>
     public void Drain() => Drain(inline: true);
 
-    /// <summary>The event that tells the owner of <paramref name="peer"/>; null: it is to be the owner itself.</summary>
-    internal SharedFrame? EncodeJoin(Peer peer) => Owner is null ? null : EncodePresence(peer, joined: true);
+    /// <summary>A frame to tell the owner of a join in; null: there is no owner yet.</summary>
+    internal SharedFrame? RentNews() => Owner is null ? null : _registry.Frames.Rent(PresenceLength);
 
-    /// <summary>Sends the owner <paramref name="news"/>.</summary>
-    internal void TellOwner(SharedFrame news)
+    /// <summary>Tells the owner that <paramref name="peer"/> has joined, by means of <paramref name="news"/>.</summary>
+    internal void TellOwnerOfJoin(Peer peer, SharedFrame news)
     {
-        try
-        {
-            _owner!.TrySend(news);
-        }
-        catch (OutOfMemoryException e)
-        {
-            // An owner that missed a join or a leave would be wrong about its channel from now on.
-            CutForError(_owner!, e);
-        }
+        if (_owner!.Session is null)
+            EventWriter.WriteJoin(news, Id, peer.Cid);
+        else
+            EventWriter.WriteJoin(news, Id, peer.Cid, peer.Number);
+        TellOwner(news);
     }
 
     /// <summary>
@@ -166,11 +205,14 @@ internal sealed class Channel
             offset = _log.End;
             if (_closed)
                 return JoinOutcome.Closed;
+            if (peer.Session is { } session && _sessions?.Find(session.Key) is not null)
+                return JoinOutcome.SessionIsHere;
             if (_members.Count >= _registry.MaxPeersPerChannel)
                 return JoinOutcome.Full;
             try
             {
                 _members.Add(peer);
+                AddSession(peer);
                 Shard chosen = ChooseShard(isChunked);
                 chosen.Add(peer);
                 shard = chosen;
@@ -179,25 +221,34 @@ internal sealed class Channel
             {
                 // No memory for larger tables: the peer is in none of them.
                 _members.Remove(peer);
+                RemoveSession(peer);
                 throw;
             }
 
             peer.Number = ++_lastNumber;
             _owner ??= peer;
+            long joined = _log.TakeNumber();
+            if (peer.Session is not null)
+                peer.Session.Joined = joined;
             return JoinOutcome.Joined;
         }
     }
 
     /// <summary>
-    /// Has <paramref name="peer"/>, whose lock is held, hear again what follows the event with the number <paramref name="sequence"/>.
-    /// False: the log does not hold all of it any more.
+    /// Collects in <paramref name="replay"/> what <paramref name="peer"/> has missed since <paramref name="last"/>; it is at the log's end
+    /// then. The peer's lock is held.
     /// </summary>
-    internal bool TrySetBack(Peer peer, bool isChunked, long sequence, ref Shard shard, out long offset)
+    internal Resumption Resume(Peer peer, LastEventId last, bool isChunked, ref Shard shard, out long offset, Replay replay)
     {
         lock (_gate)
         {
-            if (!_log.TryFindAfter(sequence, out offset))
-                return false;
+            Session session = peer.Session!;
+            bool isUsable = !last.IsGiven || (last.IsNumber && last.Sequence >= session.Joined && last.Sequence <= _log.Sequence);
+            long after = last.IsGiven && isUsable ? last.Sequence : session.Joined;
+            long dropped = Math.Max(_log.DroppedBroadcast, session.DroppedAddressed);
+            long gap = dropped > after ? dropped : isUsable ? 0 : session.Joined;
+            _log.CopyAfter(Math.Max(after, gap), peer.Number, replay);
+            offset = _log.End;
             if (shard.IsChunked != isChunked)
             {
                 Shard other = ChooseShard(isChunked);
@@ -206,23 +257,54 @@ internal sealed class Channel
                 shard = other;
             }
 
-            shard.SetBack(offset);
-            return true;
+            return new Resumption(isUsable, after, gap, Math.Max(Math.Max(after, gap), replay.Last));
         }
     }
 
-    /// <summary>
-    /// Gives <paramref name="direct"/>, a message to the peer at <paramref name="offset"/> alone, its number; it goes out after everything
-    /// that was published so far. Null: the peer has had that. Otherwise what it has missed and the message, in a frame of the caller's.
-    /// </summary>
-    internal SharedFrame? TakeNumber(ref long offset, SharedFrame direct, bool isChunked)
+    /// <summary>The number of the last broadcast before <paramref name="offset"/>.</summary>
+    internal long SequenceBefore(long offset)
     {
         lock (_gate)
+            return _log.SequenceBefore(offset);
+    }
+
+    /// <summary>
+    /// Gives <paramref name="publication"/>, for <paramref name="addressee"/> at <paramref name="offset"/> alone, its number; it goes out
+    /// after everything that was published so far. A session peer's is kept. The addressee's lock is held.
+    /// </summary>
+    /// <param name="publication">The message, or news of the channel, which are not kept.</param>
+    /// <param name="addressee">The peer that gets it.</param>
+    /// <param name="isNews">It is no message of a peer.</param>
+    /// <param name="isAway">The addressee has no outlet.</param>
+    /// <param name="offset">Up to where the addressee has had the broadcasts.</param>
+    /// <param name="isChunked">What its outlet is.</param>
+    /// <param name="missed">Null: the peer has had that. Otherwise what it has missed and the message, in a frame of the caller's.</param>
+    internal Delivery Address(
+        in Publication publication, Peer addressee, bool isNews, bool isAway, ref long offset, bool isChunked, out SharedFrame? missed)
+    {
+        missed = null;
+        SharedFrame frame = publication.Frame;
+        lock (_gate)
         {
-            _log.TakeNumber();
-            SharedFrame? missed = CopyFrom(ref offset, direct.Length, isChunked);
-            missed?.Append(isChunked ? direct.Span : direct.Span[ChunkFraming.EventIn(direct.Span)]);
-            return missed;
+            DeliveryOutcome verdict = isNews ? DeliveryOutcome.Delivered : Judge(publication);
+            if (verdict != DeliveryOutcome.Delivered)
+                return new Delivery(verdict);
+            long sequence = _log.Sequence + 1;
+            int sender = isNews ? 0 : publication.Sender.Number;
+            if (_sessions is not null)
+                EventWriter.AddId(frame, sequence, sender, publication.Sender.Cid);
+            if (!isAway)
+            {
+                missed = CopyFrom(ref offset, frame.Length, isChunked);
+                missed?.Append(isChunked ? frame.Span : frame.Span[ChunkFraming.EventIn(frame.Span)]);
+            }
+
+            if (addressee.Session is null || isNews)
+                _log.TakeNumber();
+            else
+                _log.AppendAddressed(frame, sequence, sender, addressee.Number);
+            Accept(publication, isNews);
+            return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender, 1, isAway ? 1 : 0);
         }
     }
 
@@ -270,15 +352,233 @@ internal sealed class Channel
         peer.Cut(DisconnectReason.ServerError);
     }
 
-    /// <summary>Tells of the end of an outlet of <paramref name="peer"/>.</summary>
-    internal void OnOutletEnded(Peer peer, in SinkEnd end) => _registry.OutletEnded?.Invoke(peer, end);
+    /// <summary>Tells of the end of an outlet of <paramref name="peer"/>, which counted against <paramref name="usage"/>.</summary>
+    internal void OnOutletEnded(Peer peer, AddressUsage? usage, in SinkEnd end, bool staysAway) =>
+        _registry.OutletEnded?.Invoke(peer, usage, end, staysAway);
+
+    /// <summary>Begins the grace of <paramref name="peer"/>, whose lock is held. False: there is none for it.</summary>
+    internal bool TryWaitFor(Peer peer, int absence)
+    {
+        if (IsClosed || _registry.Away.Grace == 0)
+            return false;
+        _registry.Away.Add(peer, absence, _registry.Now());
+        return true;
+    }
+
+    /// <summary>A session peer has lost its outlet.</summary>
+    internal void OnAway(Peer peer)
+    {
+        Interlocked.Increment(ref _away);
+        TellOwnerOf(peer, EventWriter.WriteAway);
+    }
+
+    /// <summary>A session peer that was away has an outlet again.</summary>
+    internal void OnBack(Peer peer)
+    {
+        Interlocked.Decrement(ref _away);
+        _registry.AwayEnded?.Invoke(peer.TakeAwayUsage());
+        TellOwnerOf(peer, EventWriter.WriteBack);
+    }
+
+    /// <summary>
+    /// <paramref name="peer"/> has left, of <paramref name="shard"/>: its token dies, and the owner is told; with the owner, all go.
+    /// </summary>
+    internal void OnLeft(Peer peer, Shard shard, LeaveReason reason, bool wasAway)
+    {
+        lock (_gate)
+        {
+            _members.Remove(peer);
+            RemoveSession(peer);
+        }
+
+        shard.Remove(peer);
+        if (wasAway)
+        {
+            Interlocked.Decrement(ref _away);
+            _registry.AwayEnded?.Invoke(peer.TakeAwayUsage());
+        }
+
+        if (reason == LeaveReason.Left)
+            RememberEnd(peer);
+        if (peer != _owner)
+            TellOwnerOfLeave(peer, reason);
+        else if (TryClose())
+            EndAll();
+    }
+
+    /// <summary>Gives the session stream <paramref name="outlet"/> its last event. The lock of its peer is held.</summary>
+    /// <param name="outlet">It is to end next.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="written">The number of the last event that the stream was given.</param>
+    internal void WriteBye(FrameSink outlet, ByeReason reason, long written)
+    {
+        int retry = reason == ByeReason.Replaced
+            ? Random.Shared.Next(ShortestReplacedRetry, LongestReplacedRetry)
+            : _registry.RandomRetry();
+        try
+        {
+            SharedFrame frame = _registry.Frames.Rent(PresenceLength);
+            EventWriter.WriteBye(frame, reason, written, retry, outlet.IsChunked);
+            outlet.Write(frame, 0..frame.Length);
+            frame.Release();
+        }
+        catch (OutOfMemoryException)
+        {
+            // Without bye the client takes the stream for lost, and comes back.
+        }
+    }
+
+    /// <summary>
+    /// Adds the <c>connect</c> event of the session peer <paramref name="peer"/>, whose lock is held, to <paramref name="opening"/>.
+    /// </summary>
+    internal void WriteConnect(SharedFrame opening, Peer peer, bool resumed, long sequence, bool chunked)
+    {
+        SessionConnect connect;
+        lock (_gate)
+        {
+            Session session = peer.Session!;
+            connect = new SessionConnect(
+                resumed, peer.Number, _owner!.Cid, _members.Count, _registry.Away.Grace / 1000, _registry.HeartbeatSeconds,
+                session.Streams, session.Numbers.Highest, sequence, Random.Shared.Next(ShortestRetry, LongestRetry));
+        }
+
+        EventWriter.WriteConnect(opening, Id, peer.Cid, peer.Token, connect, chunked);
+    }
+
+    /// <summary>Has <paramref name="peer"/> leave after <paramref name="delay"/> milliseconds if it has no newer stream then.</summary>
+    internal void LeaveLater(Peer peer, int stream, long delay) => _registry.Away.AddLeave(peer, stream, _registry.Now() + delay);
+
+    /// <summary>Has the history heed its bounds. <paramref name="halfTime"/>: half of the time that anything is kept has passed.</summary>
+    internal void TrimHistory(bool halfTime)
+    {
+        lock (_gate)
+        {
+            _log.HeedLimit();
+            if (!halfTime)
+                return;
+            _log.DropUpTo(_olderMark);
+            (_olderMark, _mark) = (_mark, _log.Sequence);
+        }
+    }
 
     /// <summary>Ends every stream, after what was published.</summary>
     private void EndAll()
     {
+        Peer[] sessions;
         lock (_gate)
+        {
             _ending = DisconnectReason.ChannelClosed;
+            sessions = _sessions is null ? [] : [.. _sessions.All];
+        }
+
+        foreach (Peer peer in sessions)
+        {
+            RememberEnd(peer);
+            peer.EndAbsence();
+        }
+
         Drain(inline: false);
+    }
+
+    /// <summary>The number that the sender gave <paramref name="publication"/>, if any. The lock is held.</summary>
+    private static DeliveryOutcome Judge(in Publication publication)
+    {
+        if (publication.Number == 0 || publication.Sender.Session is not { } session)
+            return DeliveryOutcome.Delivered;
+        return session.Numbers.Judge(publication.Number) switch
+        {
+            SequenceVerdict.Repeated => DeliveryOutcome.Repeated,
+            SequenceVerdict.TooOld => DeliveryOutcome.TooOld,
+            _ => DeliveryOutcome.Delivered,
+        };
+    }
+
+    private static void Accept(in Publication publication, bool isNews)
+    {
+        if (!isNews && publication.Number != 0 && publication.Sender.Session is { } session)
+            session.Numbers.Accept(publication.Number);
+    }
+
+    /// <summary>Gives a broadcast its number. The lock is held.</summary>
+    private Delivery Append(in Publication publication)
+    {
+        DeliveryOutcome verdict = Judge(publication);
+        if (verdict != DeliveryOutcome.Delivered)
+            return new Delivery(verdict);
+        long sequence = _log.Sequence + 1;
+        int sender = publication.Sender.Number;
+        if (_sessions is not null)
+            EventWriter.AddId(publication.Frame, sequence, sender, publication.Sender.Cid);
+        _log.Append(publication.Frame, sequence, sender);
+        Accept(publication, isNews: false);
+        return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender, _members.Count, Volatile.Read(ref _away));
+    }
+
+    /// <summary>The number as peers are told it; 0: they are not.</summary>
+    private long IdOf(long sequence) => _sessions is null ? 0 : sequence;
+
+    private void AddSession(Peer peer)
+    {
+        if (peer.Session is null)
+            return;
+        if (_sessions is null)
+        {
+            // A random beginning: an id of another life of the channel is noticed.
+            _log.StartAt(Random.Shared.NextInt64(LeastSequence, 2 * LeastSequence));
+            _sessions = new SessionPeers();
+        }
+
+        _sessions.Add(peer, _lastNumber + 1);
+        if (_log.KeepsHistory || _closed)
+            return;
+        _log.BeginHistory();
+        _registry.WithHistory.Add(this);
+    }
+
+    private void RemoveSession(Peer peer)
+    {
+        if (peer.Session is null || _sessions is null)
+            return;
+        _sessions.Remove(peer);
+        if (_sessions.Count == 0)
+            EndHistory();
+    }
+
+    private void EndHistory()
+    {
+        if (!_log.KeepsHistory)
+            return;
+        _log.EndHistory();
+        _registry.WithHistory.Remove(this);
+    }
+
+    private void OnDropped(int addressee, long sequence)
+    {
+        if (_sessions?.Find(addressee)?.Session is { } session)
+            session.DroppedAddressed = sequence;
+    }
+
+    /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good.</summary>
+    private void RememberEnd(Peer peer)
+    {
+        if (peer.Session is not { } session)
+            return;
+        long now = _registry.Now();
+        _ended ??= new Queue<SessionKey>();
+        lock (_ended)
+        {
+            Remember(session.Key);
+            if (session.CreatorKey is { } creator)
+                Remember(creator);
+        }
+
+        void Remember(SessionKey key)
+        {
+            _registry.Ended.Add(key, now);
+            _ended.Enqueue(key);
+            if (_ended.Count > MostEnded)
+                _registry.Ended.Remove(_ended.Dequeue());
+        }
     }
 
     private void Drain(bool inline)
@@ -324,9 +624,9 @@ internal sealed class Channel
             WaitingPublisher first = _waiting.Dequeue();
             try
             {
-                _log.Append(first.Publication.Frame, first.Publication.Sender.Number);
-                first.SetResult(true);
-                published = true;
+                Delivery delivery = Append(first.Publication);
+                first.SetResult(delivery);
+                published |= delivery.Outcome == DeliveryOutcome.Delivered;
             }
             catch (Exception e)
             {
@@ -367,35 +667,53 @@ internal sealed class Channel
         return copy;
     }
 
-    private SharedFrame EncodePresence(Peer peer, bool joined)
+    /// <summary>Sends the owner <paramref name="news"/>.</summary>
+    private void TellOwner(SharedFrame news)
     {
-        SharedFrame frame = _registry.Frames.Rent(PresenceLength);
-        if (joined)
-            EventWriter.WriteJoin(frame, Id, peer.Cid);
-        else
-            EventWriter.WriteLeave(frame, Id, peer.Cid);
-        return frame;
-    }
-
-    private void TellOwnerOfLeave(Peer peer)
-    {
-        if (!_owner!.IsListening)
-            return;
         try
         {
-            SharedFrame news = EncodePresence(peer, joined: false);
+            _owner!.TrySend(news);
+        }
+        catch (OutOfMemoryException e)
+        {
+            // An owner that missed a join or a leave would be wrong about its channel from now on.
+            CutForError(_owner!, e);
+        }
+    }
+
+    private void TellOwnerOfLeave(Peer peer, LeaveReason reason) => TellOwnerOf(peer, (news, id, cid) =>
+    {
+        if (_owner!.Session is null)
+            EventWriter.WriteLeave(news, id, cid);
+        else
+            EventWriter.WriteLeave(news, id, cid, peer.Number, reason == LeaveReason.Left ? "left"u8 : "lost"u8);
+    });
+
+    /// <summary>Tells the owner of <paramref name="peer"/>, which is another, what <paramref name="write"/> writes.</summary>
+    private void TellOwnerOf(Peer peer, Action<SharedFrame, ChannelId, PeerId> write)
+    {
+        if (peer == _owner || !_owner!.IsListening)
+            return;
+        SharedFrame? news = null;
+        try
+        {
+            news = _registry.Frames.Rent(PresenceLength);
+            write(news, Id, peer.Cid);
             TellOwner(news);
-            news.Release();
         }
         catch (OutOfMemoryException e)
         {
             CutForError(_owner, e);
         }
+        finally
+        {
+            news?.Release();
+        }
     }
 
     /// <summary>A broadcast that waits for room. Its frame is held by the publisher, which awaits the task.</summary>
     private sealed class WaitingPublisher(Publication publication)
-        : TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously)
+        : TaskCompletionSource<Delivery>(TaskCreationOptions.RunContinuationsAsynchronously)
     {
         public Publication Publication { get; } = publication;
     }
@@ -411,4 +729,7 @@ internal enum JoinOutcome : byte
 
     /// <summary>The channel has as many peers as it may have.</summary>
     Full,
+
+    /// <summary>The session has just joined by another request.</summary>
+    SessionIsHere,
 }

@@ -1,15 +1,23 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Limits;
 
 namespace Moshpit.Server.Channels;
 
 /// <summary>The open channels by id.</summary>
 internal sealed class ChannelRegistry
 {
+    /// <summary>Milliseconds within which a client that was refused for now comes back.</summary>
+    private const int ShortestRetry = 1000, LongestRetry = 10_000;
+
     private readonly ConcurrentDictionary<ChannelId, Channel> _channels = new();
 
+    /// <summary>The channels that sessions created, by their keys.</summary>
+    private readonly ConcurrentDictionary<SessionKey, Channel> _byCreator = new();
+
     private int _count;
+    private long _halfTimeAt;
 
     /// <summary>Channels now.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -32,8 +40,35 @@ internal sealed class ChannelRegistry
     /// <summary>Told when serving a peer fails.</summary>
     public required ILogger Logger { get; init; }
 
-    /// <summary>Called when an outlet of a peer has ended, before the peer leaves for it.</summary>
-    public Action<Peer, SinkEnd>? OutletEnded { get; set; }
+    /// <summary>What channels may keep for peers that come back.</summary>
+    public required HistoryBudget History { get; init; }
+
+    /// <summary>Session peers without a stream.</summary>
+    public required AwayPeers Away { get; init; }
+
+    /// <summary>Milliseconds since the server's start.</summary>
+    public required Func<long> Now { get; init; }
+
+    /// <summary>Seconds of silence on a stream after which a comment is sent; 0: none is.</summary>
+    public required long HeartbeatSeconds { get; init; }
+
+    /// <summary>Sessions that were ended on purpose a short time ago.</summary>
+    public EndedSessions Ended { get; } = new();
+
+    /// <summary>
+    /// Called when an outlet of a peer has ended, before anything comes of that: with what it counted against, and whether it goes on to
+    /// count because the peer is only away.
+    /// </summary>
+    public Action<Peer, AddressUsage?, SinkEnd, bool>? OutletEnded { get; set; }
+
+    /// <summary>Called when a peer is not away any more: with what it counted against.</summary>
+    public Action<AddressUsage?>? AwayEnded { get; set; }
+
+    /// <summary>Within one grace after the start an unknown channel may be one whose clients come back before its owner does.</summary>
+    public bool MayReturn => Now() < Away.Grace;
+
+    /// <summary>Channels that keep a history.</summary>
+    internal SlotTable<Channel> WithHistory { get; } = new();
 
     /// <summary>Opens a channel; the first peer that joins owns it. Null: there are as many as there may be.</summary>
     public Channel? Create(ChannelId id)
@@ -55,6 +90,41 @@ internal sealed class ChannelRegistry
 
     public Channel? Find(ChannelId id) => _channels.GetValueOrDefault(id);
 
+    /// <summary>The channel that the session with the key <paramref name="creator"/> created, if it is open.</summary>
+    public Channel? FindByCreator(SessionKey creator) => _byCreator.GetValueOrDefault(creator);
+
+    /// <summary>From now on <paramref name="creator"/> leads to <paramref name="channel"/>. False: it leads to another one.</summary>
+    public bool TryAddCreator(SessionKey creator, Channel channel)
+    {
+        channel.Creator = creator;
+        return _byCreator.TryAdd(creator, channel);
+    }
+
+    /// <summary>
+    /// A random time, in milliseconds, after which a client that was refused for now comes back: at least a second, so that many that were
+    /// cut together do not come together.
+    /// </summary>
+    public int RandomRetry()
+    {
+        int longest = (int)Math.Min(LongestRetry, Away.Grace / 3);
+        return Math.Max(ShortestRetry, Random.Shared.Next(longest / 2, longest + 1));
+    }
+
+    /// <summary>Lets go what has been away for too long, and what has been kept or remembered for too long.</summary>
+    public void OnTick()
+    {
+        long now = Now();
+        Away.OnTick(now);
+        Ended.OnTick(now);
+        bool halfTime = now - _halfTimeAt >= History.Time / 2;
+        if (halfTime)
+            _halfTimeAt = now;
+        if (!halfTime && !History.IsExceeded)
+            return;
+        foreach (Channel? channel in WithHistory.Snapshot())
+            channel?.TrimHistory(halfTime);
+    }
+
     /// <summary>Closes every channel to newcomers and messages; its streams are the caller's to end.</summary>
     public void CloseAll()
     {
@@ -66,5 +136,7 @@ internal sealed class ChannelRegistry
     {
         if (_channels.TryRemove(channel.Id, out _))
             Interlocked.Decrement(ref _count);
+        if (channel.Creator is { } creator)
+            _byCreator.TryRemove(new KeyValuePair<SessionKey, Channel>(creator, channel));
     }
 }

@@ -5,7 +5,8 @@ using Moshpit.Server.Sse;
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// A stretch of an <see cref="EventLog"/>, written by the holder of the channel's lock. A thread that holds a segment at or above the log's
+/// A stretch of an <see cref="EventChain"/>, written by the holder of the channel's lock. A thread that holds a segment at or above the
+/// log's
 /// floor may read from it, and from those that follow it, without the lock, up to an end that the log had told before.
 /// </summary>
 internal sealed class EventSegment
@@ -36,6 +37,16 @@ internal sealed class EventSegment
 
     /// <summary>The events in it. For the holder of the channel's lock.</summary>
     public ReadOnlySpan<EventEntry> Entries => _entries.AsSpan(0, _count);
+
+    /// <summary>Bytes of the event at <paramref name="index"/>. For the holder of the channel's lock.</summary>
+    public int LengthOf(int index) => (int)((index + 1 < _count ? _entries[index + 1].Offset : _end) - _entries[index].Offset);
+
+    /// <summary>Where the event at <paramref name="index"/> stands: bytes of a frame that stays the segment's. As above.</summary>
+    public (SharedFrame Frame, Range Bytes) EventAt(int index)
+    {
+        int start = (int)(_entries[index].Offset - Start);
+        return (_frame!, start..(start + LengthOf(index)));
+    }
 
     public bool HasRoom(int length) => !_isShared && _frame!.Room >= length;
 
@@ -152,4 +163,5 @@ internal sealed class EventSegment
 /// <param name="Sequence">Its number.</param>
 /// <param name="Offset">Of its first byte.</param>
 /// <param name="Sender">The number of the peer that sent it; 0 for the server.</param>
-internal readonly record struct EventEntry(long Sequence, long Offset, int Sender);
+/// <param name="Addressee">The number of the peer that gets it; 0: all get it.</param>
+internal readonly record struct EventEntry(long Sequence, long Offset, int Sender, int Addressee = 0);

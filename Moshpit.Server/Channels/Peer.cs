@@ -22,9 +22,10 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
     private SendRate? _rate;
 
-    public Peer(Channel channel, PeerId cid, Token token, AddressUsage? usage = null)
+    public Peer(Channel channel, PeerId cid, Token token, AddressUsage? usage = null, Session? session = null)
     {
         Usage = usage;
+        Session = session;
         Channel = channel;
         Cid = cid;
         Token = token;
@@ -41,7 +42,10 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>Its place in the order of joining, from 1 on; 0 before it has joined.</summary>
     public int Number { get; internal set; }
 
-    /// <summary>Where its stream counts, held until that ends; null for a client that is not limited.</summary>
+    /// <summary>What makes it outlive its streams; null: it is a plain peer.</summary>
+    public Session? Session { get; }
+
+    /// <summary>Where a plain peer's stream counts, held until that ends; null for a client that is not limited.</summary>
     public AddressUsage? Usage { get; }
 
     /// <summary>How fast it may send, where it is limited: made when it first sends.</summary>
@@ -65,8 +69,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// </summary>
     public JoinOutcome Join(FrameSink outlet, SharedFrame opening)
     {
-        // Encoded first: if there is no memory for it, nothing has happened yet.
-        SharedFrame? news = Channel.EncodeJoin(this);
+        // First: if there is no memory for it, nothing has happened yet.
+        SharedFrame? news = Channel.RentNews();
         try
         {
             lock (_gate)
@@ -75,7 +79,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
                 if (outcome != JoinOutcome.Joined)
                     return outcome;
                 if (news is not null)
-                    Channel.TellOwner(news);
+                    Channel.TellOwnerOfJoin(this, news);
                 Volatile.Write(ref _outlet, outlet);
                 outlet.Write(opening, 0..opening.Length);
                 return JoinOutcome.Joined;
@@ -88,44 +92,113 @@ internal sealed class Peer : ISlotted, ISinkOwner
     }
 
     /// <summary>
-    /// Has <paramref name="outlet"/> take over: it gets <paramref name="opening"/>, and then everything that follows the event with the
-    /// number
-    /// <paramref name="sequence"/>. What the present outlet was given goes no further than it has come; it is the caller's to end.
+    /// Joins its channel as a session peer: <paramref name="outlet"/> gets <paramref name="opening"/>, to which <c>connect</c> is added,
+    /// and
+    /// a <c>gap</c> where the client comes from another life of the session.
+    /// </summary>
+    /// <param name="outlet">Its first outlet.</param>
+    /// <param name="opening">Stays the caller's; has room for both events.</param>
+    /// <param name="hasGap">The client has had events of a session that is not this one.</param>
+    public JoinOutcome JoinAsSession(FrameSink outlet, SharedFrame opening, bool hasGap)
+    {
+        SharedFrame? news = Channel.RentNews();
+        try
+        {
+            lock (_gate)
+            {
+                JoinOutcome outcome = Channel.TryEnter(this, outlet.IsChunked, out _shard, out _offset);
+                if (outcome != JoinOutcome.Joined)
+                    return outcome;
+                Session!.Streams = 1;
+                Session.LastAddressed = Session.Joined;
+                if (news is not null)
+                    Channel.TellOwnerOfJoin(this, news);
+                Volatile.Write(ref _outlet, outlet);
+                Channel.WriteConnect(opening, this, resumed: false, hasGap ? 0 : Session.Joined, outlet.IsChunked);
+                if (hasGap)
+                    EventWriter.WriteGap(opening, Channel.Id, after: -1, Session.Joined, outlet.IsChunked);
+                outlet.Write(opening, 0..opening.Length);
+                return JoinOutcome.Joined;
+            }
+        }
+        finally
+        {
+            news?.Release();
+        }
+    }
+
+    /// <summary>
+    /// Has <paramref name="outlet"/> take over: it gets <paramref name="opening"/>, to which <c>connect</c> is added, a <c>gap</c> where
+    /// something was lost, and what the peer has missed. The outlet so far, if there is one, ends with <c>bye</c>. If the new one is dead
+    /// already, nothing happens. False: the peer has left.
     /// </summary>
     /// <param name="outlet">The new outlet.</param>
     /// <param name="opening">Stays the caller's.</param>
-    /// <param name="sequence">The last event that need not be delivered again.</param>
-    /// <param name="replaced">The present outlet; null where there was none.</param>
-    /// <returns>False: the peer has left, or something after that event is not in the log any more. Nothing has happened.</returns>
-    public bool TryReplaceOutlet(FrameSink outlet, SharedFrame opening, long sequence, out FrameSink? replaced)
+    /// <param name="last">The last event that the client has had.</param>
+    public bool TryResume(FrameSink outlet, SharedFrame opening, LastEventId last)
     {
+        bool wasAway;
+        using var replay = new Replay();
         lock (_gate)
         {
-            replaced = _outlet;
-            if (_shard is null || !Channel.TrySetBack(this, outlet.IsChunked, sequence, ref _shard, out long offset))
+            if (_shard is null)
                 return false;
-            _offset = offset;
+            if (outlet.HasEnded || !outlet.IsConnected)
+                return true;
+            FrameSink? replaced = _outlet is { HasEnded: false } ? _outlet : null;
+            long written = Math.Max(Session!.LastAddressed, Channel.SequenceBefore(_offset));
+            Resumption resumption = Channel.Resume(this, last, outlet.IsChunked, ref _shard, out _offset, replay);
+            Session.Streams++;
+            Session.Absence++;
+            Session.LastAddressed = resumption.Last;
+            wasAway = _outlet is null;
             Volatile.Write(ref _outlet, outlet);
-            outlet.Write(opening, 0..opening.Length);
+            Channel.WriteConnect(opening, this, resumption.IsUsable, resumption.ConnectId, outlet.IsChunked);
+            if (resumption.GapId > 0)
+                EventWriter.WriteGap(opening, Channel.Id, resumption.IsUsable ? resumption.After : -1, resumption.GapId, outlet.IsChunked);
+            replay.Write(outlet, opening);
+            if (replaced is not null)
+            {
+                Channel.WriteBye(replaced, ByeReason.Replaced, written);
+                replaced.Complete(DisconnectReason.Replaced);
+            }
         }
 
+        if (wasAway)
+            Channel.OnBack(this);
         Channel.Drain();
         return true;
     }
 
-    /// <summary>
-    /// Sends it <paramref name="frame"/>, after everything that was published so far; the caller keeps its reference. False: it has left.
-    /// </summary>
-    public bool TrySend(SharedFrame frame)
+    /// <summary>Sends it <paramref name="news"/> of the channel; the caller keeps its reference. False: nothing takes it.</summary>
+    public bool TrySend(SharedFrame news) => TrySend(new Publication(this, this, news), isNews: true, out _);
+
+    /// <summary>Sends it <paramref name="publication"/>, after everything that was published so far.</summary>
+    public Delivery Send(in Publication publication)
     {
+        TrySend(publication, isNews: false, out Delivery delivery);
+        return delivery;
+    }
+
+    private bool TrySend(in Publication publication, bool isNews, out Delivery delivery)
+    {
+        SharedFrame frame = publication.Frame;
+        delivery = new Delivery(DeliveryOutcome.AddresseeGone);
         lock (_gate)
         {
-            if (_shard is null || _outlet is not { HasEnded: false } outlet)
+            FrameSink? outlet = _outlet is { HasEnded: false } ? _outlet : null;
+            if (_shard is null || (outlet is null && (Session is null || isNews)))
                 return false;
-            if (Channel.TakeNumber(ref _offset, frame, outlet.IsChunked) is { } missed)
+            bool isChunked = outlet is not { IsChunked: false };
+            delivery = Channel.Address(publication, this, isNews, isAway: _outlet is null, ref _offset, isChunked, out SharedFrame? missed);
+            if (delivery.Outcome != DeliveryOutcome.Delivered)
+                return false;
+            if (Session is not null)
+                Session.LastAddressed = delivery.Sequence;
+            if (missed is not null)
                 WriteOnce(outlet, missed);
             else
-                outlet.Write(frame, outlet.IsChunked ? 0..frame.Length : ChunkFraming.EventIn(frame.Span));
+                outlet?.Write(frame, isChunked ? 0..frame.Length : ChunkFraming.EventIn(frame.Span));
             return true;
         }
     }
@@ -137,27 +210,121 @@ internal sealed class Peer : ISlotted, ISinkOwner
         {
             if (_shard is null || _outlet is not { HasEnded: false } outlet)
                 return;
-            if (Channel.CopyMissed(ref _offset, outlet.IsChunked) is { } missed)
-                WriteOnce(outlet, missed);
-            outlet.Complete(reason);
+            EndOutlet(outlet, reason == DisconnectReason.ServerStopped ? ByeReason.Stopping : ByeReason.Closed, reason);
         }
+    }
+
+    /// <summary>Counts a stream that its session asks for at <paramref name="now"/>. False: there were too many.</summary>
+    public bool TryOpen(long now)
+    {
+        lock (_gate)
+            return Session!.TryOpen(now);
+    }
+
+    /// <summary>Leaves at its own wish. False: it has left.</summary>
+    public bool TryLeave()
+    {
+        Shard? shard;
+        bool wasAway;
+        lock (_gate)
+        {
+            shard = _shard;
+            if (shard is null)
+                return false;
+            wasAway = _outlet is null;
+            if (_outlet is { HasEnded: false } outlet)
+                EndOutlet(outlet, ByeReason.Left, DisconnectReason.Left);
+            Volatile.Write(ref _outlet, null);
+            _shard = null;
+        }
+
+        Channel.OnLeft(this, shard, LeaveReason.Left, wasAway);
+        return true;
     }
 
     /// <summary>Ends its outlet at once.</summary>
     public void Cut(DisconnectReason reason) => Volatile.Read(ref _outlet)?.Abort(reason);
 
-    /// <summary>The end of its outlet is its leave.</summary>
-    public void OnEnded(FrameSink sink, SinkEnd end)
+    /// <summary>The end of a plain peer's outlet is its leave.</summary>
+    public void OnEnded(FrameSink sink, SinkEnd end) => OnEnded(sink, end, Usage);
+
+    /// <summary>
+    /// An outlet has ended that counts against <paramref name="usage"/>. Was it the present one, a plain peer leaves, and a session peer is
+    /// away for the grace.
+    /// </summary>
+    public void OnEnded(FrameSink sink, SinkEnd end, AddressUsage? usage)
     {
-        Channel.OnOutletEnded(this, end);
+        bool isAway = false;
+        Shard? left = null;
         lock (_gate)
         {
-            if (sink != _outlet)
-                return;
-            Volatile.Write(ref _outlet, null);
+            if (sink == _outlet)
+            {
+                Volatile.Write(ref _outlet, null);
+                isAway = Session is not null && _shard is not null && Channel.TryWaitFor(this, ++Session.Absence);
+                if (isAway)
+                    Session!.AwayUsage = usage;
+                else
+                    (left, _shard) = (_shard, null);
+            }
         }
 
-        Channel.Leave(this);
+        // Before the owner hears: it may count on the peer's room.
+        Channel.OnOutletEnded(this, usage, end, isAway);
+        if (isAway)
+            Channel.OnAway(this);
+        else if (left is not null)
+            Channel.OnLeft(this, left, LeaveReason.Lost, wasAway: false);
+    }
+
+    /// <summary>Its grace is over, if it has been away since its <paramref name="absence"/>th absence began.</summary>
+    public void OnGraceOver(int absence) => EndAbsence(absence);
+
+    /// <summary>Is it away, it leaves at once.</summary>
+    public void EndAbsence() => EndAbsence(null);
+
+    private void EndAbsence(int? absence)
+    {
+        Shard? left;
+        lock (_gate)
+        {
+            if (_shard is null || _outlet is not null || (absence is not null && Session!.Absence != absence))
+                return;
+            (left, _shard) = (_shard, null);
+        }
+
+        Channel.OnLeft(this, left, LeaveReason.Lost, wasAway: true);
+    }
+
+    /// <summary>Leaves, unless it has had a newer stream than its <paramref name="stream"/>th.</summary>
+    public void OnLeaveDue(int stream)
+    {
+        if (Session is null || Session.Streams == stream)
+            TryLeave();
+    }
+
+    /// <summary>A stream of its session was refused for now: if it is away, its grace begins again.</summary>
+    public void RenewGrace()
+    {
+        lock (_gate)
+        {
+            if (_shard is not null && _outlet is null)
+                Channel.TryWaitFor(this, ++Session!.Absence);
+        }
+    }
+
+    /// <summary>Leaves after <paramref name="delay"/> milliseconds, unless it has a newer stream than now by then.</summary>
+    public void LeaveLater(long delay) => Channel.LeaveLater(this, Session?.Streams ?? 0, delay);
+
+    /// <summary>What it counts against while it is away, to be given back by the caller.</summary>
+    public AddressUsage? TakeAwayUsage()
+    {
+        lock (_gate)
+        {
+            AddressUsage? usage = Session!.AwayUsage;
+            Session.AwayUsage = null;
+            return usage;
+        }
     }
 
     /// <summary>Delivers what it has not had, as far as the drain goes that <paramref name="shard"/> is at.</summary>
@@ -176,26 +343,23 @@ internal sealed class Peer : ISlotted, ISinkOwner
             }
 
             if (shard.Ending != DisconnectReason.None)
-                outlet.Complete(shard.Ending);
+                EndOutlet(outlet, ByeReason.Closed, shard.Ending);
         }
     }
 
-    /// <summary>Neither broadcasts nor direct messages reach it from now on.</summary>
-    internal void LeaveShard()
+    /// <summary>Ends <paramref name="outlet"/> in good order; a session is told why.</summary>
+    private void EndOutlet(FrameSink outlet, ByeReason bye, DisconnectReason reason)
     {
-        Shard? shard;
-        lock (_gate)
-        {
-            shard = _shard;
-            _shard = null;
-        }
-
-        shard?.Remove(this);
+        if (Channel.CopyMissed(ref _offset, outlet.IsChunked) is { } missed)
+            WriteOnce(outlet, missed);
+        if (Session is not null)
+            Channel.WriteBye(outlet, bye, Math.Max(Session.LastAddressed, Channel.SequenceBefore(_offset)));
+        outlet.Complete(reason);
     }
 
-    private static void WriteOnce(FrameSink outlet, SharedFrame frame)
+    private static void WriteOnce(FrameSink? outlet, SharedFrame frame)
     {
-        outlet.Write(frame, 0..frame.Length);
+        outlet?.Write(frame, 0..frame.Length);
         frame.Release();
     }
 }

@@ -83,6 +83,14 @@ internal static class FormBody
                 message.SetListedCid(cidText);
             else if (cid is not null)
                 message.SetMalformedCid();
+            if (tree.Field("seq"u8, out ReadOnlySpan<byte> number) is not null)
+                message.SetNumber(number);
+            if (tree.Field("do"u8, out ReadOnlySpan<byte> verb) is not null)
+                message.SetVerb(verb);
+            if (tree.Field("stream"u8, out ReadOnlySpan<byte> stream) is not null)
+                message.SetStream(stream);
+            if (tree.Field("after"u8, out ReadOnlySpan<byte> after) is not null)
+                message.SetAfter(after);
             message.HasData = tree.TryWriteField("data"u8, data);
         }
         finally
@@ -127,6 +135,14 @@ internal static class FormBody
         used += written;
         return slice;
     }
+
+    /// <summary>
+    /// <paramref name="component"/> decoded into <paramref name="text"/>, as in a body; one that is longer than <paramref name="text"/> as
+    /// it
+    /// was sent.
+    /// </summary>
+    public static ReadOnlySpan<byte> DecodeShort(ReadOnlySpan<byte> component, Span<byte> text) =>
+        component.Length <= text.Length && TryDecode(component, text, out int written) ? text[..written] : component;
 
     private static bool TryDecode(ReadOnlySpan<byte> component, Span<byte> destination, out int written)
     {

@@ -11,6 +11,51 @@ internal struct Message
     public PeerId Cid;
     public bool HasData;
 
+    /// <summary>The sender's own number for the message; 0: none; negative: what stands there is no such number.</summary>
+    public long Number;
+
+    /// <summary>What is to be done, where there is no data.</summary>
+    public Verb Verb;
+
+    /// <summary>
+    /// The stream of the session that the verb is about; 0: none is named; negative: what stands there is no such number.
+    /// </summary>
+    public long Stream;
+
+    /// <summary>After how many seconds it is to be done; negative: what stands there is no such number.</summary>
+    public long After;
+
+    /// <summary>The highest number that every client can hold: 2⁵³ − 1.</summary>
+    private const long MostNumber = (1L << 53) - 1;
+
+    /// <summary>Sets a <c>seq</c> that was sent as <paramref name="digits"/>.</summary>
+    public void SetNumber(ReadOnlySpan<byte> digits) => Number = Read(digits) is > 0 and long number ? number : -1;
+
+    /// <summary>Sets a <c>do</c> that was sent as the string <paramref name="text"/>.</summary>
+    public void SetVerb(ReadOnlySpan<byte> text) => Verb = text.SequenceEqual("leave"u8) ? Verb.Leave : Verb.Unknown;
+
+    /// <summary>Sets a <c>stream</c> that was sent as <paramref name="digits"/>.</summary>
+    public void SetStream(ReadOnlySpan<byte> digits) => Stream = Read(digits) is > 0 and long number ? number : -1;
+
+    /// <summary>Sets an <c>after</c> that was sent as <paramref name="digits"/>.</summary>
+    public void SetAfter(ReadOnlySpan<byte> digits) => After = Read(digits) ?? -1;
+
+    /// <summary>A whole number of digits alone; null: it is none, or too large.</summary>
+    private static long? Read(ReadOnlySpan<byte> digits)
+    {
+        if (digits.IsEmpty || digits.ContainsAnyExceptInRange((byte)'0', (byte)'9'))
+            return null;
+        long value = 0;
+        foreach (byte digit in digits)
+        {
+            value = value * 10 + (digit - '0');
+            if (value > MostNumber)
+                return null;
+        }
+
+        return value;
+    }
+
     /// <summary>Sets a <c>token</c> that was sent as the string <paramref name="text"/>; empty for one that is no string.</summary>
     public void SetToken(ReadOnlySpan<byte> text) => TokenField = Token.TryParse(text, out Token) ? IdField.Present : IdField.Malformed;
 
@@ -33,6 +78,16 @@ internal struct Message
         CidField = IdField.Malformed;
         Cid = default;
     }
+}
+
+/// <summary>What a POST asks for that is no message.</summary>
+internal enum Verb : byte
+{
+    None,
+    Unknown,
+
+    /// <summary>The peer leaves its channel.</summary>
+    Leave,
 }
 
 /// <summary>What stood in a field that should name a peer.</summary>

@@ -29,6 +29,9 @@ internal struct AcceptField
     /// <summary>The media type itself is admitted, by its name.</summary>
     public readonly bool NamesEventStream => _admits && _best >= Match.Subtype;
 
+    /// <summary>An element names <c>application/json</c>, whatever its parameters but for a weight of 0.</summary>
+    public bool NamesJson { get; private set; }
+
     /// <summary>Takes in one field line's value; repeated lines make one list.</summary>
     public void Add(ReadOnlySpan<byte> value)
     {
@@ -38,6 +41,7 @@ internal struct AcceptField
             if (element.IsEmpty)
                 continue;
             _hasElements = true;
+            NamesJson |= IsJson(element);
             Match match = MatchRange(element, out bool admits);
             if (match == Match.None || match < _best)
                 continue;
@@ -81,6 +85,20 @@ internal struct AcceptField
         }
 
         return match;
+    }
+
+    private static bool IsJson(ReadOnlySpan<byte> element)
+    {
+        bool isJson = Grammar.Is(Grammar.TrimBlanks(Grammar.Cut(ref element, (byte)';')), "application/json"u8);
+        while (isJson && !element.IsEmpty)
+        {
+            element = element[1..];
+            ReadOnlySpan<byte> parameter = Grammar.TrimBlanks(Grammar.Cut(ref element, (byte)';'));
+            if (Grammar.TryReadParameter(parameter, out ReadOnlySpan<byte> name, out ReadOnlySpan<byte> text) && Grammar.Is(name, "q"u8))
+                isJson = TryReadWeight(text, out bool admits) && admits;
+        }
+
+        return isJson;
     }
 
     private static Match MatchType(ReadOnlySpan<byte> range)

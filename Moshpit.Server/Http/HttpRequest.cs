@@ -53,6 +53,12 @@ internal sealed class HttpRequest
     /// <summary>Accept names <c>text/event-stream</c> itself, as a browser's EventSource does.</summary>
     public bool NamesEventStream { get; set; }
 
+    /// <summary>Accept names <c>application/json</c> itself.</summary>
+    public bool NamesJson { get; set; }
+
+    /// <summary>There is a field Moshpit-Session, which may be empty.</summary>
+    public bool HasSession { get; set; }
+
     /// <summary>The body is compressed or otherwise encoded.</summary>
     public bool HasContentEncoding { get; set; }
 
@@ -83,6 +89,8 @@ internal sealed class HttpRequest
         ContentType = default;
         AcceptsEventStream = false;
         NamesEventStream = false;
+        NamesJson = false;
+        HasSession = false;
         HasContentEncoding = false;
         foreach (ref RetainedBytes kept in _kept.AsSpan())
             kept.Clear();
@@ -126,6 +134,12 @@ internal enum KeptField : byte
 {
     Origin,
     AccessControlRequestHeaders,
+
+    /// <summary>The secret of a session (Moshpit-Session).</summary>
+    Session,
+
+    /// <summary>The id of the last event that an EventSource has had.</summary>
+    LastEventId,
 
     /// <summary>What a client or a proxy claims, to be believed from known proxies alone.</summary>
     XForwardedFor,

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 
 namespace Moshpit.Server.Http;
 
@@ -12,14 +13,18 @@ internal sealed class Rejection
     private const int DefaultRetryAfter = 5;
 
     private readonly byte[] _body;
+    private byte[]? _json;
 
     /// <param name="status">Status code of the answer.</param>
     /// <param name="name">Stable name, in kebab-case.</param>
     /// <param name="sentence">English, for the client's developer.</param>
     /// <param name="close">Where the next request starts is unknown or can't be trusted.</param>
     /// <param name="retryAfter">Of a 429 or 503: after how many seconds another try makes sense.</param>
-    public Rejection(int status, string name, string sentence, bool close = false, int retryAfter = DefaultRetryAfter)
+    /// <param name="isTemporary">It holds for now only; null: as its status says.</param>
+    public Rejection(
+        int status, string name, string sentence, bool close = false, int retryAfter = DefaultRetryAfter, bool? isTemporary = null)
     {
+        IsTemporary = isTemporary ?? status is 429 or 503;
         RetryAfter = retryAfter;
         Status = status;
         Name = name;
@@ -37,8 +42,8 @@ internal sealed class Rejection
     /// <summary>The connection can't be trusted to be in step any more, and ends after the answer.</summary>
     public bool Close { get; }
 
-    /// <summary>It holds for now only (429, 503): the same request may be served later.</summary>
-    public bool IsTemporary => Status is 429 or 503;
+    /// <summary>It holds for now only, as 429 and 503 do: the same request may be served later.</summary>
+    public bool IsTemporary { get; }
 
     /// <summary>Of a temporary refusal: after how many seconds another try makes sense.</summary>
     public int RetryAfter { get; }
@@ -46,8 +51,13 @@ internal sealed class Rejection
     /// <summary>The sentence as it is sent.</summary>
     public ReadOnlySpan<byte> Body => _body;
 
+    /// <summary>The refusal as JSON.</summary>
+    public ReadOnlySpan<byte> Json =>
+        _json ??= Encoding.UTF8.GetBytes(
+            $"{{\"status\":{Status},\"error\":\"{Name}\",\"message\":\"{JsonEncodedText.Encode(Sentence)}\"}}");
+
     /// <summary>The same refusal in words that fit the one case, where the general sentence would help less.</summary>
-    public Rejection With(string sentence) => new(Status, Name, sentence, Close, RetryAfter);
+    public Rejection With(string sentence) => new(Status, Name, sentence, Close, RetryAfter, IsTemporary);
 
     public override string ToString() => $"{Status} {Name}";
 }

@@ -50,6 +50,13 @@ internal struct RequestFields
                 break;
             case 12 when Grammar.Is(name, "Content-Type"u8):
                 return AddContentType(value, request);
+            case 13 when Grammar.Is(name, "Last-Event-ID"u8):
+                request.Keep(KeptField.LastEventId, value);
+                break;
+            case 15 when Grammar.Is(name, "Moshpit-Session"u8):
+                request.HasSession = true;
+                request.Keep(KeptField.Session, value);
+                break;
             case 14 when Grammar.Is(name, "Content-Length"u8):
                 return AddContentLength(value, request);
             case 15 when Grammar.Is(name, "X-Forwarded-For"u8):
@@ -81,6 +88,7 @@ internal struct RequestFields
         request.KeepAlive = !_saysClose && (!request.IsHttp10 || _saysKeepAlive);
         request.AcceptsEventStream = _accept.AdmitsEventStream;
         request.NamesEventStream = _accept.NamesEventStream;
+        request.NamesJson = _accept.NamesJson;
 
         // RFC 9110 section 10.1.1: an HTTP/1.0 request's expectation must be ignored; without a body there is nothing to wait for.
         request.ExpectsContinue &= request.HasBody && !request.IsHttp10;

@@ -12,6 +12,8 @@ internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
     /// <summary>What <see cref="HttpRequest.ExpectsContinue"/> waits for.</summary>
     public static ReadOnlySpan<byte> Continue => "HTTP/1.1 100 Continue\r\n\r\n"u8;
 
+    private static ReadOnlySpan<byte> JsonHead => "Content-Type: application/json\r\nContent-Length: "u8;
+
     /// <summary>A POST was delivered.</summary>
     public void WriteOk(IBufferWriter<byte> output, HttpRequest request)
     {
@@ -28,8 +30,9 @@ internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
     public void WriteRejection(IBufferWriter<byte> output, HttpRequest request, Rejection rejection, bool close)
     {
         output.Write(StatusLine.Of(rejection.Status));
-        output.Write("Content-Type: text/plain; charset=utf-8\r\nContent-Length: "u8);
-        WriteNumber(output, rejection.Body.Length);
+        ReadOnlySpan<byte> body = request.NamesJson ? rejection.Json : rejection.Body;
+        output.Write(request.NamesJson ? JsonHead : "Content-Type: text/plain; charset=utf-8\r\nContent-Length: "u8);
+        WriteNumber(output, body.Length);
         output.Write("\r\n"u8);
 
         // RFC 9110 section 15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
@@ -58,7 +61,48 @@ internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
 
         // Section 9.3.2: a response to HEAD has the same header section and no content.
         if (request.Method != HttpMethod.Head)
-            output.Write(rejection.Body);
+            output.Write(body);
+    }
+
+    /// <summary>A POST did what it should, and <paramref name="json"/> tells about it.</summary>
+    public void WriteJson(IBufferWriter<byte> output, HttpRequest request, ReadOnlySpan<byte> json)
+    {
+        output.Write("HTTP/1.1 200 OK\r\n"u8);
+        output.Write(JsonHead);
+        WriteNumber(output, json.Length);
+        output.Write("\r\n"u8);
+        WriteCommon(output, request);
+        WriteConnection(output, request, !request.KeepAlive);
+        output.Write("\r\n"u8);
+        output.Write(json);
+    }
+
+    /// <summary>The stream is over for good: an EventSource does not come back after this status.</summary>
+    public void WriteNoContent(IBufferWriter<byte> output, HttpRequest request)
+    {
+        output.Write("HTTP/1.1 204 No Content\r\n"u8);
+        WriteCommon(output, request);
+        WriteConnection(output, request, !request.KeepAlive);
+        output.Write("\r\n"u8);
+    }
+
+    /// <summary>
+    /// Refuses for now a stream that an EventSource asks for again: it comes back after <paramref name="milliseconds"/>, which a status
+    /// other
+    /// than 200 would prevent.
+    /// </summary>
+    public void WriteComeBack(IBufferWriter<byte> output, HttpRequest request, int retryAfter, int milliseconds)
+    {
+        output.Write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\nRetry-After: "u8);
+        WriteNumber(output, retryAfter);
+        output.Write("\r\n"u8);
+        cors.WriteExposed(output, "Retry-After"u8);
+        WriteCommon(output, request);
+
+        // Its end is that of the connection, as that of every stream.
+        output.Write("Connection: close\r\n\r\nretry: "u8);
+        WriteNumber(output, milliseconds);
+        output.Write("\n\n"u8);
     }
 
     /// <summary>

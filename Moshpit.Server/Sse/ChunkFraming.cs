@@ -30,10 +30,18 @@ internal static class ChunkFraming
     {
         int length = HeadLength(size);
         Span<byte> digits = destination[..(length - ChunkEnd.Length)];
-        for (int i = digits.Length - 1; i >= 0; i--, size >>= BitsPerDigit)
-            digits[i] = "0123456789abcdef"u8[size & 0xF];
+        WriteSize(digits, size);
         ChunkEnd.CopyTo(destination[digits.Length..]);
         return destination[length..];
+    }
+
+    /// <summary>
+    /// Writes the chunk-size over digits that stand in <paramref name="digits"/>; zeros may lead it (RFC 9112 section 7.1).
+    /// </summary>
+    public static void WriteSize(Span<byte> digits, int size)
+    {
+        for (int i = digits.Length - 1; i >= 0; i--, size >>= BitsPerDigit)
+            digits[i] = "0123456789abcdef"u8[size & 0xF];
     }
 
     /// <summary>
@@ -48,13 +56,20 @@ internal static class ChunkFraming
     {
         while (!chunks.IsEmpty)
         {
-            int digits = chunks.IndexOf((byte)'\r');
-            int size = 0;
-            foreach (byte digit in chunks[..digits])
-                size = (size << BitsPerDigit) | (digit <= '9' ? digit - '0' : digit - 'a' + 10);
-            chunks = chunks[(digits + ChunkEnd.Length)..];
-            output.Write(chunks[..size]);
-            chunks = chunks[(size + ChunkEnd.Length)..];
+            Range first = FirstEventIn(chunks);
+            output.Write(chunks[first]);
+            chunks = chunks[(first.End.Value + ChunkEnd.Length)..];
         }
+    }
+
+    /// <summary>Where the event stands in the first of <paramref name="chunks"/>, which are whole ones.</summary>
+    public static Range FirstEventIn(ReadOnlySpan<byte> chunks)
+    {
+        int digits = chunks.IndexOf((byte)'\r');
+        int size = 0;
+        foreach (byte digit in chunks[..digits])
+            size = (size << BitsPerDigit) | (digit <= '9' ? digit - '0' : digit - 'a' + 10);
+        int start = digits + ChunkEnd.Length;
+        return start..(start + size);
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Text;
 
 using Moshpit.Server.Buffers;
 
@@ -24,6 +25,9 @@ internal static class EventWriter
     private static ReadOnlySpan<byte> Cid => "\",\"cid\":\""u8;
 
     private static ReadOnlySpan<byte> Token => "\",\"token\":\""u8;
+
+    // Room for a size of up to 4 KiB: what a session's own events need is less.
+    private static ReadOnlySpan<byte> EmptyHead => "000\r\n"u8;
 
     private static ReadOnlySpan<byte> Close => "\"}"u8;
 
@@ -72,9 +76,192 @@ internal static class EventWriter
     public static void EndSignal(SharedFrame frame)
     {
         frame.Append(End);
+        EndChunk(frame);
+    }
+
+    /// <summary>
+    /// Gives the event in <paramref name="frame"/>, one whole chunk that no other holder knows yet, its <c>id</c>, and a message its
+    /// <c>from</c> too. They stand after <c>data</c>, as fields of JSON values: the original client bears them there.
+    /// </summary>
+    /// <param name="frame">The event.</param>
+    /// <param name="sequence">Its sequence number.</param>
+    /// <param name="number">The number of the peer that sent it; 0: the server tells it.</param>
+    /// <param name="from">That peer's cid.</param>
+    public static void AddId(SharedFrame frame, long sequence, int number, PeerId from)
+    {
+        frame.RemoveLast(1 + ChunkFraming.ChunkEnd.Length);
+        frame.RemoveFirst(frame.Span.IndexOf((byte)'\n') + 1);
+        frame.Append("id: "u8);
+        WriteNumber(frame, sequence);
+        frame.Append("."u8);
+        WriteNumber(frame, number);
+        frame.Append("\n"u8);
+        if (number != 0)
+        {
+            frame.Append("from: \""u8);
+            WriteId(frame, from.Value);
+            frame.Append("\"\n"u8);
+        }
+
+        frame.Append("\n"u8);
+        EndChunk(frame);
+    }
+
+    /// <summary>
+    /// A session's first event. Its chunk, like that of the events below, is written where <paramref name="chunked"/> says so.
+    /// </summary>
+    public static void WriteConnect(SharedFrame output, ChannelId id, PeerId cid, Token token, in SessionConnect session, bool chunked)
+    {
+        int chunk = BeginChunk(output, chunked);
+        output.Append(Connect);
+        WriteId(output, id.Value);
+        output.Append(Cid);
+        WriteId(output, cid.Value);
+        output.Append(Token);
+        WriteId(output, token.Value);
+        output.Append(session.Resumed ? "\",\"resumed\":true"u8 : "\",\"resumed\":false"u8);
+        WriteMember(output, ",\"n\":"u8, session.Number);
+        output.Append(",\"owner\":\""u8);
+        WriteId(output, session.Owner.Value);
+        WriteMember(output, "\",\"count\":"u8, session.Count);
+        WriteMember(output, ",\"grace\":"u8, session.Grace);
+        WriteMember(output, ",\"heartbeat\":"u8, session.Heartbeat);
+        WriteMember(output, ",\"stream\":"u8, session.Stream);
+        WriteMember(output, ",\"seq\":"u8, session.Accepted);
+        WriteMember(output, "}\nid: "u8, session.Sequence);
+        WriteMember(output, ".0\nretry: "u8, session.Retry);
+        output.Append(End);
+        EndChunk(output, chunk, chunked);
+    }
+
+    /// <summary>
+    /// Tells a session that events of its own were lost, up to the one with the number <paramref name="sequence"/>;
+    /// <paramref name="after"/> is the last one that it had, or negative where it is not known.
+    /// </summary>
+    public static void WriteGap(SharedFrame output, ChannelId id, long after, long sequence, bool chunked)
+    {
+        int chunk = BeginChunk(output, chunked);
+        output.Append("event: gap\ndata: {\"id\":\""u8);
+        WriteId(output, id.Value);
+        if (after < 0)
+        {
+            output.Append("\",\"after\":null,\"missed\":null"u8);
+        }
+        else
+        {
+            WriteMember(output, "\",\"after\":"u8, after);
+            WriteMember(output, ",\"missed\":"u8, sequence - after);
+        }
+
+        WriteMember(output, "}\nid: "u8, sequence);
+        output.Append(".0\n\n"u8);
+        EndChunk(output, chunk, chunked);
+    }
+
+    /// <summary>The last event of a session's stream.</summary>
+    /// <param name="output">Takes it.</param>
+    /// <param name="reason">Why the stream ends.</param>
+    /// <param name="written">The number of the last event on the stream.</param>
+    /// <param name="retry">After how many milliseconds a client comes back that is to.</param>
+    /// <param name="chunked">As for <c>connect</c>.</param>
+    public static void WriteBye(SharedFrame output, ByeReason reason, long written, int retry, bool chunked)
+    {
+        int chunk = BeginChunk(output, chunked);
+        output.Append(reason switch
+        {
+            ByeReason.Left => "event: bye\ndata: {\"reason\":\"left\",\"again\":false}\nid: -1"u8,
+            ByeReason.Closed => "event: bye\ndata: {\"reason\":\"closed\",\"again\":false}\nid: -1"u8,
+            ByeReason.Replaced => "event: bye\ndata: {\"reason\":\"replaced\",\"again\":false}\nid: -"u8,
+            _ => "event: bye\ndata: {\"reason\":\"stopping\",\"again\":true}\nid: "u8,
+        });
+        if (reason is ByeReason.Replaced or ByeReason.Stopping)
+        {
+            WriteNumber(output, written);
+            WriteMember(output, ".0\nretry: "u8, retry);
+        }
+
+        output.Append(End);
+        EndChunk(output, chunk, chunked);
+    }
+
+    /// <summary>Tells a session that owns channel <paramref name="id"/> that a peer came.</summary>
+    public static void WriteJoin(SharedFrame frame, ChannelId id, PeerId cid, int number) =>
+        WritePresence(frame, Join, id, cid, number, default);
+
+    /// <summary>Tells a session that owns channel <paramref name="id"/> that a peer went, and why.</summary>
+    public static void WriteLeave(SharedFrame frame, ChannelId id, PeerId cid, int number, ReadOnlySpan<byte> reason) =>
+        WritePresence(frame, Leave, id, cid, number, reason);
+
+    /// <summary>Tells a session that owns channel <paramref name="id"/> that a session peer has no stream now.</summary>
+    public static void WriteAway(SharedFrame frame, ChannelId id, PeerId cid) =>
+        WritePresence(frame, "event: away\ndata: {\"id\":\""u8, id, cid);
+
+    /// <summary>Tells a session that owns channel <paramref name="id"/> that a session peer has a stream again.</summary>
+    public static void WriteBack(SharedFrame frame, ChannelId id, PeerId cid) =>
+        WritePresence(frame, "event: back\ndata: {\"id\":\""u8, id, cid);
+
+    private static void WritePresence(
+        SharedFrame frame, ReadOnlySpan<byte> head, ChannelId id, PeerId cid, int number, ReadOnlySpan<byte> reason)
+    {
+        frame.ReserveHeadroom(ChunkFraming.MaxHeadLength);
+        frame.Append(head);
+        WriteId(frame, id.Value);
+        frame.Append(Cid);
+        WriteId(frame, cid.Value);
+        WriteMember(frame, "\",\"n\":"u8, number);
+        if (!reason.IsEmpty)
+        {
+            frame.Append(",\"reason\":\""u8);
+            frame.Append(reason);
+            frame.Append("\""u8);
+        }
+
+        frame.Append("}\n\n"u8);
+        EndChunk(frame);
+    }
+
+    private static void EndChunk(SharedFrame frame)
+    {
         int size = frame.Length;
         ChunkFraming.WriteHead(frame.Prepend(ChunkFraming.HeadLength(size)), size);
         frame.Append(ChunkFraming.ChunkEnd);
+    }
+
+    /// <summary>Begins a chunk behind what <paramref name="output"/> holds; its size has a fixed number of digits.</summary>
+    private static int BeginChunk(SharedFrame output, bool chunked)
+    {
+        if (!chunked)
+            return 0;
+        int start = output.Length;
+        output.Append(EmptyHead);
+        return start;
+    }
+
+    private static void EndChunk(SharedFrame output, int start, bool chunked)
+    {
+        if (!chunked)
+            return;
+        Span<byte> written = output.Written[start..];
+        ChunkFraming.WriteSize(written[..(EmptyHead.Length - ChunkFraming.ChunkEnd.Length)], written.Length - EmptyHead.Length);
+        output.Append(ChunkFraming.ChunkEnd);
+    }
+
+    private static void WriteMember(SharedFrame output, ReadOnlySpan<byte> name, long value)
+    {
+        output.Append(name);
+        WriteNumber(output, value);
+    }
+
+    private static void WriteNumber(SharedFrame output, long value)
+    {
+        Utf8Formatter.TryFormat(value, output.GetSpan(20), out int written);
+        output.Advance(written);
+    }
+
+    private static void WriteId(SharedFrame output, HexId id)
+    {
+        id.Format(output.GetSpan(HexId.Length));
+        output.Advance(HexId.Length);
     }
 
     private static void WritePresence(IBufferWriter<byte> output, ReadOnlySpan<byte> head, ChannelId id, PeerId cid)
@@ -103,4 +290,34 @@ internal static class EventWriter
         id.Format(rest);
         return rest[HexId.Length..];
     }
+}
+
+/// <summary>What a session's <c>connect</c> says beyond a plain stream's.</summary>
+/// <param name="Resumed">The client goes on as the peer that it was; false: it is to forget what it knew.</param>
+/// <param name="Number">The peer's place in the order of joining.</param>
+/// <param name="Owner">The cid of the channel's owner.</param>
+/// <param name="Count">Peers in the channel, those that are away too.</param>
+/// <param name="Grace">Seconds for which a session peer may be away.</param>
+/// <param name="Heartbeat">Seconds of silence after which a comment is sent; 0: none is.</param>
+/// <param name="Stream">How many streams the session has had.</param>
+/// <param name="Accepted">The highest number of its own that was accepted.</param>
+/// <param name="Sequence">The event's id.</param>
+/// <param name="Retry">Milliseconds after which an EventSource comes back.</param>
+internal readonly record struct SessionConnect(
+    bool Resumed, int Number, PeerId Owner, int Count, long Grace, long Heartbeat, int Stream, long Accepted, long Sequence, int Retry);
+
+/// <summary>Why a session's stream ends, as its client is told.</summary>
+internal enum ByeReason : byte
+{
+    /// <summary>The session left.</summary>
+    Left,
+
+    /// <summary>The channel ended.</summary>
+    Closed,
+
+    /// <summary>A newer stream has taken its place. The client comes back once, and hears that it is so.</summary>
+    Replaced,
+
+    /// <summary>The server stops. The client is to come back.</summary>
+    Stopping,
 }

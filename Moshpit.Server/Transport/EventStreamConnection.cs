@@ -91,6 +91,23 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
     /// <inheritdoc/>
     public override bool IsBehind => Volatile.Read(ref _queue) is not null;
 
+    /// <inheritdoc/>
+    public override bool IsConnected
+    {
+        get
+        {
+            // Readable without bytes is the other side's end.
+            try
+            {
+                return !HasEnded && !(_socket.Poll(0, SelectMode.SelectRead) && _socket.Available == 0);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+    }
+
     /// <summary>Something waits until there is room.</summary>
     public bool IsAwaited => Volatile.Read(ref _queue)?.Room is not null;
 

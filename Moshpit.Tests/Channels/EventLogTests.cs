@@ -1,19 +1,20 @@
 using System.Text;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
+using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Channels;
 
 internal sealed class EventLogTests
 {
-    private const int Step = EventLog.SegmentLength;
+    private const int Step = EventChain.SegmentLength;
 
     private readonly FramePool _frames = new();
 
     [Test]
     public void Every_range_of_frames_is_read_as_it_was_appended()
     {
-        var log = new EventLog(_frames);
+        var log = NewLog();
         (string all, List<long> ends) = Fill(log, 40, 7_000);
         foreach (long from in ends[..^1])
         {
@@ -27,7 +28,7 @@ internal sealed class EventLogTests
     [Test]
     public void Events_that_lie_together_are_shared_and_not_copied()
     {
-        var log = new EventLog(_frames);
+        var log = NewLog();
         foreach (string text in new[] { "a;", "b;", "c;" })
             Append(log, text);
         EventSegment segment = log.Find(0)!;
@@ -43,7 +44,7 @@ internal sealed class EventLogTests
     [Test]
     public void Each_event_has_the_next_number_and_those_for_one_peer_stand_in_no_segment()
     {
-        var log = new EventLog(_frames);
+        var log = NewLog();
         Assert.That(Append(log, "a;", sender: 7), Is.EqualTo(1));
         Assert.That(log.TakeNumber(), Is.EqualTo(2));
         Assert.That(Append(log, "b;", sender: 8), Is.EqualTo(3));
@@ -52,34 +53,104 @@ internal sealed class EventLogTests
         Empty(log);
     }
 
-    [Test]
-    public void A_reader_goes_on_after_any_event_that_the_log_knows_the_successor_of()
+    [TestCase(1)]
+    [TestCase(2)]
+    [TestCase(3)]
+    public void What_is_kept_is_the_newest_that_fits_and_what_a_peer_has_missed_of_it_comes_in_order(int seed)
     {
-        var log = new EventLog(_frames);
-        (_, List<long> ends) = Fill(log, 40, 7_000);
-        log.TakeNumber();
-        for (int n = 0; n < ends.Count; n++)
+        const int Limit = 1000;
+        var random = new Random(seed);
+        var budget = new HistoryBudget(Limit, 10 * Limit, 1000);
+        Dictionary<int, long> dropped = [];
+        var log = new EventLog(_frames, budget) { DroppedAddressed = (addressee, sequence) => dropped[addressee] = sequence };
+        List<(long Sequence, int Addressee, string Text)> all = [];
+        log.BeginHistory();
+        for (int n = 0; n < 500; n++)
         {
-            Assert.That(log.TryFindAfter(n, out long offset));
-            Assert.That(offset, Is.EqualTo(ends[n]));
+            int addressee = random.Next(3) == 0 ? random.Next(1, 4) : 0;
+            string text = new((char)('a' + n % 26), random.Next(1, 60));
+            all.Add((Append(log, text, addressee: addressee), addressee, text));
+            if (random.Next(4) > 0)
+                log.Trim(log.End);
+
+            // Everything that was delivered and is more than fits is gone, oldest first, and nothing else is.
+            int kept = 0, first = all.Count;
+            while (first > 0 && (kept += all[first - 1].Text.Length) <= Limit)
+                first--;
+            long floor = log.Floor;
+            bool Delivered((long Sequence, int Addressee, string Text) e) => e.Addressee != 0 || OffsetAfter(all, e.Sequence) <= floor;
+            int gone = Enumerable.Range(0, first).TakeWhile(i => Delivered(all[i])).Count();
+            Assert.That(budget.Used, Is.EqualTo(all.Skip(gone).Sum(e => e.Text.Length)));
+            long NewestTo(int addressee) =>
+                all.Take(gone).Where(e => e.Addressee == addressee).Select(e => e.Sequence).DefaultIfEmpty().Max();
+            long lastGone = gone == 0 ? 0 : all[gone - 1].Sequence;
+            Assert.That(log.DroppedBroadcast, Is.EqualTo(NewestTo(0)));
+            for (int peer = 1; peer < 4; peer++)
+            {
+                int own = peer;
+                Assert.That(dropped.GetValueOrDefault(peer), Is.EqualTo(NewestTo(peer)));
+                long after = random.NextInt64(lastGone, log.Sequence + 1);
+                using var replay = new Replay();
+                log.CopyAfter(after, peer, replay);
+                var sink = new RecordingSink();
+                SharedFrame opening = _frames.Rent(1);
+                replay.Write(sink, opening);
+                opening.Release();
+                Assert.That(sink.Text, Is.EqualTo(string.Concat(
+                    all.Where(e => e.Sequence > after && (e.Addressee == 0 || e.Addressee == own)).Select(e => e.Text))));
+            }
         }
 
-        Assert.That(log.TryFindAfter(41, out long end));
-        Assert.That(end, Is.EqualTo(log.End), "the last number is of an event that is not here");
-        Assert.That(log.TryFindAfter(42, out _), Is.False, "it has not happened");
-        log.Trim(ends[20]);
-        Assert.That(Enumerable.Range(0, 20).Select(n => log.TryFindAfter(n, out _)), Is.All.False);
-        Assert.That(Enumerable.Range(20, 20).Select(n => log.TryFindAfter(n, out _)), Is.All.True);
+        log.EndHistory();
         Empty(log);
-        Assert.That(log.TryFindAfter(39, out _), Is.False);
-        Assert.That(log.TryFindAfter(40, out end));
-        Assert.That(end, Is.EqualTo(log.End));
+        Assert.That(budget.Used, Is.Zero);
+    }
+
+    [Test]
+    public void When_all_channels_keep_too_much_those_with_more_than_an_even_share_lose()
+    {
+        var budget = new HistoryBudget(limit: 100, total: 60, time: 1000);
+        var little = new EventLog(_frames, budget);
+        var much = new EventLog(_frames, budget);
+        little.BeginHistory();
+        much.BeginHistory();
+        Append(little, new string('a', 20), addressee: 1);
+        for (int n = 0; n < 5; n++)
+            Append(much, new string('b', 10), addressee: 1);
+        Assert.That(budget.Used, Is.LessThanOrEqualTo(60));
+        using var replay = new Replay();
+        little.CopyAfter(0, 1, replay);
+        Assert.That(replay.Length, Is.EqualTo(20), "it has less than a share");
+        replay.Dispose();
+        little.EndHistory();
+        much.EndHistory();
+        Assert.That(_frames.Outstanding, Is.Zero);
+    }
+
+    [Test]
+    public void What_is_older_than_a_number_is_dropped_by_its_age()
+    {
+        EventLog log = NewLog();
+        log.BeginHistory();
+        long old = Append(log, "a;");
+        Append(log, "b;", addressee: 1);
+        log.DropUpTo(old);
+        Assert.That(log.DroppedBroadcast, Is.Zero, "not every reader has had it");
+        log.Trim(log.End);
+        log.DropUpTo(old);
+        Assert.That(log.DroppedBroadcast, Is.EqualTo(old));
+        using var replay = new Replay();
+        log.CopyAfter(0, 1, replay);
+        Assert.That(replay.Length, Is.EqualTo(2));
+        replay.Dispose();
+        log.EndHistory();
+        Empty(log);
     }
 
     [Test]
     public void A_log_with_nothing_that_a_reader_has_to_have_holds_nothing_and_goes_on_where_it_was()
     {
-        var log = new EventLog(_frames);
+        var log = NewLog();
         for (int n = 1; n <= 3; n++)
         {
             Append(log, "a;");
@@ -90,14 +161,14 @@ internal sealed class EventLogTests
     }
 
     [TestCase(300)]
-    [TestCase(EventLog.SegmentLength / 4)]
-    [TestCase(EventLog.SegmentLength / 4 + 1)]
-    [TestCase(EventLog.SegmentLength)]
-    [TestCase(EventLog.SegmentLength + 1)]
-    [TestCase(5 * EventLog.SegmentLength)]
+    [TestCase(EventChain.SegmentLength / 4)]
+    [TestCase(EventChain.SegmentLength / 4 + 1)]
+    [TestCase(EventChain.SegmentLength)]
+    [TestCase(EventChain.SegmentLength + 1)]
+    [TestCase(5 * EventChain.SegmentLength)]
     public void Steps_lead_to_the_end_over_ends_of_frames_and_are_no_longer_than_allowed_unless_a_frame_is(int longest)
     {
-        var log = new EventLog(_frames);
+        var log = NewLog();
         (_, List<long> ends) = Fill(log, 60, longest);
         foreach (long start in ends)
         {
@@ -118,7 +189,7 @@ internal sealed class EventLogTests
     [Test]
     public void To_the_end_is_one_step_when_it_is_near()
     {
-        var log = new EventLog(_frames);
+        var log = NewLog();
         (_, List<long> ends) = Fill(log, 30, 9_000);
         long near = ends.First(end => log.End - end <= Step);
         Assert.That(log.Find(near)!.StepFrom(near, log.End, Step), Is.EqualTo(log.End), "though it crosses the end of a segment");
@@ -128,7 +199,7 @@ internal sealed class EventLogTests
     [Test]
     public void A_trimmed_log_holds_no_more_than_what_is_needed()
     {
-        var log = new EventLog(_frames);
+        var log = NewLog();
         (string all, List<long> ends) = Fill(log, 200, 9_000);
         foreach (long position in ends)
         {
@@ -163,11 +234,20 @@ internal sealed class EventLogTests
         return (all.ToString(), ends);
     }
 
-    private long Append(EventLog log, string text, int sender = 1)
+    private static long OffsetAfter(List<(long Sequence, int Addressee, string Text)> all, long sequence) =>
+        all.Where(e => e.Addressee == 0 && e.Sequence <= sequence).Sum(e => (long)e.Text.Length);
+
+    private EventLog NewLog() => new(_frames, new HistoryBudget(limit: 1000, total: 1000, time: 1000));
+
+    private long Append(EventLog log, string text, int sender = 1, int addressee = 0)
     {
         SharedFrame frame = _frames.Rent(text.Length);
         frame.Append(Encoding.Latin1.GetBytes(text));
-        long sequence = log.Append(frame, sender);
+        long sequence = log.Sequence + 1;
+        if (addressee == 0)
+            log.Append(frame, sequence, sender);
+        else
+            log.AppendAddressed(frame, sequence, sender, addressee);
         frame.Release();
         return sequence;
     }

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Channels;
 using Moshpit.Tests.Support;
@@ -6,35 +7,22 @@ namespace Moshpit.Tests.Channels;
 
 /// <summary>A peer is not its outlet: another one takes over, and goes on where the first one stopped.</summary>
 [FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
-internal sealed class OutletTests
+internal sealed partial class OutletTests
 {
-    /// <summary>Events so far: two joins of which the owner heard.</summary>
-    private const int Joins = 2;
-
-    /// <summary>The number of the first message.</summary>
-    private const int First = Joins + 1;
-
     private readonly TestChannel _channel = new();
     private readonly (Peer Peer, RecordingSink Sink) _owner;
     private readonly (Peer Peer, RecordingSink Sink) _peer;
 
-    /// <summary>It is held up in its first message, so that the log keeps what it has not had.</summary>
-    private readonly (Peer Peer, RecordingSink Sink) _slow;
-    private readonly SharedFrame _opening;
-
     public OutletTests()
     {
         _owner = _channel.Join();
-        _peer = _channel.Join("hello;");
-        _slow = _channel.Join();
-        _opening = _channel.Encode("again;");
+        _peer = _channel.JoinAsSession();
     }
 
     [TearDown]
     public async Task EndAsync()
     {
-        _slow.Sink.LetGo();
-        _opening.Release();
+        _channel.Channel.TryClose();
         await Eventually.AsyncTrue(() => _channel.Frames.Outstanding == 0, () => "a frame leaked");
     }
 
@@ -44,114 +32,169 @@ internal sealed class OutletTests
     public async Task Another_outlet_goes_on_after_the_event_that_is_named(int last, string missed)
     {
         await PublishAsync("a;", "b;", "c;");
-        Assert.That(_peer.Sink.Text, Is.EqualTo("hello;first;a;b;c;up;"));
+        Assert.That(Signals(_peer.Sink), Is.EqualTo("a;b;c;"));
         var second = new RecordingSink();
-        Assert.That(_peer.Peer.TryReplaceOutlet(second, _opening, First + last, out FrameSink? replaced));
-        Assert.That(replaced, Is.SameAs(_peer.Sink));
-        _slow.Sink.LetGo();
-        await _channel.PublishAsync("d;");
-        await Eventually.AsyncTrue(() => second.Text.EndsWith("d;"));
-        _channel.Send(_peer.Peer, "direct;");
-        Assert.That(second.Text, Is.EqualTo($"again;{missed}d;direct;"));
-        Assert.That(_peer.Sink.Text, Is.EqualTo("hello;first;a;b;c;up;"), "the first outlet is given nothing more");
+        Resume(second, last == 0 ? _peer.Peer.Session!.Joined : Ids(_peer.Sink)[last]);
+        Assert.That(Signals(second), Is.EqualTo(missed));
+        await PublishAsync("d;");
+        _channel.Send(_peer.Peer, Event("direct;"));
+        Assert.That(Signals(second), Is.EqualTo($"{missed}d;direct;"));
+        Assert.That(Signals(_peer.Sink), Is.EqualTo("a;b;c;"), "the first outlet is given nothing more");
+        Assert.That(_peer.Sink.Text, Does.Contain($"\"replaced\",\"again\":false}}\nid: -{Ids(_peer.Sink)[3]}.0\n"));
+        Assert.That(_peer.Sink.Completed, Is.EqualTo(DisconnectReason.Replaced));
+        Assert.That(Ids(second), Is.Ordered);
     }
 
     [Test]
-    public async Task A_direct_message_comes_after_what_is_heard_again()
+    public async Task An_outlet_that_is_dead_already_takes_nothing_over()
     {
-        await PublishAsync("a;", "b;");
-        var second = new RecordingSink();
-        Assert.That(_peer.Peer.TryReplaceOutlet(second, _opening, First + 1, out _));
-        _channel.Send(_peer.Peer, "direct;");
-        Assert.That(second.Text, Is.EqualTo("again;b;direct;"));
+        var dead = new RecordingSink();
+        dead.Abort(DisconnectReason.Reset);
+        Resume(dead, _peer.Peer.Session!.Joined);
+        await PublishAsync("a;");
+        Assert.That(Signals(_peer.Sink), Is.EqualTo("a;"));
+        Assert.That(_peer.Sink.HasEnded, Is.False);
     }
 
     [Test]
-    public async Task What_is_not_in_the_log_any_more_can_not_be_heard_again()
+    public async Task What_is_kept_no_more_is_a_gap()
     {
-        await _channel.PublishAsync("a;");
-        await _channel.PublishAsync("b;");
+        long joined = _peer.Peer.Session!.Joined;
+        string[] messages = [.. Enumerable.Range(0, 30).Select(n => $"{n:00};")];
+        await PublishAsync(messages);
         var second = new RecordingSink();
-        Assert.That(_peer.Peer.TryReplaceOutlet(second, _opening, First, out _), Is.False);
-        Assert.That(_peer.Peer.TryReplaceOutlet(second, _opening, First + 2, out _), Is.False, "it has not happened");
-        Assert.That(second.Text, Is.Empty);
-        await _channel.PublishAsync("c;");
-        Assert.That(_peer.Sink.Text, Is.EqualTo("hello;a;b;c;"), "the first outlet is still the peer's");
-        Assert.That(_peer.Peer.TryReplaceOutlet(second, _opening, First + 2, out _));
+        Resume(second, joined);
+        Match gap = Gap().Match(second.Text);
+        Assert.That(gap.Success);
+        long[] ids = Ids(_peer.Sink);
+        int lost = Array.IndexOf(ids, long.Parse(gap.Groups["id"].Value));
+        Assert.That(lost, Is.InRange(1, 29), "some are kept");
+        Assert.That(gap.Groups["after"].Value, Is.EqualTo($"{joined}"));
+        Assert.That(gap.Groups["missed"].Value, Is.EqualTo($"{ids[lost] - joined}"));
+        Assert.That(Signals(second), Is.EqualTo(string.Concat(messages[lost..])));
+        var third = new RecordingSink();
+        Resume(third, ids[lost]);
+        Assert.That(third.Text, Does.Not.Contain("gap"), "it has had the newest that was dropped");
+        Assert.That(Signals(third), Is.EqualTo(Signals(second)));
     }
 
     [Test]
-    public async Task The_end_of_an_outlet_that_was_replaced_is_no_leave()
+    public async Task Only_a_peer_that_lost_something_is_told_of_a_gap()
+    {
+        (Peer Peer, RecordingSink Sink) other = _channel.JoinAsSession();
+        for (int n = 0; n < 30; n++)
+            _channel.Send(_peer.Peer, Event("direct;"));
+        var second = new RecordingSink();
+        Assert.That(other.Peer.TryResume(second, _channel.Opening, default));
+        Assert.That(second.Text, Does.Not.Contain("gap"));
+        var third = new RecordingSink();
+        Resume(third, _peer.Peer.Session!.Joined);
+        Assert.That(third.Text, Does.Contain("gap"));
+        await PublishAsync("a;");
+    }
+
+    [Test]
+    public async Task The_end_of_an_outlet_that_was_replaced_is_no_leave_and_that_of_the_present_one_is_an_absence()
     {
         var second = new RecordingSink();
-        Assert.That(_peer.Peer.TryReplaceOutlet(second, _opening, Joins, out FrameSink? replaced));
-        _peer.Peer.OnEnded(replaced!, default);
+        Resume(second, _peer.Peer.Session!.Joined);
+        _peer.Peer.OnEnded(_peer.Sink, default);
         Assert.That(_channel.Channel.FindByCid(_peer.Peer.Cid), Is.SameAs(_peer.Peer));
-        await _channel.PublishAsync("a;");
-        Assert.That(second.Text, Is.EqualTo("again;a;"));
+        await PublishAsync("a;");
+        Assert.That(Signals(second), Is.EqualTo("a;"));
         _peer.Peer.OnEnded(second, default);
+        Assert.That(_channel.Channel.FindByCid(_peer.Peer.Cid), Is.SameAs(_peer.Peer));
+        Assert.That(_owner.Sink.Text, Does.Contain("event: away").And.Not.Contain("event: leave"));
+        _channel.Now = TestChannel.Grace;
+        _channel.Registry.OnTick();
         Assert.That(_channel.Channel.FindByCid(_peer.Peer.Cid), Is.Null);
         Assert.That(_owner.Sink.Text, Does.Contain("event: leave"));
     }
 
     [Test]
-    public async Task A_peer_that_has_left_takes_no_outlet()
+    public void A_peer_that_has_left_takes_no_outlet()
     {
-        await _channel.PublishAsync("a;");
-        _channel.Channel.Leave(_peer.Peer);
-        Assert.That(_peer.Peer.TryReplaceOutlet(new RecordingSink(), _opening, First, out _), Is.False);
+        _peer.Peer.TryLeave();
+        Assert.That(_peer.Peer.TryResume(new RecordingSink(), _channel.Opening, default), Is.False);
     }
 
     [Test]
     public async Task An_outlet_without_chunks_takes_over_from_one_with_them()
     {
-        await PublishAsync("2\r\na;\r\n", "2\r\nb;\r\n");
+        await PublishAsync("a;", "b;");
         var second = new RecordingSink { IsPlain = true };
-        Assert.That(_peer.Peer.TryReplaceOutlet(second, _opening, First + 1, out _));
-        _slow.Sink.LetGo();
-        await _channel.PublishAsync("2\r\nc;\r\n");
-        await Eventually.AsyncTrue(() => second.Text.EndsWith("c;"));
-        Assert.That(second.Text, Is.EqualTo("again;b;c;"));
+        Resume(second, Ids(_peer.Sink)[1]);
+        await PublishAsync("c;");
+        Assert.That(Signals(second), Is.EqualTo("b;c;"));
+        Assert.That(second.Text, Does.Not.Contain("\r"));
     }
 
     [Test]
-    public async Task Outlets_that_change_while_messages_are_published_each_go_on_without_a_gap()
+    public async Task Outlets_that_change_while_messages_are_published_each_go_on_without_a_gap_that_is_not_told()
     {
         const int Messages = 20_000;
-        List<(long From, RecordingSink Sink)> outlets = [(0, _peer.Sink)];
+        List<RecordingSink> outlets = [_peer.Sink];
         Task publishing = Task.Run(async () =>
         {
             for (int n = 0; n < Messages; n++)
-                await _channel.PublishAsync($"{n};");
+                await PublishAsync($"{n};");
         });
         while (!publishing.IsCompleted)
         {
-            // The last message that arrived, and none where there is none: what is published meanwhile is heard again.
-            (long from, RecordingSink last) = outlets[^1];
-            long heard = from + last.Writes.Skip(1).Sum(write => write.Count(c => c == ';'));
+            // The last event that arrived: what is published meanwhile is heard again, or told as a gap.
             var next = new RecordingSink();
-            if (_peer.Peer.TryReplaceOutlet(next, _opening, Joins + heard, out _))
-                outlets.Add((heard, next));
+            Resume(next, Ids(outlets[^1])[^1]);
+            outlets.Add(next);
         }
 
         await publishing;
-        await Eventually.AsyncTrue(() => outlets[^1].Sink.Text.EndsWith($"{Messages - 1};") || outlets[^1].From == Messages);
+        await Eventually.AsyncTrue(() => Ids(outlets[^1])[^1] == _channel.Channel.Sequence);
         Assert.That(outlets, Has.Count.GreaterThan(2));
-        foreach ((long from, RecordingSink sink) in outlets)
+        long last = 0, first = _peer.Peer.Session!.Joined;
+        foreach (RecordingSink sink in outlets)
         {
-            string[] heard = sink.Text.Split(';', StringSplitOptions.RemoveEmptyEntries)[1..];
-            Assert.That(heard, Is.EqualTo(Enumerable.Range((int)from, heard.Length).Select(n => $"{n}")));
+            foreach (Match match in Identified().Matches(sink.Text))
+            {
+                long id = long.Parse(match.Groups["id"].Value);
+                if (match.Groups["event"].Value == "bye")
+                    continue;
+                if (match.Groups["event"].Value == "signal" && last > first)
+                    Assert.That(id, Is.EqualTo(last + 1), "neither lost nor repeated");
+                last = id;
+            }
         }
     }
 
-    /// <summary>Publishes while the slow peer is held up, which keeps it all in the log; the peer has heard it.</summary>
+    [GeneratedRegex("event: (?<event>\\w+)\ndata: (?<data>.*)\nid: -?(?<id>\\d+)\\.\\d+\n")]
+    private static partial Regex Identified();
+
+    [GeneratedRegex("\"after\":(?<after>\\d+),\"missed\":(?<missed>\\d+)}\nid: (?<id>\\d+)\\.0\n")]
+    private static partial Regex Gap();
+
+    /// <summary>The numbers of what an outlet was given, <c>bye</c> excepted.</summary>
+    private static long[] Ids(RecordingSink sink) =>
+    [
+        .. Identified().Matches(sink.Text).Where(match => match.Groups["event"].Value != "bye")
+            .Select(match => long.Parse(match.Groups["id"].Value)),
+    ];
+
+    private static string Signals(RecordingSink sink) => string.Concat(
+        Identified().Matches(sink.Text).Where(match => match.Groups["event"].Value == "signal")
+            .Select(match => match.Groups["data"].Value));
+
+    /// <summary>A message as it is encoded.</summary>
+    private static string Event(string text)
+    {
+        string lines = $"event: signal\ndata: {text}\n\n";
+        return $"{lines.Length:x}\r\n{lines}\r\n";
+    }
+
+    private void Resume(RecordingSink sink, long last) => Assert.That(
+        _peer.Peer.TryResume(sink, _channel.Opening, new LastEventId(IsGiven: true, IsNegative: false, last, IsNumber: true)));
+
     private async Task PublishAsync(params string[] texts)
     {
-        _slow.Sink.Hold();
-        _ = Task.Run(() => _channel.PublishAsync("first;"));
-        await Eventually.AsyncTrue(() => _slow.Sink.IsHolding);
         foreach (string text in texts)
-            await _channel.PublishAsync(text);
-        _channel.Send(_peer.Peer, "up;");
+            await _channel.PublishAsync(Event(text));
     }
 }

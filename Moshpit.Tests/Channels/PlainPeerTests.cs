@@ -42,8 +42,8 @@ internal sealed class PlainPeerTests
     }
 
     [TestCase(10)]
-    [TestCase(EventLog.SegmentLength / 4 + 100)]
-    [TestCase(EventLog.SegmentLength + 100)]
+    [TestCase(EventChain.SegmentLength / 4 + 100)]
+    [TestCase(EventChain.SegmentLength + 100)]
     public void A_delivery_to_a_plain_peer_allocates_nothing_and_the_chunk_is_taken_off_once_for_all(int length)
     {
         const int Peers = 8, Messages = 50;

@@ -66,7 +66,7 @@ internal sealed class RaceTests
             {
                 joined[visitor] = channel.TryJoin(visitors[visitor], "hello;") == JoinOutcome.Joined;
                 if (joined[visitor])
-                    channel.Channel.Leave(visitors[visitor].Peer);
+                    visitors[visitor].Peer.TryLeave();
                 return Task.CompletedTask;
             }));
         }
@@ -77,7 +77,7 @@ internal sealed class RaceTests
                 await Task.WhenAll(acts);
             Thread.SpinWait(patience * 20);
             if (byOwner)
-                channel.Channel.Leave(owner.Peer);
+                owner.Peer.TryLeave();
             else
                 channel.Registry.CloseAll();
         });

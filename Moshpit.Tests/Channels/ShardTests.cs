@@ -33,7 +33,7 @@ internal sealed class ShardTests
         (Peer Peer, RecordingSink Sink) last = crowd[^1];
         Assert.That(last.Peer.Slot, Is.GreaterThan(500));
         foreach ((Peer peer, _) in crowd.SkipLast(1))
-            channel.Channel.Leave(peer);
+            peer.TryLeave();
         Assert.That(last.Peer.Slot, Is.LessThan(64));
         int publisher = Environment.CurrentManagedThreadId;
         Assert.That(channel.PublishAsync("a;").IsCompletedSuccessfully, Is.True);
@@ -62,7 +62,7 @@ internal sealed class ShardTests
         await HoldAsync(channel, peers[1].Sink, "a;");
         foreach (string text in new[] { large, large, "z;" })
             await channel.PublishAsync(text);
-        channel.Channel.Leave(peers[0].Peer);
+        peers[0].Peer.TryLeave();
         await LetGoAsync(channel, peers[1].Sink);
         Assert.That(peers.Skip(1).Select(peer => peer.Sink.Text), Is.All.EqualTo("a;" + large + large + "z;"));
         Assert.That(peers.Skip(1).Select(peer => peer.Sink.Completed), Is.All.EqualTo(DisconnectReason.ChannelClosed));
@@ -131,7 +131,7 @@ internal sealed class ShardTests
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
         await HoldAsync(channel, peers[1].Sink, "a;");
-        channel.Channel.Leave(peers[20].Peer);
+        peers[20].Peer.OnEnded(peers[20].Sink, default);
         (Peer successor, RecordingSink sink) = channel.Join("hello;");
         Assert.That(successor.Slot, Is.EqualTo(peers[20].Peer.Slot));
         await channel.PublishAsync("b;");
@@ -147,7 +147,7 @@ internal sealed class ShardTests
         var channel = new TestChannel();
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
         Assert.That(channel.Send(peers[3].Peer, "here;"), Is.True);
-        channel.Channel.Leave(peers[3].Peer);
+        peers[3].Peer.TryLeave();
         Assert.That(channel.Send(peers[3].Peer, "direct;"), Is.False);
         await channel.PublishAsync("a;");
         await IdleAsync(channel);
@@ -161,7 +161,7 @@ internal sealed class ShardTests
         (Peer Peer, RecordingSink Sink)[] peers = Fill(channel);
         await HoldAsync(channel, peers[1].Sink, "a;");
         await channel.PublishAsync("b;");
-        channel.Channel.Leave(peers[0].Peer);
+        peers[0].Peer.TryLeave();
         Assert.That(await channel.PublishAsync("c;"), Is.False);
         Assert.That(channel.Registry.Count, Is.Zero);
         Assert.That(peers[5].Sink.Completed, Is.EqualTo(DisconnectReason.None), "not before what was published");

@@ -10,6 +10,14 @@ internal sealed class TestChannel
 {
     public const int MaxShards = 3;
 
+    /// <summary>Bytes that it keeps for session peers.</summary>
+    public const int HistoryLimit = 1000;
+
+    private const int OpeningLength = 1024;
+
+    /// <summary>Milliseconds for which it keeps them, and for which a session peer may be away.</summary>
+    public const long HistoryTime = 10_000, Grace = 1000;
+
     private readonly Channel _channel;
     private readonly Peer _sender;
     private UInt128 _next = 100;
@@ -22,6 +30,10 @@ internal sealed class TestChannel
             MaxPeersPerChannel = 10_000,
             MaxShards = MaxShards,
             PendingLimit = pendingLimit,
+            History = new HistoryBudget(HistoryLimit, 10 * HistoryLimit, HistoryTime),
+            Away = new AwayPeers(Grace),
+            Now = () => Now,
+            HeartbeatSeconds = 25,
             Frames = Frames,
             Logger = NullLogger.Instance,
         };
@@ -35,6 +47,9 @@ internal sealed class TestChannel
 
     public Channel Channel => _channel;
 
+    /// <summary>Milliseconds since the start.</summary>
+    public long Now { get; set; }
+
     /// <summary>Lets a peer in whose first bytes are <paramref name="opening"/>.</summary>
     public (Peer Peer, RecordingSink Sink) Join(string opening = "", bool deaf = false, bool plain = false)
     {
@@ -42,6 +57,19 @@ internal sealed class TestChannel
         Assert.That(TryJoin(peer, opening), Is.EqualTo(JoinOutcome.Joined));
         return peer;
     }
+
+    /// <summary>Lets the first stream of a session in.</summary>
+    public (Peer Peer, RecordingSink Sink) JoinAsSession()
+    {
+        var session = new Session(new SessionKey(new HexId(_next)), null, default);
+        var peer = new Peer(_channel, Ids.Peer(_next++), Ids.Token(_next++), session: session);
+        var sink = new RecordingSink();
+        Assert.That(peer.JoinAsSession(sink, Opening, hasGap: false), Is.EqualTo(JoinOutcome.Joined));
+        return (peer, sink);
+    }
+
+    /// <summary>A frame for the first events of a session's stream, which the pool of the channel does not count.</summary>
+    public SharedFrame Opening => new FramePool().Rent(OpeningLength);
 
     /// <summary>A peer that has not joined yet.</summary>
     public (Peer Peer, RecordingSink Sink) Prepare(bool deaf = false, bool plain = false)
@@ -69,12 +97,13 @@ internal sealed class TestChannel
     }
 
     /// <summary>Broadcasts, and leaves the rest to the caller.</summary>
-    public ValueTask<bool> PublishAsync(SharedFrame frame) => _channel.PublishAsync(new Publication(_sender, null, frame));
+    public async ValueTask<bool> PublishAsync(SharedFrame frame) =>
+        (await _channel.PublishAsync(new Publication(_sender, null, frame))).Outcome == DeliveryOutcome.Delivered;
 
     public bool Send(Peer addressee, string text)
     {
         SharedFrame frame = Encode(text);
-        bool sent = addressee.TrySend(frame);
+        bool sent = addressee.Send(new Publication(_sender, addressee, frame)).Outcome == DeliveryOutcome.Delivered;
         frame.Release();
         return sent;
     }

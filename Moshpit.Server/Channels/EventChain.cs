@@ -1,0 +1,138 @@
+using Moshpit.Server.Buffers;
+
+namespace Moshpit.Server.Channels;
+
+/// <summary>
+/// Events, one behind the other as one run of bytes, in segments into which they are copied. Segments end where an event ends. The oldest
+/// events are dropped, one by one or up to an offset; a segment of which all events were dropped is given back.
+/// </summary>
+/// <remarks>
+/// All members but <see cref="End"/> are for the holder of the channel's lock. A reader that knows the segment of an offset whose event was
+/// not dropped reads on from there without a lock (<see cref="EventSegment"/>): bytes below <see cref="End"/> never change.
+/// </remarks>
+internal sealed class EventChain(FramePool frames)
+{
+    /// <summary>Bytes of a segment that holds many events.</summary>
+    public const int SegmentLength = 64 * 1024;
+
+    /// <summary>Events longer than this are not worth copying; each is a segment of its own.</summary>
+    private const int LongestCopied = SegmentLength / 4;
+
+    private EventSegment? _last;
+
+    /// <summary>A segment's object for the next time: a quiet channel takes up and gives back one for each event.</summary>
+    private EventSegment? _spare;
+    private long _end;
+
+    /// <summary>Events of <see cref="First"/> that were dropped.</summary>
+    private int _droppedOfFirst;
+
+    /// <summary>The offset after the last byte. May be read at any time.</summary>
+    public long End => Volatile.Read(ref _end);
+
+    /// <summary>The oldest segment; null: all events were dropped.</summary>
+    public EventSegment? First { get; private set; }
+
+    /// <summary>The sequence number of the newest event that was dropped.</summary>
+    public long Dropped { get; private set; }
+
+    /// <summary>
+    /// Appends <paramref name="frame"/>, one event, which stays the caller's: the chain holds a reference of its own, or a copy.
+    /// </summary>
+    /// <param name="frame">The event, encoded.</param>
+    /// <param name="sequence">Its number.</param>
+    /// <param name="sender">The number of the peer that sent it.</param>
+    /// <param name="addressee">The number of the peer that gets it; 0: all get it.</param>
+    /// <param name="segmentLength">Bytes of a new segment, if one is needed and the event is not longer.</param>
+    public void Append(SharedFrame frame, long sequence, int sender, int addressee = 0, int segmentLength = SegmentLength)
+    {
+        // Whatever may fail comes first: if it does, nothing has happened.
+        EventSegment segment = _last is { } last && last.HasRoom(frame.Length) ? last : AddSegment(frame, segmentLength);
+        segment.Add(frame, new EventEntry(sequence, _end, sender, addressee));
+        Volatile.Write(ref _end, _end + frame.Length);
+    }
+
+    /// <summary>The segment in which <paramref name="offset"/> lies; null at the end.</summary>
+    public EventSegment? Find(long offset)
+    {
+        EventSegment? segment = First;
+        while (segment is not null && segment.End <= offset)
+            segment = segment.Next;
+        return segment;
+    }
+
+    /// <summary>
+    /// The number of the last event that ends at or before <paramref name="offset"/>, or of a newer one that was dropped.
+    /// </summary>
+    public long SequenceBefore(long offset)
+    {
+        long sequence = Dropped;
+        for (EventSegment? segment = First; segment is not null && segment.Start < offset; segment = segment.Next)
+        {
+            ReadOnlySpan<EventEntry> entries = segment.Entries;
+            int count = entries.Length;
+            while (count > 0 && entries[count - 1].Offset >= offset)
+                count--;
+            if (count > 0)
+                sequence = Math.Max(sequence, entries[count - 1].Sequence);
+        }
+
+        return sequence;
+    }
+
+    /// <summary>Drops all segments that end at or before <paramref name="offset"/>.</summary>
+    public void DropSegments(long offset)
+    {
+        while (First is { } segment && segment.End <= offset)
+            FreeFirst();
+    }
+
+    /// <summary>The oldest event that was not dropped. False: there is none.</summary>
+    public bool TryPeek(out EventEntry entry, out int length)
+    {
+        if (First is not { } segment || _droppedOfFirst == segment.Entries.Length)
+        {
+            entry = default;
+            length = 0;
+            return false;
+        }
+
+        entry = segment.Entries[_droppedOfFirst];
+        length = segment.LengthOf(_droppedOfFirst);
+        return true;
+    }
+
+    /// <summary>Drops the oldest event.</summary>
+    public void DropFirst()
+    {
+        EventSegment segment = First!;
+        Dropped = segment.Entries[_droppedOfFirst++].Sequence;
+        if (_droppedOfFirst == segment.Entries.Length)
+            FreeFirst();
+    }
+
+    private void FreeFirst()
+    {
+        EventSegment segment = First!;
+        First = segment.Next;
+        if (First is null)
+            _last = null;
+        Dropped = segment.Entries[^1].Sequence;
+        _droppedOfFirst = 0;
+        segment.Free();
+        _spare = segment;
+    }
+
+    /// <summary>Adds a segment for <paramref name="frame"/> and what follows it, or for a long one alone.</summary>
+    private EventSegment AddSegment(SharedFrame frame, int length)
+    {
+        EventSegment segment = _spare ?? new EventSegment();
+        segment.Begin(frame.Length > LongestCopied ? null : frames.Rent(Math.Max(length, frame.Length)), _end);
+        _spare = null;
+        if (_last is null)
+            First = segment;
+        else
+            _last.Next = segment;
+        return _last = segment;
+    }
+}

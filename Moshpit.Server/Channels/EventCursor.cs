@@ -1,0 +1,46 @@
+namespace Moshpit.Server.Channels;
+
+/// <summary>
+/// Goes over the events of a chain after the one with the number a given number, those to one addressee alone (0:
+/// to all). For the holder of the channel's lock.
+/// </summary>
+internal struct EventCursor
+{
+    private readonly int _addressee;
+
+    public EventCursor(EventSegment? first, long after, int addressee)
+    {
+        _addressee = addressee;
+        Segment = first;
+        while (Segment is not null && Segment.Entries[^1].Sequence <= after)
+            Segment = Segment.Next;
+        while (HasEvent && (Sequence <= after || !IsWanted))
+            Step();
+    }
+
+    public EventSegment? Segment { get; private set; }
+
+    /// <summary>The event's place in its segment.</summary>
+    public int Index { get; private set; }
+
+    public readonly bool HasEvent => Segment is not null;
+
+    public readonly long Sequence => Segment!.Entries[Index].Sequence;
+
+    private readonly bool IsWanted => Segment!.Entries[Index].Addressee == _addressee;
+
+    public void MoveNext()
+    {
+        do
+            Step();
+        while (HasEvent && !IsWanted);
+    }
+
+    private void Step()
+    {
+        if (++Index < Segment!.Entries.Length)
+            return;
+        Segment = Segment.Next;
+        Index = 0;
+    }
+}

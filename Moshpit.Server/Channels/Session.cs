@@ -1,0 +1,56 @@
+using Moshpit.Server.Buffers;
+using Moshpit.Server.Limits;
+
+namespace Moshpit.Server.Channels;
+
+/// <summary>What a session peer has beyond a plain one. The lock of its peer guards it, unless a member says otherwise.</summary>
+/// <param name="key">By which the channel finds it.</param>
+/// <param name="creatorKey">By which it finds the channel that it created; null if it created none.</param>
+/// <param name="origin">The hash of the Origin that it was opened from.</param>
+internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId origin)
+{
+    /// <summary>Streams that a session may open within <see cref="OpensPeriod"/> milliseconds.</summary>
+    private const int MostOpens = 10;
+
+    private const long OpensPeriod = 10_000;
+
+    /// <summary>Which numbers of its own were accepted. The channel's lock guards it.</summary>
+    public SequenceWindow Numbers;
+
+    private TokenBucket _opens;
+
+    public SessionKey Key { get; } = key;
+
+    public SessionKey? CreatorKey { get; } = creatorKey;
+
+    public HexId Origin { get; } = origin;
+
+    /// <summary>The sequence number of its join.</summary>
+    public long Joined { get; set; }
+
+    /// <summary>The number of the newest event to it alone that is not kept any more. The channel's lock guards it.</summary>
+    public long DroppedAddressed { get; set; }
+
+    /// <summary>The number of the last event on its stream that was no broadcast.</summary>
+    public long LastAddressed { get; set; }
+
+    /// <summary>How many streams it has had, the present one included.</summary>
+    public int Streams { get; set; }
+
+    /// <summary>Counts up with all that makes an earlier deadline of its absence void.</summary>
+    public int Absence { get; set; }
+
+    /// <summary>The address that it counts against while it is away, where that is limited.</summary>
+    public AddressUsage? AwayUsage { get; set; }
+
+    /// <summary>Counts a stream. False: there were too many within a short time.</summary>
+    public bool TryOpen(long now) => _opens.TryTake(now, MostOpens, OpensPeriod);
+}
+
+/// <summary>One stream of a session peer. It ends for itself, since another may have taken its place.</summary>
+internal sealed class SessionStream(Peer peer, AddressUsage? usage) : ISinkOwner
+{
+    public void End(DisconnectReason reason) => peer.End(reason);
+
+    public void OnEnded(FrameSink sink, SinkEnd end) => peer.OnEnded(sink, end, usage);
+}
