@@ -30,18 +30,10 @@ internal static class ChunkFraming
     {
         int length = HeadLength(size);
         Span<byte> digits = destination[..(length - ChunkEnd.Length)];
-        WriteSize(digits, size);
-        ChunkEnd.CopyTo(destination[digits.Length..]);
-        return destination[length..];
-    }
-
-    /// <summary>
-    /// Writes the chunk-size over digits that stand in <paramref name="digits"/>; zeros may lead it (RFC 9112 section 7.1).
-    /// </summary>
-    public static void WriteSize(Span<byte> digits, int size)
-    {
         for (int i = digits.Length - 1; i >= 0; i--, size >>= BitsPerDigit)
             digits[i] = "0123456789abcdef"u8[size & 0xF];
+        ChunkEnd.CopyTo(destination[digits.Length..]);
+        return destination[length..];
     }
 
     /// <summary>

@@ -227,7 +227,7 @@ internal static class EventWriter
         frame.Append(ChunkFraming.ChunkEnd);
     }
 
-    /// <summary>Begins a chunk behind what <paramref name="output"/> holds; its size has a fixed number of digits.</summary>
+    /// <summary>Begins a chunk behind what <paramref name="output"/> holds, with room for its size.</summary>
     private static int BeginChunk(SharedFrame output, bool chunked)
     {
         if (!chunked)
@@ -242,7 +242,13 @@ internal static class EventWriter
         if (!chunked)
             return;
         Span<byte> written = output.Written[start..];
-        ChunkFraming.WriteSize(written[..(EmptyHead.Length - ChunkFraming.ChunkEnd.Length)], written.Length - EmptyHead.Length);
+        int size = written.Length - EmptyHead.Length;
+        int head = ChunkFraming.HeadLength(size);
+
+        // The size has no leading zeros: strict readers refuse them.
+        written[EmptyHead.Length..].CopyTo(written[head..]);
+        output.RemoveLast(EmptyHead.Length - head);
+        ChunkFraming.WriteHead(written, size);
         output.Append(ChunkFraming.ChunkEnd);
     }
 
