@@ -202,8 +202,7 @@ public sealed class MoshpitServerOptions
 
     /// <summary>
     /// Bytes of messages that all channels keep together. Past it the channels that keep more than an even share lose their oldest. They
-    /// are
-    /// a part of what <see cref="TotalBacklogLimit"/> bounds. Default: a quarter of the default of that.
+    /// are a part of what <see cref="TotalBacklogLimit"/> bounds. Default: a quarter of the default of that.
     /// </summary>
     public long TotalHistoryLimit { get; set; } = MemoryBudget.DefaultLimit() / 4;
 

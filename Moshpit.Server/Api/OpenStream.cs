@@ -17,6 +17,9 @@ internal sealed class OpenStream : IHandler
     /// <summary>Room for a response's head and the first events of a plain or of a session stream.</summary>
     private const int OpeningLength = 1400;
 
+    /// <summary>Room for the first events alone.</summary>
+    private const int EventsLength = 700;
+
     public required ChannelRegistry Channels { get; init; }
 
     public required StreamTransport Streams { get; init; }
@@ -110,6 +113,8 @@ internal sealed class OpenStream : IHandler
         {
             ReadOnlySpan<byte> name = Router.ChannelIn(request.Path);
             Channel? channel = creator is { } key ? Channels.FindByCreator(key) : Channels.Find(name);
+            if (channel is { IsClosed: true })
+                channel = null;
             SessionKey? own = channel is not null ? SessionKey.Of(channel.Id, session.Secret)
                 : ChannelId.TryParse(name, out ChannelId id) ? SessionKey.Of(id, session.Secret) : creator;
             Peer? peer = own is { } mine ? channel?.FindBySession(mine) : null;
@@ -153,7 +158,7 @@ internal sealed class OpenStream : IHandler
         exchange.BeforeWaiting();
         if (!await Pace.WhenRoomAsync(owner).ConfigureAwait(false))
             return ApiRejections.OwnerBehind;
-        return OpenSession(exchange, opening) ?? ApiRejections.TooManyOpens;
+        return OpenSession(exchange, opening) ?? await HandleAsync(exchange).ConfigureAwait(false);
     }
 
     /// <summary>Gives <paramref name="peer"/> a new stream. Null: it has just left.</summary>
@@ -200,7 +205,10 @@ internal sealed class OpenStream : IHandler
         finally
         {
             if (!isIn && opening.Channel is null)
+            {
                 channel!.TryClose();
+                Channels.RemoveCreator(opening.Creator!.Value, channel);
+            }
         }
     });
 
@@ -295,14 +303,8 @@ internal sealed class OpenStream : IHandler
         try
         {
             if (session is null)
-            {
                 EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token, stream.IsChunked);
-                outcome = peer.Join(stream, opening);
-            }
-            else
-            {
-                outcome = peer.JoinAsSession(stream, opening, session.Value.HasGap);
-            }
+            outcome = peer.Join(stream, opening, hasGap: session is { HasGap: true });
         }
         finally
         {
@@ -327,6 +329,9 @@ internal sealed class OpenStream : IHandler
         {
             opening.Append(exchange.Output.WrittenSpan);
             Responses.WriteStreamHead(opening, exchange.Request, status);
+
+            // For the first events: when the peer has joined, nothing may fail any more.
+            opening.GetSpan(EventsLength);
             return opening;
         }
         catch

@@ -6,15 +6,13 @@ namespace Moshpit.Server.Api;
 
 /// <summary>
 /// Streams of sessions that are refused for now. An EventSource that comes back by itself is answered in a way that lets it come back
-/// again,
-/// and the grace of its peer begins anew.
+/// again, and the grace of its peer begins anew.
 /// </summary>
 internal sealed class Reconnects(ChannelRegistry channels, ResponseWriter responses)
 {
     /// <summary>
     /// Hears that the request of <paramref name="exchange"/> is refused with <paramref name="rejection"/>. True: it is answered, as the
-    /// last
-    /// one of its connection.
+    /// last one of its connection.
     /// </summary>
     public bool TryAnswer(Exchange exchange, Rejection rejection)
     {

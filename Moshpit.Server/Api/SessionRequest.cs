@@ -32,8 +32,7 @@ internal ref struct SessionRequest
 
     /// <summary>
     /// It comes from a browser's EventSource that comes back by itself, or from what behaves like one. A status other than 200 would end
-    /// that
-    /// for good.
+    /// that for good.
     /// </summary>
     public readonly bool IsReconnect => IsByQuery && Last.IsGiven;
 

@@ -25,9 +25,6 @@ internal sealed class Channel : ISlotted
     /// <summary>Milliseconds after which an EventSource looks whether the stream that replaced its own is still there.</summary>
     private const int ShortestReplacedRetry = 3000, LongestReplacedRetry = 5000;
 
-    /// <summary>Ended sessions of one channel that are remembered.</summary>
-    private const int MostEnded = 1000;
-
     /// <summary>A channel with more peers than this is split over several threads.</summary>
     private const int PeersPerShard = 256;
 
@@ -49,20 +46,14 @@ internal sealed class Channel : ISlotted
 
     /// <summary>Session peers without an outlet.</summary>
     private int _away;
-
-    /// <summary>The sessions that were ended here, oldest first; it locks itself.</summary>
-    private Queue<SessionKey>? _ended;
     private bool _closed;
-
-    /// <summary>The newest numbers at the last two times when half of the history's time had passed.</summary>
-    private long _mark, _olderMark;
     private DisconnectReason _ending;
 
     internal Channel(ChannelId id, ChannelRegistry registry)
     {
         Id = id;
         _registry = registry;
-        _log = new EventLog(registry.Frames, registry.History) { DroppedAddressed = OnDropped };
+        _log = new EventLog(registry.Frames, registry.History);
     }
 
     public ChannelId Id { get; }
@@ -72,9 +63,6 @@ internal sealed class Channel : ISlotted
 
     /// <summary>The first peer; null before it has joined.</summary>
     public Peer? Owner => Volatile.Read(ref _owner);
-
-    /// <summary>The session that created it, if one did.</summary>
-    public SessionKey? Creator { get; set; }
 
     /// <summary>Takes no more peers and messages.</summary>
     public bool IsClosed => Volatile.Read(ref _closed);
@@ -126,11 +114,11 @@ internal sealed class Channel : ISlotted
     /// <summary>Seconds for which a session peer may be away.</summary>
     public long GraceSeconds => _registry.Away.Grace / 1000;
 
-    /// <summary>The session peer with the key <paramref name="key"/>, or null.</summary>
+    /// <summary>The session peer with the key <paramref name="key"/>, or null. A closed channel has none.</summary>
     public Peer? FindBySession(SessionKey key)
     {
         lock (_gate)
-            return _sessions?.Find(key);
+            return _closed ? null : _sessions?.Find(key);
     }
 
     /// <summary>Takes no more peers and messages, and is forgotten. False: it was closed before.</summary>
@@ -209,6 +197,7 @@ internal sealed class Channel : ISlotted
                 return JoinOutcome.SessionIsHere;
             if (_members.Count >= _registry.MaxPeersPerChannel)
                 return JoinOutcome.Full;
+            peer.Number = _lastNumber + 1;
             try
             {
                 _members.Add(peer);
@@ -225,7 +214,7 @@ internal sealed class Channel : ISlotted
                 throw;
             }
 
-            peer.Number = ++_lastNumber;
+            _lastNumber = peer.Number;
             _owner ??= peer;
             long joined = _log.TakeNumber();
             if (peer.Session is not null)
@@ -236,12 +225,16 @@ internal sealed class Channel : ISlotted
 
     /// <summary>
     /// Collects in <paramref name="replay"/> what <paramref name="peer"/> has missed since <paramref name="last"/>; it is at the log's end
-    /// then. The peer's lock is held.
+    /// then. The peer's lock is held. False: the channel is closed, and its streams are being ended.
     /// </summary>
-    internal Resumption Resume(Peer peer, LastEventId last, bool isChunked, ref Shard shard, out long offset, Replay replay)
+    internal bool TryResume(
+        Peer peer, LastEventId last, bool isChunked, ref Shard shard, ref long offset, Replay replay, out Resumption resumption)
     {
+        resumption = default;
         lock (_gate)
         {
+            if (_closed)
+                return false;
             Session session = peer.Session!;
             bool isUsable = !last.IsGiven || (last.IsNumber && last.Sequence >= session.Joined && last.Sequence <= _log.Sequence);
             long after = last.IsGiven && isUsable ? last.Sequence : session.Joined;
@@ -257,7 +250,8 @@ internal sealed class Channel : ISlotted
                 shard = other;
             }
 
-            return new Resumption(isUsable, after, gap, Math.Max(Math.Max(after, gap), replay.Last));
+            resumption = new Resumption(isUsable, after, gap, Math.Max(Math.Max(after, gap), replay.Last));
+            return true;
         }
     }
 
@@ -293,16 +287,23 @@ internal sealed class Channel : ISlotted
             int sender = isNews ? 0 : publication.Sender.Number;
             if (_sessions is not null)
                 EventWriter.AddId(frame, sequence, sender, publication.Sender.Cid);
-            if (!isAway)
+            long end = offset;
+            SharedFrame? copy = isAway ? null : CopyFrom(ref end, frame.Length, isChunked);
+            copy?.Append(isChunked ? frame.Span : frame.Span[ChunkFraming.EventIn(frame.Span)]);
+            try
             {
-                missed = CopyFrom(ref offset, frame.Length, isChunked);
-                missed?.Append(isChunked ? frame.Span : frame.Span[ChunkFraming.EventIn(frame.Span)]);
+                if (addressee.Session is null || isNews || !_log.KeepsHistory)
+                    _log.TakeNumber();
+                else
+                    _log.AppendAddressed(frame, sequence, sender, addressee.Number);
+            }
+            catch
+            {
+                copy?.Release();
+                throw;
             }
 
-            if (addressee.Session is null || isNews)
-                _log.TakeNumber();
-            else
-                _log.AppendAddressed(frame, sequence, sender, addressee.Number);
+            (offset, missed) = (end, copy);
             Accept(publication, isNews);
             return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender, 1, isAway ? 1 : 0);
         }
@@ -456,8 +457,8 @@ internal sealed class Channel : ISlotted
             _log.HeedLimit();
             if (!halfTime)
                 return;
-            _log.DropUpTo(_olderMark);
-            (_olderMark, _mark) = (_mark, _log.Sequence);
+            _log.DropUpTo(_sessions!.OlderMark);
+            (_sessions.OlderMark, _sessions.Mark) = (_sessions.Mark, _log.Sequence);
         }
     }
 
@@ -480,7 +481,7 @@ internal sealed class Channel : ISlotted
         Drain(inline: false);
     }
 
-    /// <summary>The number that the sender gave <paramref name="publication"/>, if any. The lock is held.</summary>
+    /// <summary>What is to be done by the number that the sender gave <paramref name="publication"/>, if any. The lock is held.</summary>
     private static DeliveryOutcome Judge(in Publication publication)
     {
         if (publication.Number == 0 || publication.Sender.Session is not { } session)
@@ -525,11 +526,12 @@ internal sealed class Channel : ISlotted
         {
             // A random beginning: an id of another life of the channel is noticed.
             _log.StartAt(Random.Shared.NextInt64(LeastSequence, 2 * LeastSequence));
+            _log.DroppedAddressed = OnDropped;
             _sessions = new SessionPeers();
         }
 
-        _sessions.Add(peer, _lastNumber + 1);
-        if (_log.KeepsHistory || _closed)
+        _sessions.Add(peer);
+        if (_log.KeepsHistory)
             return;
         _log.BeginHistory();
         _registry.WithHistory.Add(this);
@@ -563,9 +565,7 @@ internal sealed class Channel : ISlotted
     {
         if (peer.Session is not { } session)
             return;
-        long now = _registry.Now();
-        _ended ??= new Queue<SessionKey>();
-        lock (_ended)
+        lock (_gate)
         {
             Remember(session.Key);
             if (session.CreatorKey is { } creator)
@@ -574,10 +574,9 @@ internal sealed class Channel : ISlotted
 
         void Remember(SessionKey key)
         {
-            _registry.Ended.Add(key, now);
-            _ended.Enqueue(key);
-            if (_ended.Count > MostEnded)
-                _registry.Ended.Remove(_ended.Dequeue());
+            _registry.Ended.Add(key, _registry.Now());
+            if (_sessions!.Remember(key) is { } forgotten)
+                _registry.Ended.Remove(forgotten);
         }
     }
 

@@ -94,11 +94,11 @@ internal sealed class ChannelRegistry
     public Channel? FindByCreator(SessionKey creator) => _byCreator.GetValueOrDefault(creator);
 
     /// <summary>From now on <paramref name="creator"/> leads to <paramref name="channel"/>. False: it leads to another one.</summary>
-    public bool TryAddCreator(SessionKey creator, Channel channel)
-    {
-        channel.Creator = creator;
-        return _byCreator.TryAdd(creator, channel);
-    }
+    public bool TryAddCreator(SessionKey creator, Channel channel) => _byCreator.TryAdd(creator, channel);
+
+    /// <summary><paramref name="creator"/> leads to <paramref name="channel"/> no more.</summary>
+    public void RemoveCreator(SessionKey creator, Channel channel) =>
+        _byCreator.TryRemove(new KeyValuePair<SessionKey, Channel>(creator, channel));
 
     /// <summary>
     /// A random time, in milliseconds, after which a client that was refused for now comes back: at least a second, so that many that were
@@ -136,7 +136,7 @@ internal sealed class ChannelRegistry
     {
         if (_channels.TryRemove(channel.Id, out _))
             Interlocked.Decrement(ref _count);
-        if (channel.Creator is { } creator)
-            _byCreator.TryRemove(new KeyValuePair<SessionKey, Channel>(creator, channel));
+        if (channel.Owner?.Session?.CreatorKey is { } creator)
+            RemoveCreator(creator, channel);
     }
 }

@@ -41,7 +41,7 @@ internal sealed class EventLog(FramePool frames, HistoryBudget history)
     public long DroppedBroadcast => _broadcasts.Dropped;
 
     /// <summary>Called with the addressee's number and the event's when an event to one peer is dropped.</summary>
-    public Action<int, long>? DroppedAddressed { get; init; }
+    public Action<int, long>? DroppedAddressed { get; set; }
 
     private int SegmentLength => KeepsHistory
         ? (int)BitOperations.RoundUpToPowerOf2(

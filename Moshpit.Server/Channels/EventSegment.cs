@@ -6,8 +6,7 @@ namespace Moshpit.Server.Channels;
 
 /// <summary>
 /// A stretch of an <see cref="EventChain"/>, written by the holder of the channel's lock. A thread that holds a segment at or above the
-/// log's
-/// floor may read from it, and from those that follow it, without the lock, up to an end that the log had told before.
+/// log's floor may read from it, and from those that follow it, without the lock, up to an end that the log had told before.
 /// </summary>
 internal sealed class EventSegment
 {

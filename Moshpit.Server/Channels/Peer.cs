@@ -65,9 +65,13 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
     /// <summary>
     /// Joins its channel with <paramref name="outlet"/>, which gets <paramref name="opening"/> before anything else. The first peer of a
-    /// channel is its owner; the owner hears of each later one before anything that this does next.
+    /// channel is its owner; the owner hears of each later one before anything that this does next. A session's first events are added to
+    /// the opening, which has room for them.
     /// </summary>
-    public JoinOutcome Join(FrameSink outlet, SharedFrame opening)
+    /// <param name="outlet">Its first outlet.</param>
+    /// <param name="opening">Stays the caller's.</param>
+    /// <param name="hasGap">The client of a session has had events of one that is not here any more.</param>
+    public JoinOutcome Join(FrameSink outlet, SharedFrame opening, bool hasGap = false)
     {
         // First: if there is no memory for it, nothing has happened yet.
         SharedFrame? news = Channel.RentNews();
@@ -81,42 +85,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
                 if (news is not null)
                     Channel.TellOwnerOfJoin(this, news);
                 Volatile.Write(ref _outlet, outlet);
-                outlet.Write(opening, 0..opening.Length);
-                return JoinOutcome.Joined;
-            }
-        }
-        finally
-        {
-            news?.Release();
-        }
-    }
-
-    /// <summary>
-    /// Joins its channel as a session peer: <paramref name="outlet"/> gets <paramref name="opening"/>, to which <c>connect</c> is added,
-    /// and
-    /// a <c>gap</c> where the client comes from another life of the session.
-    /// </summary>
-    /// <param name="outlet">Its first outlet.</param>
-    /// <param name="opening">Stays the caller's; has room for both events.</param>
-    /// <param name="hasGap">The client has had events of a session that is not this one.</param>
-    public JoinOutcome JoinAsSession(FrameSink outlet, SharedFrame opening, bool hasGap)
-    {
-        SharedFrame? news = Channel.RentNews();
-        try
-        {
-            lock (_gate)
-            {
-                JoinOutcome outcome = Channel.TryEnter(this, outlet.IsChunked, out _shard, out _offset);
-                if (outcome != JoinOutcome.Joined)
-                    return outcome;
-                Session!.Streams = 1;
-                Session.LastAddressed = Session.Joined;
-                if (news is not null)
-                    Channel.TellOwnerOfJoin(this, news);
-                Volatile.Write(ref _outlet, outlet);
-                Channel.WriteConnect(opening, this, resumed: false, hasGap ? 0 : Session.Joined, outlet.IsChunked);
-                if (hasGap)
-                    EventWriter.WriteGap(opening, Channel.Id, after: -1, Session.Joined, outlet.IsChunked);
+                if (Session is not null)
+                    BeginSession(outlet, opening, hasGap);
                 outlet.Write(opening, 0..opening.Length);
                 return JoinOutcome.Joined;
             }
@@ -130,14 +100,13 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>
     /// Has <paramref name="outlet"/> take over: it gets <paramref name="opening"/>, to which <c>connect</c> is added, a <c>gap</c> where
     /// something was lost, and what the peer has missed. The outlet so far, if there is one, ends with <c>bye</c>. If the new one is dead
-    /// already, nothing happens. False: the peer has left.
+    /// already, nothing happens. False: the peer has left, or its channel has ended.
     /// </summary>
     /// <param name="outlet">The new outlet.</param>
     /// <param name="opening">Stays the caller's.</param>
     /// <param name="last">The last event that the client has had.</param>
     public bool TryResume(FrameSink outlet, SharedFrame opening, LastEventId last)
     {
-        bool wasAway;
         using var replay = new Replay();
         lock (_gate)
         {
@@ -147,11 +116,12 @@ internal sealed class Peer : ISlotted, ISinkOwner
                 return true;
             FrameSink? replaced = _outlet is { HasEnded: false } ? _outlet : null;
             long written = Math.Max(Session!.LastAddressed, Channel.SequenceBefore(_offset));
-            Resumption resumption = Channel.Resume(this, last, outlet.IsChunked, ref _shard, out _offset, replay);
+            if (!Channel.TryResume(this, last, outlet.IsChunked, ref _shard, ref _offset, replay, out Resumption resumption))
+                return false;
             Session.Streams++;
             Session.Absence++;
             Session.LastAddressed = resumption.Last;
-            wasAway = _outlet is null;
+            bool wasAway = _outlet is null;
             Volatile.Write(ref _outlet, outlet);
             Channel.WriteConnect(opening, this, resumption.IsUsable, resumption.ConnectId, outlet.IsChunked);
             if (resumption.GapId > 0)
@@ -162,10 +132,12 @@ internal sealed class Peer : ISlotted, ISinkOwner
                 Channel.WriteBye(replaced, ByeReason.Replaced, written);
                 replaced.Complete(DisconnectReason.Replaced);
             }
+
+            // Before anything else can happen to the peer: the owner must hear of it in that order.
+            if (wasAway)
+                Channel.OnBack(this);
         }
 
-        if (wasAway)
-            Channel.OnBack(this);
         Channel.Drain();
         return true;
     }
@@ -190,7 +162,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
             if (_shard is null || (outlet is null && (Session is null || isNews)))
                 return false;
             bool isChunked = outlet is not { IsChunked: false };
-            delivery = Channel.Address(publication, this, isNews, isAway: _outlet is null, ref _offset, isChunked, out SharedFrame? missed);
+            delivery = Channel.Address(publication, this, isNews, isAway: outlet is null, ref _offset, isChunked, out SharedFrame? missed);
             if (delivery.Outcome != DeliveryOutcome.Delivered)
                 return false;
             if (Session is not null)
@@ -262,18 +234,20 @@ internal sealed class Peer : ISlotted, ISinkOwner
             {
                 Volatile.Write(ref _outlet, null);
                 isAway = Session is not null && _shard is not null && Channel.TryWaitFor(this, ++Session.Absence);
-                if (isAway)
-                    Session!.AwayUsage = usage;
-                else
+                if (!isAway)
                     (left, _shard) = (_shard, null);
+            }
+
+            // Before the owner hears: it may count on the peer's room. And before a newer stream, of which it hears next.
+            Channel.OnOutletEnded(this, usage, end, isAway);
+            if (isAway)
+            {
+                Session!.AwayUsage = usage;
+                Channel.OnAway(this);
             }
         }
 
-        // Before the owner hears: it may count on the peer's room.
-        Channel.OnOutletEnded(this, usage, end, isAway);
-        if (isAway)
-            Channel.OnAway(this);
-        else if (left is not null)
+        if (left is not null)
             Channel.OnLeft(this, left, LeaveReason.Lost, wasAway: false);
     }
 
@@ -355,6 +329,15 @@ internal sealed class Peer : ISlotted, ISinkOwner
         if (Session is not null)
             Channel.WriteBye(outlet, bye, Math.Max(Session.LastAddressed, Channel.SequenceBefore(_offset)));
         outlet.Complete(reason);
+    }
+
+    private void BeginSession(FrameSink outlet, SharedFrame opening, bool hasGap)
+    {
+        Session!.Streams = 1;
+        Session.LastAddressed = Session.Joined;
+        Channel.WriteConnect(opening, this, resumed: false, hasGap ? 0 : Session.Joined, outlet.IsChunked);
+        if (hasGap)
+            EventWriter.WriteGap(opening, Channel.Id, after: -1, Session.Joined, outlet.IsChunked);
     }
 
     private static void WriteOnce(FrameSink? outlet, SharedFrame frame)

@@ -5,8 +5,7 @@ namespace Moshpit.Server.Channels;
 
 /// <summary>
 /// What a peer that comes back has missed: bytes of a log's segments, in order, each with a reference. Collected while the channel's lock
-/// is
-/// held, and written when it is not.
+/// is held, and written when it is not.
 /// </summary>
 internal sealed class Replay : IDisposable
 {

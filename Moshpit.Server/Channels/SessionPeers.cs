@@ -5,8 +5,18 @@ namespace Moshpit.Server.Channels;
 /// <summary>The session peers of a channel, here and away, by the keys of their sessions and by their numbers.</summary>
 internal sealed class SessionPeers
 {
+    /// <summary>Sessions that were ended here and are remembered, at most.</summary>
+    private const int MostEnded = 1000;
+
     private readonly Dictionary<SessionKey, Peer> _byKey = [];
     private readonly Dictionary<int, Peer> _byNumber = [];
+    private readonly Queue<SessionKey> _ended = new(0);
+
+    /// <summary>The newest number when half of the history's time had last passed, and the time before.</summary>
+    public long Mark { get; set; }
+
+    /// <inheritdoc cref="Mark"/>
+    public long OlderMark { get; set; }
 
     public int Count => _byKey.Count;
 
@@ -16,11 +26,18 @@ internal sealed class SessionPeers
 
     public Peer? Find(int number) => _byNumber.GetValueOrDefault(number);
 
-    /// <summary>Adds <paramref name="peer"/>, whose number is to be <paramref name="number"/>.</summary>
-    public void Add(Peer peer, int number)
+    /// <summary>Adds <paramref name="peer"/>, which has its number. If that fails, <see cref="Remove"/> cleans up.</summary>
+    public void Add(Peer peer)
     {
         _byKey.Add(peer.Session!.Key, peer);
-        _byNumber.Add(number, peer);
+        _byNumber.Add(peer.Number, peer);
+    }
+
+    /// <summary>Notes that <paramref name="key"/> was ended here; the oldest that is one too many, or null.</summary>
+    public SessionKey? Remember(SessionKey key)
+    {
+        _ended.Enqueue(key);
+        return _ended.Count > MostEnded ? _ended.Dequeue() : null;
     }
 
     /// <summary>Removes <paramref name="peer"/>, if it is here.</summary>

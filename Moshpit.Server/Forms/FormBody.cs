@@ -138,8 +138,7 @@ internal static class FormBody
 
     /// <summary>
     /// <paramref name="component"/> decoded into <paramref name="text"/>, as in a body; one that is longer than <paramref name="text"/> as
-    /// it
-    /// was sent.
+    /// it was sent.
     /// </summary>
     public static ReadOnlySpan<byte> DecodeShort(ReadOnlySpan<byte> component, Span<byte> text) =>
         component.Length <= text.Length && TryDecode(component, text, out int written) ? text[..written] : component;

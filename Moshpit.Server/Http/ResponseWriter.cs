@@ -88,8 +88,7 @@ internal sealed class ResponseWriter(CorsPolicy cors, HttpDate date)
 
     /// <summary>
     /// Refuses for now a stream that an EventSource asks for again: it comes back after <paramref name="milliseconds"/>, which a status
-    /// other
-    /// than 200 would prevent.
+    /// other than 200 would prevent.
     /// </summary>
     public void WriteComeBack(IBufferWriter<byte> output, HttpRequest request, int retryAfter, int milliseconds)
     {

@@ -183,7 +183,7 @@ internal sealed partial class OutletTests
             .Select(match => match.Groups["data"].Value));
 
     /// <summary>A message as it is encoded.</summary>
-    private static string Event(string text)
+    internal static string Event(string text)
     {
         string lines = $"event: signal\ndata: {text}\n\n";
         return $"{lines.Length:x}\r\n{lines}\r\n";

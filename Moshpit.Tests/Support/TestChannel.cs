@@ -64,7 +64,7 @@ internal sealed class TestChannel
         var session = new Session(new SessionKey(new HexId(_next)), null, default);
         var peer = new Peer(_channel, Ids.Peer(_next++), Ids.Token(_next++), session: session);
         var sink = new RecordingSink();
-        Assert.That(peer.JoinAsSession(sink, Opening, hasGap: false), Is.EqualTo(JoinOutcome.Joined));
+        Assert.That(peer.Join(sink, Opening), Is.EqualTo(JoinOutcome.Joined));
         return (peer, sink);
     }
 
