@@ -24,7 +24,12 @@ public sealed class SessionTests
     }
 
     [TearDown]
-    public async Task StopAsync() => await _server.DisposeAsync();
+    public async Task StopAsync()
+    {
+        // A stop spreads the ends of more than a few streams over a time that does not pass here.
+        await _server.WhenIdleAsync();
+        await _server.DisposeAsync();
+    }
 
     [Test]
     public async Task The_first_stream_tells_all_that_a_session_knows()
@@ -447,5 +452,7 @@ public sealed class SessionTests
         Assert.That(await first.ReadUntilAsync("\n\n"), Does.StartWith("event: bye"));
     }
 
-    private Task WhenStreamsAsync(int count) => Eventually.AsyncTrue(() => _server.Server.Parts.Streams.Streams.Count == count);
+    /// <summary>Waits until so many streams are left, and the peers of the others are away: their grace has begun.</summary>
+    private Task WhenStreamsAsync(int count) => Eventually.AsyncTrue(
+        () => _server.Server.Parts.Streams.Streams.Count == count && _server.Server.Parts.Admission.Connections == count);
 }
