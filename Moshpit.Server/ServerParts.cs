@@ -177,7 +177,8 @@ internal sealed class ServerParts : IAsyncDisposable
             (long)Math.Max(_options.HistoryTime.TotalMilliseconds, _options.Grace.TotalMilliseconds)),
         Away = new AwayPeers((long)_options.Grace.TotalMilliseconds),
         Now = () => Clock.Now,
-        HeartbeatSeconds = (long)_options.Heartbeat.TotalSeconds,
+        Presence = new Presence(Frames),
+        SessionEvents = new SessionEvents(Frames, (long)_options.Grace.TotalMilliseconds, (long)_options.Heartbeat.TotalSeconds),
         Frames = Frames,
         Logger = _log,
     };

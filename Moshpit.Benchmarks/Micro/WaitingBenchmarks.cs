@@ -35,7 +35,8 @@ public class WaitingBenchmarks
             History = new HistoryBudget(limit: 0, total: 0, time: 0),
             Away = new AwayPeers(grace: 0),
             Now = () => 0,
-            HeartbeatSeconds = 0,
+            Presence = new Presence(_frames),
+            SessionEvents = new SessionEvents(_frames, grace: 0, heartbeatSeconds: 0),
             Frames = _frames,
             Logger = NullLogger.Instance,
         };

@@ -193,7 +193,7 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         post = default;
         if (message.Verb != Verb.Leave)
             return ApiRejections.UnknownVerb;
-        if (message.Stream < 0 || message.After < 0 || message.After > sender.Channel.GraceSeconds)
+        if (message.Stream < 0 || message.After < 0 || message.After > sender.Channel.Events.GraceSeconds)
             return ApiRejections.MalformedLeave;
         post = new Post { Leaver = sender, Stream = message.Stream, After = message.After };
         return null;

@@ -24,7 +24,7 @@ internal sealed class Reconnects(ChannelRegistry channels, ResponseWriter respon
         Find(request, session)?.RenewGrace();
         if (!session.IsReconnect)
             return false;
-        responses.WriteComeBack(exchange.Output, request, rejection.RetryAfter, channels.RandomRetry());
+        responses.WriteComeBack(exchange.Output, request, rejection.RetryAfter, channels.SessionEvents.RandomRetry());
         return true;
     }
 

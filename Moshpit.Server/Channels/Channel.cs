@@ -13,17 +13,8 @@ internal sealed class Channel : ISlotted
     /// <summary>Up to so many peers are delivered to by the thread that publishes; a hop to another thread would cost more.</summary>
     private const int InlinePeers = 16;
 
-    /// <summary>Enough for an event that tells of one peer, and for <c>bye</c>.</summary>
-    private const int PresenceLength = 192;
-
     /// <summary>Where numbers begin at least; they begin at less than twice as much.</summary>
     private const long LeastSequence = 1_000_000_000;
-
-    /// <summary>Milliseconds that a <c>connect</c> gives an EventSource to come back.</summary>
-    private const int ShortestRetry = 1000, LongestRetry = 3000;
-
-    /// <summary>Milliseconds after which an EventSource looks whether the stream that replaced its own is still there.</summary>
-    private const int ShortestReplacedRetry = 3000, LongestReplacedRetry = 5000;
 
     /// <summary>A channel with more peers than this is split over several threads.</summary>
     private const int PeersPerShard = 256;
@@ -44,8 +35,6 @@ internal sealed class Channel : ISlotted
     private Shard[] _shards = [];
     private int _lastNumber;
 
-    /// <summary>Session peers without an outlet.</summary>
-    private int _away;
     private bool _closed;
     private DisconnectReason _ending;
 
@@ -53,7 +42,7 @@ internal sealed class Channel : ISlotted
     {
         Id = id;
         _registry = registry;
-        _log = new EventLog(registry.Frames, registry.History);
+        _log = new EventLog(registry.Frames);
     }
 
     public ChannelId Id { get; }
@@ -76,6 +65,10 @@ internal sealed class Channel : ISlotted
                 return _log.End - _log.Floor;
         }
     }
+
+    internal Presence Presence => _registry.Presence;
+
+    internal SessionEvents Events => _registry.SessionEvents;
 
     /// <summary>Where the log ends now.</summary>
     internal long LogEnd => _log.End;
@@ -108,11 +101,8 @@ internal sealed class Channel : ISlotted
     public DeliveryOutcome Judge(Peer sender, long number)
     {
         lock (_gate)
-            return Judge(new Publication(sender, null, null!, number));
+            return new Publication(sender, null, null!, number).Judge();
     }
-
-    /// <summary>Seconds for which a session peer may be away.</summary>
-    public long GraceSeconds => _registry.Away.Grace / 1000;
 
     /// <summary>The session peer with the key <paramref name="key"/>, or null. A closed channel has none.</summary>
     public Peer? FindBySession(SessionKey key)
@@ -169,19 +159,6 @@ internal sealed class Channel : ISlotted
     /// </summary>
     public void Drain() => Drain(inline: true);
 
-    /// <summary>A frame to tell the owner of a join in; null: there is no owner yet.</summary>
-    internal SharedFrame? RentNews() => Owner is null ? null : _registry.Frames.Rent(PresenceLength);
-
-    /// <summary>Tells the owner that <paramref name="peer"/> has joined, by means of <paramref name="news"/>.</summary>
-    internal void TellOwnerOfJoin(Peer peer, SharedFrame news)
-    {
-        if (_owner!.Session is null)
-            EventWriter.WriteJoin(news, Id, peer.Cid);
-        else
-            EventWriter.WriteJoin(news, Id, peer.Cid, peer.Number);
-        TellOwner(news);
-    }
-
     /// <summary>
     /// Makes <paramref name="peer"/> a member, which has had everything up to <paramref name="offset"/>. The peer's lock is held.
     /// </summary>
@@ -235,12 +212,7 @@ internal sealed class Channel : ISlotted
         {
             if (_closed)
                 return false;
-            Session session = peer.Session!;
-            bool isUsable = !last.IsGiven || (last.IsNumber && last.Sequence >= session.Joined && last.Sequence <= _log.Sequence);
-            long after = last.IsGiven && isUsable ? last.Sequence : session.Joined;
-            long dropped = Math.Max(_log.DroppedBroadcast, session.DroppedAddressed);
-            long gap = dropped > after ? dropped : isUsable ? 0 : session.Joined;
-            _log.CopyAfter(Math.Max(after, gap), peer.Number, replay);
+            resumption = _log.History!.Resume(peer.Session!, peer.Number, last, replay);
             offset = _log.End;
             if (shard.IsChunked != isChunked)
             {
@@ -250,7 +222,6 @@ internal sealed class Channel : ISlotted
                 shard = other;
             }
 
-            resumption = new Resumption(isUsable, after, gap, Math.Max(Math.Max(after, gap), replay.Last));
             return true;
         }
     }
@@ -280,7 +251,7 @@ internal sealed class Channel : ISlotted
         SharedFrame frame = publication.Frame;
         lock (_gate)
         {
-            DeliveryOutcome verdict = isNews ? DeliveryOutcome.Delivered : Judge(publication);
+            DeliveryOutcome verdict = isNews ? DeliveryOutcome.Delivered : publication.Judge();
             if (verdict != DeliveryOutcome.Delivered)
                 return new Delivery(verdict);
             long sequence = _log.Sequence + 1;
@@ -292,7 +263,7 @@ internal sealed class Channel : ISlotted
             copy?.Append(isChunked ? frame.Span : frame.Span[ChunkFraming.EventIn(frame.Span)]);
             try
             {
-                if (addressee.Session is null || isNews || !_log.KeepsHistory)
+                if (addressee.Session is null || isNews || _log.History is null)
                     _log.TakeNumber();
                 else
                     _log.AppendAddressed(frame, sequence, sender, addressee.Number);
@@ -304,7 +275,8 @@ internal sealed class Channel : ISlotted
             }
 
             (offset, missed) = (end, copy);
-            Accept(publication, isNews);
+            if (!isNews)
+                publication.Accept();
             return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender, 1, isAway ? 1 : 0);
         }
     }
@@ -369,16 +341,15 @@ internal sealed class Channel : ISlotted
     /// <summary>A session peer has lost its outlet.</summary>
     internal void OnAway(Peer peer)
     {
-        Interlocked.Increment(ref _away);
-        TellOwnerOf(peer, EventWriter.WriteAway);
+        _sessions!.CountAway(1);
+        Presence.TellOfAway(peer);
     }
 
     /// <summary>A session peer that was away has an outlet again.</summary>
     internal void OnBack(Peer peer)
     {
-        Interlocked.Decrement(ref _away);
-        _registry.AwayEnded?.Invoke(peer.TakeAwayUsage());
-        TellOwnerOf(peer, EventWriter.WriteBack);
+        OnAwayEnded(peer);
+        Presence.TellOfBack(peer);
     }
 
     /// <summary>
@@ -394,56 +365,20 @@ internal sealed class Channel : ISlotted
 
         shard.Remove(peer);
         if (wasAway)
-        {
-            Interlocked.Decrement(ref _away);
-            _registry.AwayEnded?.Invoke(peer.TakeAwayUsage());
-        }
-
+            OnAwayEnded(peer);
         if (reason == LeaveReason.Left)
             RememberEnd(peer);
         if (peer != _owner)
-            TellOwnerOfLeave(peer, reason);
+            Presence.TellOfLeave(peer, reason);
         else if (TryClose())
             EndAll();
     }
 
-    /// <summary>Gives the session stream <paramref name="outlet"/> its last event. The lock of its peer is held.</summary>
-    /// <param name="outlet">It is to end next.</param>
-    /// <param name="reason">Why.</param>
-    /// <param name="written">The number of the last event that the stream was given.</param>
-    internal void WriteBye(FrameSink outlet, ByeReason reason, long written)
+    /// <summary>How many peers there are, and the highest number that was accepted from <paramref name="session"/>.</summary>
+    internal (int Peers, long Highest) CountFor(Session session)
     {
-        int retry = reason == ByeReason.Replaced
-            ? Random.Shared.Next(ShortestReplacedRetry, LongestReplacedRetry)
-            : _registry.RandomRetry();
-        try
-        {
-            SharedFrame frame = _registry.Frames.Rent(PresenceLength);
-            EventWriter.WriteBye(frame, reason, written, retry, outlet.IsChunked);
-            outlet.Write(frame, 0..frame.Length);
-            frame.Release();
-        }
-        catch (OutOfMemoryException)
-        {
-            // Without bye the client takes the stream for lost, and comes back.
-        }
-    }
-
-    /// <summary>
-    /// Adds the <c>connect</c> event of the session peer <paramref name="peer"/>, whose lock is held, to <paramref name="opening"/>.
-    /// </summary>
-    internal void WriteConnect(SharedFrame opening, Peer peer, bool resumed, long sequence, bool chunked)
-    {
-        SessionConnect connect;
         lock (_gate)
-        {
-            Session session = peer.Session!;
-            connect = new SessionConnect(
-                resumed, peer.Number, _owner!.Cid, _members.Count, _registry.Away.Grace / 1000, _registry.HeartbeatSeconds,
-                session.Streams, session.Numbers.Highest, sequence, Random.Shared.Next(ShortestRetry, LongestRetry));
-        }
-
-        EventWriter.WriteConnect(opening, Id, peer.Cid, peer.Token, connect, chunked);
+            return (_members.Count, session.Numbers.Highest);
     }
 
     /// <summary>Has <paramref name="peer"/> leave after <paramref name="delay"/> milliseconds if it has no newer stream then.</summary>
@@ -454,11 +389,9 @@ internal sealed class Channel : ISlotted
     {
         lock (_gate)
         {
-            _log.HeedLimit();
-            if (!halfTime)
-                return;
-            _log.DropUpTo(_sessions!.OlderMark);
-            (_sessions.OlderMark, _sessions.Mark) = (_sessions.Mark, _log.Sequence);
+            _log.History?.HeedLimit();
+            if (halfTime)
+                _log.History?.OnHalfTime();
         }
     }
 
@@ -481,29 +414,10 @@ internal sealed class Channel : ISlotted
         Drain(inline: false);
     }
 
-    /// <summary>What is to be done by the number that the sender gave <paramref name="publication"/>, if any. The lock is held.</summary>
-    private static DeliveryOutcome Judge(in Publication publication)
-    {
-        if (publication.Number == 0 || publication.Sender.Session is not { } session)
-            return DeliveryOutcome.Delivered;
-        return session.Numbers.Judge(publication.Number) switch
-        {
-            SequenceVerdict.Repeated => DeliveryOutcome.Repeated,
-            SequenceVerdict.TooOld => DeliveryOutcome.TooOld,
-            _ => DeliveryOutcome.Delivered,
-        };
-    }
-
-    private static void Accept(in Publication publication, bool isNews)
-    {
-        if (!isNews && publication.Number != 0 && publication.Sender.Session is { } session)
-            session.Numbers.Accept(publication.Number);
-    }
-
     /// <summary>Gives a broadcast its number. The lock is held.</summary>
     private Delivery Append(in Publication publication)
     {
-        DeliveryOutcome verdict = Judge(publication);
+        DeliveryOutcome verdict = publication.Judge();
         if (verdict != DeliveryOutcome.Delivered)
             return new Delivery(verdict);
         long sequence = _log.Sequence + 1;
@@ -511,8 +425,8 @@ internal sealed class Channel : ISlotted
         if (_sessions is not null)
             EventWriter.AddId(publication.Frame, sequence, sender, publication.Sender.Cid);
         _log.Append(publication.Frame, sequence, sender);
-        Accept(publication, isNews: false);
-        return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender, _members.Count, Volatile.Read(ref _away));
+        publication.Accept();
+        return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender, _members.Count, _sessions?.Away ?? 0);
     }
 
     /// <summary>The number as peers are told it; 0: they are not.</summary>
@@ -526,14 +440,13 @@ internal sealed class Channel : ISlotted
         {
             // A random beginning: an id of another life of the channel is noticed.
             _log.StartAt(Random.Shared.NextInt64(LeastSequence, 2 * LeastSequence));
-            _log.DroppedAddressed = OnDropped;
             _sessions = new SessionPeers();
         }
 
         _sessions.Add(peer);
-        if (_log.KeepsHistory)
+        if (_log.History is not null)
             return;
-        _log.BeginHistory();
+        _log.BeginHistory(new History(_log, _registry.Frames, _registry.History, _sessions.OnDropped));
         _registry.WithHistory.Add(this);
     }
 
@@ -548,16 +461,16 @@ internal sealed class Channel : ISlotted
 
     private void EndHistory()
     {
-        if (!_log.KeepsHistory)
+        if (_log.History is null)
             return;
         _log.EndHistory();
         _registry.WithHistory.Remove(this);
     }
 
-    private void OnDropped(int addressee, long sequence)
+    private void OnAwayEnded(Peer peer)
     {
-        if (_sessions?.Find(addressee)?.Session is { } session)
-            session.DroppedAddressed = sequence;
+        _sessions!.CountAway(-1);
+        _registry.AwayEnded?.Invoke(peer.TakeAwayUsage());
     }
 
     /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good.</summary>
@@ -566,18 +479,7 @@ internal sealed class Channel : ISlotted
         if (peer.Session is not { } session)
             return;
         lock (_gate)
-        {
-            Remember(session.Key);
-            if (session.CreatorKey is { } creator)
-                Remember(creator);
-        }
-
-        void Remember(SessionKey key)
-        {
-            _registry.Ended.Add(key, _registry.Now());
-            if (_sessions!.Remember(key) is { } forgotten)
-                _registry.Ended.Remove(forgotten);
-        }
+            _sessions!.RememberEnd(session, _registry.Ended, _registry.Now());
     }
 
     private void Drain(bool inline)
@@ -664,50 +566,6 @@ internal sealed class Channel : ISlotted
         SharedFrame copy = Copy(_log.Find(offset)!, offset, _log.End, isChunked, more);
         offset = _log.End;
         return copy;
-    }
-
-    /// <summary>Sends the owner <paramref name="news"/>.</summary>
-    private void TellOwner(SharedFrame news)
-    {
-        try
-        {
-            _owner!.TrySend(news);
-        }
-        catch (OutOfMemoryException e)
-        {
-            // An owner that missed a join or a leave would be wrong about its channel from now on.
-            CutForError(_owner!, e);
-        }
-    }
-
-    private void TellOwnerOfLeave(Peer peer, LeaveReason reason) => TellOwnerOf(peer, (news, id, cid) =>
-    {
-        if (_owner!.Session is null)
-            EventWriter.WriteLeave(news, id, cid);
-        else
-            EventWriter.WriteLeave(news, id, cid, peer.Number, reason == LeaveReason.Left ? "left"u8 : "lost"u8);
-    });
-
-    /// <summary>Tells the owner of <paramref name="peer"/>, which is another, what <paramref name="write"/> writes.</summary>
-    private void TellOwnerOf(Peer peer, Action<SharedFrame, ChannelId, PeerId> write)
-    {
-        if (peer == _owner || !_owner!.IsListening)
-            return;
-        SharedFrame? news = null;
-        try
-        {
-            news = _registry.Frames.Rent(PresenceLength);
-            write(news, Id, peer.Cid);
-            TellOwner(news);
-        }
-        catch (OutOfMemoryException e)
-        {
-            CutForError(_owner, e);
-        }
-        finally
-        {
-            news?.Release();
-        }
     }
 
     /// <summary>A broadcast that waits for room. Its frame is held by the publisher, which awaits the task.</summary>

@@ -8,9 +8,6 @@ namespace Moshpit.Server.Channels;
 /// <summary>The open channels by id.</summary>
 internal sealed class ChannelRegistry
 {
-    /// <summary>Milliseconds within which a client that was refused for now comes back.</summary>
-    private const int ShortestRetry = 1000, LongestRetry = 10_000;
-
     private readonly ConcurrentDictionary<ChannelId, Channel> _channels = new();
 
     /// <summary>The channels that sessions created, by their keys.</summary>
@@ -49,8 +46,11 @@ internal sealed class ChannelRegistry
     /// <summary>Milliseconds since the server's start.</summary>
     public required Func<long> Now { get; init; }
 
-    /// <summary>Seconds of silence on a stream after which a comment is sent; 0: none is.</summary>
-    public required long HeartbeatSeconds { get; init; }
+    /// <summary>Tells owners of their peers.</summary>
+    public required Presence Presence { get; init; }
+
+    /// <summary>Writes what only sessions are told.</summary>
+    public required SessionEvents SessionEvents { get; init; }
 
     /// <summary>Sessions that were ended on purpose a short time ago.</summary>
     public EndedSessions Ended { get; } = new();
@@ -99,16 +99,6 @@ internal sealed class ChannelRegistry
     /// <summary><paramref name="creator"/> leads to <paramref name="channel"/> no more.</summary>
     public void RemoveCreator(SessionKey creator, Channel channel) =>
         _byCreator.TryRemove(new KeyValuePair<SessionKey, Channel>(creator, channel));
-
-    /// <summary>
-    /// A random time, in milliseconds, after which a client that was refused for now comes back: at least a second, so that many that were
-    /// cut together do not come together.
-    /// </summary>
-    public int RandomRetry()
-    {
-        int longest = (int)Math.Min(LongestRetry, Away.Grace / 3);
-        return Math.Max(ShortestRetry, Random.Shared.Next(longest / 2, longest + 1));
-    }
 
     /// <summary>Lets go what has been away for too long, and what has been kept or remembered for too long.</summary>
     public void OnTick()

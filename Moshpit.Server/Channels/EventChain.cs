@@ -10,7 +10,7 @@ namespace Moshpit.Server.Channels;
 /// All members but <see cref="End"/> are for the holder of the channel's lock. A reader that knows the segment of an offset whose event was
 /// not dropped reads on from there without a lock (<see cref="EventSegment"/>): bytes below <see cref="End"/> never change.
 /// </remarks>
-internal sealed class EventChain(FramePool frames)
+internal class EventChain(FramePool frames)
 {
     /// <summary>Bytes of a segment that holds many events.</summary>
     public const int SegmentLength = 64 * 1024;
@@ -40,15 +40,13 @@ internal sealed class EventChain(FramePool frames)
     /// Appends <paramref name="frame"/>, one event, which stays the caller's: the chain holds a reference of its own, or a copy.
     /// </summary>
     /// <param name="frame">The event, encoded.</param>
-    /// <param name="sequence">Its number.</param>
-    /// <param name="sender">The number of the peer that sent it.</param>
-    /// <param name="addressee">The number of the peer that gets it; 0: all get it.</param>
+    /// <param name="entry">What it is; it begins at the end.</param>
     /// <param name="segmentLength">Bytes of a new segment, if one is needed and the event is not longer.</param>
-    public void Append(SharedFrame frame, long sequence, int sender, int addressee = 0, int segmentLength = SegmentLength)
+    public void Append(SharedFrame frame, in EventEntry entry, int segmentLength)
     {
         // Whatever may fail comes first: if it does, nothing has happened.
         EventSegment segment = _last is { } last && last.HasRoom(frame.Length) ? last : AddSegment(frame, segmentLength);
-        segment.Add(frame, new EventEntry(sequence, _end, sender, addressee));
+        segment.Add(frame, entry);
         Volatile.Write(ref _end, _end + frame.Length);
     }
 

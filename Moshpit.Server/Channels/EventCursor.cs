@@ -1,8 +1,8 @@
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// Goes over the events of a chain after the one with the number a given number, those to one addressee alone (0:
-/// to all). For the holder of the channel's lock.
+/// Goes over the events of a chain that come after a given number: those to one addressee alone, or (addressee 0) those to all. For the
+/// holder of the channel's lock.
 /// </summary>
 internal struct EventCursor
 {

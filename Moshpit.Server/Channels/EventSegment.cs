@@ -103,8 +103,7 @@ internal sealed class EventSegment
 
     /// <summary>
     /// Where the next batch for a reader at <paramref name="offset"/> in this segment ends: at <paramref name="end"/>, or, if that is more
-    /// than
-    /// <paramref name="most"/> bytes away, at the last end of a segment within <paramref name="most"/>, or after one longer segment.
+    /// than <paramref name="most"/> bytes away, at the last end of a segment within <paramref name="most"/>, or after one longer segment.
     /// </summary>
     public long StepFrom(long offset, long end, int most)
     {

@@ -74,7 +74,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
     public JoinOutcome Join(FrameSink outlet, SharedFrame opening, bool hasGap = false)
     {
         // First: if there is no memory for it, nothing has happened yet.
-        SharedFrame? news = Channel.RentNews();
+        SharedFrame? news = Channel.Owner is null ? null : Channel.Presence.RentNews();
         try
         {
             lock (_gate)
@@ -83,7 +83,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
                 if (outcome != JoinOutcome.Joined)
                     return outcome;
                 if (news is not null)
-                    Channel.TellOwnerOfJoin(this, news);
+                    Channel.Presence.TellOfJoin(this, news);
                 Volatile.Write(ref _outlet, outlet);
                 if (Session is not null)
                     BeginSession(outlet, opening, hasGap);
@@ -123,13 +123,13 @@ internal sealed class Peer : ISlotted, ISinkOwner
             Session.LastAddressed = resumption.Last;
             bool wasAway = _outlet is null;
             Volatile.Write(ref _outlet, outlet);
-            Channel.WriteConnect(opening, this, resumption.IsUsable, resumption.ConnectId, outlet.IsChunked);
+            Channel.Events.WriteConnect(opening, this, resumption.IsUsable, resumption.ConnectId, outlet.IsChunked);
             if (resumption.GapId > 0)
                 EventWriter.WriteGap(opening, Channel.Id, resumption.IsUsable ? resumption.After : -1, resumption.GapId, outlet.IsChunked);
             replay.Write(outlet, opening);
             if (replaced is not null)
             {
-                Channel.WriteBye(replaced, ByeReason.Replaced, written);
+                Channel.Events.WriteBye(replaced, ByeReason.Replaced, written);
                 replaced.Complete(DisconnectReason.Replaced);
             }
 
@@ -327,7 +327,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
         if (Channel.CopyMissed(ref _offset, outlet.IsChunked) is { } missed)
             WriteOnce(outlet, missed);
         if (Session is not null)
-            Channel.WriteBye(outlet, bye, Math.Max(Session.LastAddressed, Channel.SequenceBefore(_offset)));
+            Channel.Events.WriteBye(outlet, bye, Math.Max(Session.LastAddressed, Channel.SequenceBefore(_offset)));
         outlet.Complete(reason);
     }
 
@@ -335,7 +335,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
     {
         Session!.Streams = 1;
         Session.LastAddressed = Session.Joined;
-        Channel.WriteConnect(opening, this, resumed: false, hasGap ? 0 : Session.Joined, outlet.IsChunked);
+        Channel.Events.WriteConnect(opening, this, resumed: false, hasGap ? 0 : Session.Joined, outlet.IsChunked);
         if (hasGap)
             EventWriter.WriteGap(opening, Channel.Id, after: -1, Session.Joined, outlet.IsChunked);
     }

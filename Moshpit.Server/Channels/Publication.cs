@@ -13,6 +13,26 @@ internal readonly record struct Publication(Peer Sender, Peer? Addressee, Shared
 
     /// <summary>The peer that must not be lost for it: the addressee, or the owner, with which the channel would end.</summary>
     public Peer? MustKeepUp => Addressee ?? Channel.Owner;
+
+    /// <summary>What is to be done by the number that a session peer gave it. The lock of the channel is held.</summary>
+    public DeliveryOutcome Judge()
+    {
+        if (Number == 0 || Sender.Session is not { } session)
+            return DeliveryOutcome.Delivered;
+        return session.Numbers.Judge(Number) switch
+        {
+            SequenceVerdict.Repeated => DeliveryOutcome.Repeated,
+            SequenceVerdict.TooOld => DeliveryOutcome.TooOld,
+            _ => DeliveryOutcome.Delivered,
+        };
+    }
+
+    /// <summary>It has its place in the order: its number is known from now on. The lock of the channel is held.</summary>
+    public void Accept()
+    {
+        if (Number != 0 && Sender.Session is { } session)
+            session.Numbers.Accept(Number);
+    }
 }
 
 /// <summary>What became of a <see cref="Publication"/>.</summary>

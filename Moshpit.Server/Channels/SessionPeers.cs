@@ -12,32 +12,34 @@ internal sealed class SessionPeers
     private readonly Dictionary<int, Peer> _byNumber = [];
     private readonly Queue<SessionKey> _ended = new(0);
 
-    /// <summary>The newest number when half of the history's time had last passed, and the time before.</summary>
-    public long Mark { get; set; }
-
-    /// <inheritdoc cref="Mark"/>
-    public long OlderMark { get; set; }
+    private int _away;
 
     public int Count => _byKey.Count;
+
+    /// <summary>How many of them have no outlet. May be read at any time.</summary>
+    public int Away => Volatile.Read(ref _away);
 
     public IReadOnlyCollection<Peer> All => _byKey.Values;
 
     public Peer? Find(SessionKey key) => _byKey.GetValueOrDefault(key);
 
-    public Peer? Find(int number) => _byNumber.GetValueOrDefault(number);
+    /// <summary>So many more, or fewer, have no outlet. May be called at any time.</summary>
+    public void CountAway(int more) => Interlocked.Add(ref _away, more);
+
+    /// <summary>
+    /// The event with the number <paramref name="sequence"/>, to the peer <paramref name="addressee"/> alone, is not kept.
+    /// </summary>
+    public void OnDropped(int addressee, long sequence)
+    {
+        if (_byNumber.GetValueOrDefault(addressee)?.Session is { } session)
+            session.DroppedAddressed = sequence;
+    }
 
     /// <summary>Adds <paramref name="peer"/>, which has its number. If that fails, <see cref="Remove"/> cleans up.</summary>
     public void Add(Peer peer)
     {
         _byKey.Add(peer.Session!.Key, peer);
         _byNumber.Add(peer.Number, peer);
-    }
-
-    /// <summary>Notes that <paramref name="key"/> was ended here; the oldest that is one too many, or null.</summary>
-    public SessionKey? Remember(SessionKey key)
-    {
-        _ended.Enqueue(key);
-        return _ended.Count > MostEnded ? _ended.Dequeue() : null;
     }
 
     /// <summary>Removes <paramref name="peer"/>, if it is here.</summary>
@@ -47,5 +49,24 @@ internal sealed class SessionPeers
             return;
         _byKey.Remove(peer.Session.Key);
         _byNumber.Remove(peer.Number);
+    }
+
+    /// <summary>
+    /// Has <paramref name="ended"/> remember from <paramref name="now"/> on that <paramref name="session"/> was ended here. Of those that
+    /// were ended here only the newest are remembered.
+    /// </summary>
+    public void RememberEnd(Session session, EndedSessions ended, long now)
+    {
+        Remember(session.Key);
+        if (session.CreatorKey is { } creator)
+            Remember(creator);
+
+        void Remember(SessionKey key)
+        {
+            ended.Add(key, now);
+            _ended.Enqueue(key);
+            if (_ended.Count > MostEnded)
+                ended.Remove(_ended.Dequeue());
+        }
     }
 }

@@ -62,9 +62,9 @@ internal sealed class EventLogTests
         var random = new Random(seed);
         var budget = new HistoryBudget(Limit, 10 * Limit, 1000);
         Dictionary<int, long> dropped = [];
-        var log = new EventLog(_frames, budget) { DroppedAddressed = (addressee, sequence) => dropped[addressee] = sequence };
+        EventLog log = NewLog();
         List<(long Sequence, int Addressee, string Text)> all = [];
-        log.BeginHistory();
+        log.BeginHistory(new History(log, _frames, budget, (addressee, sequence) => dropped[addressee] = sequence));
         for (int n = 0; n < 500; n++)
         {
             int addressee = random.Next(3) == 0 ? random.Next(1, 4) : 0;
@@ -84,14 +84,14 @@ internal sealed class EventLogTests
             long NewestTo(int addressee) =>
                 all.Take(gone).Where(e => e.Addressee == addressee).Select(e => e.Sequence).DefaultIfEmpty().Max();
             long lastGone = gone == 0 ? 0 : all[gone - 1].Sequence;
-            Assert.That(log.DroppedBroadcast, Is.EqualTo(NewestTo(0)));
+            Assert.That(log.Dropped, Is.EqualTo(NewestTo(0)));
             for (int peer = 1; peer < 4; peer++)
             {
                 int own = peer;
                 Assert.That(dropped.GetValueOrDefault(peer), Is.EqualTo(NewestTo(peer)));
                 long after = random.NextInt64(lastGone, log.Sequence + 1);
                 using var replay = new Replay();
-                log.CopyAfter(after, peer, replay);
+                log.History!.CopyAfter(after, peer, replay);
                 var sink = new RecordingSink();
                 SharedFrame opening = _frames.Rent(1);
                 replay.Write(sink, opening);
@@ -110,16 +110,13 @@ internal sealed class EventLogTests
     public void When_all_channels_keep_too_much_those_with_more_than_an_even_share_lose()
     {
         var budget = new HistoryBudget(limit: 100, total: 60, time: 1000);
-        var little = new EventLog(_frames, budget);
-        var much = new EventLog(_frames, budget);
-        little.BeginHistory();
-        much.BeginHistory();
+        EventLog little = NewLog(budget), much = NewLog(budget);
         Append(little, new string('a', 20), addressee: 1);
         for (int n = 0; n < 5; n++)
             Append(much, new string('b', 10), addressee: 1);
         Assert.That(budget.Used, Is.LessThanOrEqualTo(60));
         using var replay = new Replay();
-        little.CopyAfter(0, 1, replay);
+        little.History!.CopyAfter(0, 1, replay);
         Assert.That(replay.Length, Is.EqualTo(20), "it has less than a share");
         replay.Dispose();
         little.EndHistory();
@@ -130,17 +127,16 @@ internal sealed class EventLogTests
     [Test]
     public void What_is_older_than_a_number_is_dropped_by_its_age()
     {
-        EventLog log = NewLog();
-        log.BeginHistory();
+        EventLog log = NewLog(new HistoryBudget(limit: 1000, total: 1000, time: 1000));
         long old = Append(log, "a;");
         Append(log, "b;", addressee: 1);
-        log.DropUpTo(old);
-        Assert.That(log.DroppedBroadcast, Is.Zero, "not every reader has had it");
+        log.History!.DropUpTo(old);
+        Assert.That(log.Dropped, Is.Zero, "not every reader has had it");
         log.Trim(log.End);
-        log.DropUpTo(old);
-        Assert.That(log.DroppedBroadcast, Is.EqualTo(old));
+        log.History!.DropUpTo(old);
+        Assert.That(log.Dropped, Is.EqualTo(old));
         using var replay = new Replay();
-        log.CopyAfter(0, 1, replay);
+        log.History!.CopyAfter(0, 1, replay);
         Assert.That(replay.Length, Is.EqualTo(2));
         replay.Dispose();
         log.EndHistory();
@@ -237,7 +233,14 @@ internal sealed class EventLogTests
     private static long OffsetAfter(List<(long Sequence, int Addressee, string Text)> all, long sequence) =>
         all.Where(e => e.Addressee == 0 && e.Sequence <= sequence).Sum(e => (long)e.Text.Length);
 
-    private EventLog NewLog() => new(_frames, new HistoryBudget(limit: 1000, total: 1000, time: 1000));
+    private EventLog NewLog() => new(_frames);
+
+    private EventLog NewLog(HistoryBudget budget)
+    {
+        EventLog log = NewLog();
+        log.BeginHistory(new History(log, _frames, budget, (_, _) => { }));
+        return log;
+    }
 
     private long Append(EventLog log, string text, int sender = 1, int addressee = 0)
     {

@@ -33,7 +33,8 @@ internal sealed class TestChannel
             History = new HistoryBudget(HistoryLimit, 10 * HistoryLimit, HistoryTime),
             Away = new AwayPeers(Grace),
             Now = () => Now,
-            HeartbeatSeconds = 25,
+            Presence = new Presence(Frames),
+            SessionEvents = new SessionEvents(Frames, Grace, heartbeatSeconds: 25),
             Frames = Frames,
             Logger = NullLogger.Instance,
         };
