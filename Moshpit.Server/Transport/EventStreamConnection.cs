@@ -36,6 +36,7 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
     private SendQueue? _queue;
     private volatile State _state;
     private DisconnectReason _reason;
+    private bool _hasStarted;
     private bool _hasEnded;
     private int _input;
 
@@ -122,9 +123,14 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
         }
     }
 
-    /// <summary>Begins to listen for the peer's end. Call once, after the first write.</summary>
+    /// <summary>
+    /// Begins to listen for the peer's end, and to bound what waits for it. Call once, after the opening was written: that, and what a peer
+    /// that comes back has missed, may be as long as it is.
+    /// </summary>
     public void Start()
     {
+        lock (_watch)
+            _hasStarted = true;
         _transport.Streams.Add(this);
         _transport.Sockets.Begin();
         try
@@ -157,7 +163,7 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
             }
             else
             {
-                _queue.Add(frame, bytes);
+                _queue.Add(frame, bytes, isExempt: !_hasStarted);
                 CheckBound(_queue);
             }
         }
@@ -248,7 +254,7 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
         var queue = new SendQueue(_transport.Frames, progress) { KernelBytes = SocketSettings.SendBufferOf(_socket) };
         try
         {
-            queue.Add(frame, bytes);
+            queue.Add(frame, bytes, isExempt: !_hasStarted);
         }
         catch
         {
@@ -264,16 +270,16 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
     private void CheckBound(SendQueue queue)
     {
         MemoryBudget budget = _transport.Budget;
-        if (!budget.IsTooFarBehind(queue.Length, queue.KernelBytes))
+        if (!budget.IsTooFarBehind(queue.BoundedLength, queue.KernelBytes))
             return;
-        if (!budget.MaySpare(queue.Length, queue.Progress.IsReading, queue.Progress.IsNew))
+        if (!budget.MaySpare(queue.BoundedLength, queue.Progress.IsReading, queue.Progress.IsNew))
             Close(DisconnectReason.BacklogFull);
     }
 
     /// <summary>
     /// The other half of what it may have is for what can't wait: what others publish, and the leaves of those that have joined.
     /// </summary>
-    private bool HasRoom(SendQueue queue) => !_transport.Budget.IsTooFarBehind(2 * queue.Length, queue.KernelBytes);
+    private bool HasRoom(SendQueue queue) => !_transport.Budget.IsTooFarBehind(2 * queue.BoundedLength, queue.KernelBytes);
 
     /// <summary>
     /// Sends the queue until it is empty or the connection is closed. An error of ours ends the stream, and nothing else.

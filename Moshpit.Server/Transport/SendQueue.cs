@@ -18,8 +18,13 @@ internal sealed class SendQueue(FramePool frames, ReadProgress progress)
     /// <summary>Copies, the newest bytes of all; it gets more until it is full or its turn comes.</summary>
     private SharedFrame? _copies;
 
+    private long _exempt;
+
     /// <summary>Bytes kept.</summary>
     public long Length { get; private set; }
+
+    /// <summary>Bytes kept that count against the bound of a slow peer.</summary>
+    public long BoundedLength => Length - _exempt;
 
     /// <summary>Tells whether the peer reads.</summary>
     public ReadProgress Progress { get; } = progress;
@@ -45,10 +50,15 @@ internal sealed class SendQueue(FramePool frames, ReadProgress progress)
     }
 
     /// <summary>Adds <paramref name="bytes"/> of <paramref name="frame"/>, which stays the caller's.</summary>
-    public void Add(SharedFrame frame, Range bytes)
+    /// <param name="frame">Where they stand.</param>
+    /// <param name="bytes">What to keep.</param>
+    /// <param name="isExempt">They don't count against the bound, nor does anything that was added before.</param>
+    public void Add(SharedFrame frame, Range bytes, bool isExempt = false)
     {
         int length = bytes.End.Value - bytes.Start.Value;
         Length += length;
+        if (isExempt)
+            _exempt = Length;
         if (length < Math.Max(CopyLength, frame.Capacity / 2))
         {
             Copy(frame.Span[bytes]);
@@ -64,7 +74,9 @@ internal sealed class SendQueue(FramePool frames, ReadProgress progress)
     public void RemoveHead()
     {
         (SharedFrame frame, Range bytes) = _entries.Dequeue();
-        Length -= bytes.End.Value - bytes.Start.Value;
+        int length = bytes.End.Value - bytes.Start.Value;
+        Length -= length;
+        _exempt = Math.Max(0, _exempt - length);
         frame.Release();
     }
 

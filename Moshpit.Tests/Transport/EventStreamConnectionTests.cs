@@ -112,6 +112,19 @@ internal sealed class EventStreamConnectionTests : ISinkOwner
         Assert.That(await behind.EndAsync(), Is.EqualTo(DisconnectReason.Stalled));
     }
 
+    [Test]
+    public async Task What_was_written_before_the_start_does_not_count_against_the_bound()
+    {
+        _transport = NewTransport(long.MaxValue);
+        using var behind = new Behind(this, replay: 3 * BacklogLimit);
+        _time.Advance(ReadProgress.Validity);
+        int written = 0;
+        for (; !behind.Stream.HasEnded && written <= 2 * BacklogLimit; written += _frame.Length)
+            Write(behind.Stream);
+        Assert.That(written, Is.EqualTo(BacklogLimit).Within(2 * _frame.Length));
+        Assert.That(await behind.EndAsync(), Is.EqualTo(DisconnectReason.BacklogFull));
+    }
+
     private StreamTransport NewTransport(long totalLimit) => new()
     {
         Clock = new ServerClock(_time, 4 * FakeTime.Tick, NullLogger.Instance),
@@ -145,7 +158,7 @@ internal sealed class EventStreamConnectionTests : ISinkOwner
         private readonly RawConnection _peer;
         private readonly TaskCompletionSource<DisconnectReason> _end = new();
 
-        public Behind(EventStreamConnectionTests test)
+        public Behind(EventStreamConnectionTests test, int replay = 0)
         {
             using var listening = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             listening.Bind(new IPEndPoint(IPAddress.Loopback, 0));
@@ -157,6 +170,8 @@ internal sealed class EventStreamConnectionTests : ISinkOwner
             test._ended += () => _end.TrySetResult(test._ends[^1]);
             Stream = new EventStreamConnection(socket, test._transport, test, isChunked: true);
             while (!Stream.IsBehind)
+                test.Write(Stream);
+            for (int written = 0; written < replay; written += test._frame.Length)
                 test.Write(Stream);
             Stream.Start();
         }

@@ -46,6 +46,24 @@ internal sealed class SendQueueTests
     }
 
     [Test]
+    public void Exempt_bytes_do_not_count_until_they_are_gone_and_others_always_do()
+    {
+        var queue = new SendQueue(_frames, new ReadProgress(() => 0, TimeProvider.System));
+        Add(queue, 64 * 1024, 0..40_000, isExempt: true);
+        Add(queue, 64 * 1024, 0..50, isExempt: true);
+        Add(queue, 64 * 1024, 0..7);
+        Assert.That((queue.Length, queue.BoundedLength), Is.EqualTo((40_057L, 7L)));
+        queue.RemoveHead();
+        Assert.That((queue.Length, queue.BoundedLength), Is.EqualTo((57L, 7L)));
+        Assert.That(queue.Head.Length, Is.EqualTo(57), "they were copied together");
+        queue.RemoveHead();
+        Assert.That((queue.Length, queue.BoundedLength), Is.EqualTo((0L, 0L)));
+        Add(queue, 64 * 1024, 0..9);
+        Assert.That(queue.BoundedLength, Is.EqualTo(9));
+        queue.Clear();
+    }
+
+    [Test]
     public void The_head_stays_as_it_is_while_more_is_added()
     {
         var queue = new SendQueue(_frames, new ReadProgress(() => 0, TimeProvider.System));
@@ -98,11 +116,11 @@ internal sealed class SendQueueTests
         Assert.That(_frames.Outstanding, Is.Zero);
     }
 
-    private void Add(SendQueue queue, int capacity, Range bytes)
+    private void Add(SendQueue queue, int capacity, Range bytes, bool isExempt = false)
     {
         SharedFrame frame = _frames.Rent(capacity);
         frame.Append(new byte[bytes.End.Value]);
-        queue.Add(frame, bytes);
+        queue.Add(frame, bytes, isExempt);
         frame.Release();
     }
 
