@@ -129,16 +129,11 @@ internal sealed class OpenStream : IHandler
                 continue;
             }
 
-            if (own is { } ended && Channels.Ended.Contains(ended, Clock.Now))
-            {
-                if (session.Last.IsGiven)
-                    return new(End(exchange));
-                Channels.Ended.Remove(ended);
-            }
-
+            if (session.Last.IsGiven && own is { } ended && Channels.Ended.Contains(ended, Clock.Now))
+                return new(End(exchange));
             if (channel is null && creator is null)
                 return new(Channels.MayReturn ? ApiRejections.UnknownChannelYet : ApiRejections.UnknownChannel);
-            var opened = new Opening(channel, session.Secret.ToArray(), creator, origin, session.Last.IsGiven);
+            var opened = new Opening(channel, session.Secret.ToArray(), own!.Value, creator, origin, session.Last.IsGiven);
             if (channel?.Owner is { IsBehind: true } owner)
                 return JoinWhenRoomAsync(exchange, opened, owner);
             if (OpenSession(exchange, opened) is { } outcome)
@@ -317,7 +312,12 @@ internal sealed class OpenStream : IHandler
         if (outcome == JoinOutcome.Closed)
             return Shutdown.HasBegun ? ApiRejections.ShuttingDown : ApiRejections.UnknownChannel;
         if (isIn)
+        {
+            if (session is { } joined)
+                Channels.Ended.Remove(joined.Asked);
             Start(exchange, peer, stream);
+        }
+
         return null;
     }
 
@@ -356,8 +356,10 @@ internal sealed class OpenStream : IHandler
     /// <summary>The first stream of a session, that is to be opened.</summary>
     /// <param name="Channel">Where; null: in a new channel.</param>
     /// <param name="Secret">The session's secret.</param>
+    /// <param name="Asked">By which it is remembered if it was ended before.</param>
     /// <param name="Creator">By which the session finds a new channel again; null where it joins one.</param>
     /// <param name="Origin">The hash of the Origin that it comes from.</param>
     /// <param name="HasGap">The client has had events of a session that is not here any more.</param>
-    private readonly record struct Opening(Channel? Channel, byte[] Secret, SessionKey? Creator, HexId Origin, bool HasGap);
+    private readonly record struct Opening(
+        Channel? Channel, byte[] Secret, SessionKey Asked, SessionKey? Creator, HexId Origin, bool HasGap);
 }
