@@ -37,13 +37,22 @@ internal sealed class SlotTable<T>
             return _slots.AsMemory(0, _used);
     }
 
-    /// <summary>Adds <paramref name="item"/>, which is in no table.</summary>
-    public void Add(T item)
+    /// <summary>Sees to it that the next <see cref="Add"/> needs no memory.</summary>
+    public void EnsureRoom()
     {
         lock (_gate)
         {
             if (_freeCount == 0 && _used == _slots.Length)
                 Array.Resize(ref _slots, Math.Max(2, _slots.Length * 2));
+        }
+    }
+
+    /// <summary>Adds <paramref name="item"/>, which is in no table.</summary>
+    public void Add(T item)
+    {
+        lock (_gate)
+        {
+            EnsureRoom();
             int slot = _freeCount > 0 ? _free[--_freeCount] : _used++;
             item.Slot = slot;
             Volatile.Write(ref _slots[slot], item);
@@ -58,9 +67,9 @@ internal sealed class SlotTable<T>
             int slot = item.Slot;
             if (slot >= _used || !ReferenceEquals(_slots[slot], item))
                 throw new InvalidOperationException("The slot holds another member.");
-            Volatile.Write(ref _slots[slot], null);
             if (_freeCount == _free.Length)
                 Array.Resize(ref _free, Math.Max(2, _free.Length * 2));
+            Volatile.Write(ref _slots[slot], null);
             _free[_freeCount++] = slot;
             int count = _used - _freeCount;
             if (count == 0 || (_used >= FewSlots && count * Sparse <= _used))

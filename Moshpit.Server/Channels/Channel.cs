@@ -213,15 +213,18 @@ internal sealed class Channel : ISlotted
             if (_closed)
                 return false;
             resumption = _log.History!.Resume(peer.Session!, peer.Number, last, replay);
-            offset = _log.End;
             if (shard.IsChunked != isChunked)
             {
                 Shard other = ChooseShard(isChunked);
+
+                // From here on nothing may fail.
+                other.EnsureRoom();
                 shard.Remove(peer);
                 other.Add(peer);
                 shard = other;
             }
 
+            offset = _log.End;
             return true;
         }
     }
@@ -334,9 +337,16 @@ internal sealed class Channel : ISlotted
     {
         if (IsClosed || _registry.Away.Grace == 0)
             return false;
-        _registry.Away.Add(peer, absence, _registry.Now());
+        RenewGrace(peer.Session!);
+        _registry.Away.Add(peer, absence, peer.Session!.AwayUntil);
         return true;
     }
+
+    /// <summary>The grace of <paramref name="session"/> begins again. The deadline that there is finds that out.</summary>
+    internal void RenewGrace(Session session) => session.AwayUntil = _registry.Now() + _registry.Away.Grace;
+
+    /// <summary>The grace of <paramref name="peer"/> was begun again, and is not over yet.</summary>
+    internal void GoOnWaitingFor(Peer peer) => _registry.Away.Add(peer, peer.Session!.Absence, peer.Session.AwayUntil);
 
     /// <summary>A session peer has lost its outlet.</summary>
     internal void OnAway(Peer peer)

@@ -251,19 +251,28 @@ internal sealed class Peer : ISlotted, ISinkOwner
             Channel.OnLeft(this, left, LeaveReason.Lost, wasAway: false);
     }
 
-    /// <summary>Its grace is over, if it has been away since its <paramref name="absence"/>th absence began.</summary>
-    public void OnGraceOver(int absence) => EndAbsence(absence);
+    /// <summary>
+    /// Its grace is over at <paramref name="now"/>, if it has been away since its <paramref name="absence"/>th absence began, and if that
+    /// grace was not begun again meanwhile.
+    /// </summary>
+    public void OnGraceOver(int absence, long now) => EndAbsence(absence, now);
 
     /// <summary>Is it away, it leaves at once.</summary>
-    public void EndAbsence() => EndAbsence(null);
+    public void EndAbsence() => EndAbsence(null, long.MaxValue);
 
-    private void EndAbsence(int? absence)
+    private void EndAbsence(int? absence, long now)
     {
         Shard? left;
         lock (_gate)
         {
             if (_shard is null || _outlet is not null || (absence is not null && Session!.Absence != absence))
                 return;
+            if (now < Session!.AwayUntil)
+            {
+                Channel.GoOnWaitingFor(this);
+                return;
+            }
+
             (left, _shard) = (_shard, null);
         }
 
@@ -283,7 +292,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
         lock (_gate)
         {
             if (_shard is not null && _outlet is null)
-                Channel.TryWaitFor(this, ++Session!.Absence);
+                Channel.RenewGrace(Session!);
         }
     }
 

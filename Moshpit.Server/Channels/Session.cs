@@ -40,6 +40,9 @@ internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId orig
     /// <summary>Counts up with all that makes an earlier deadline of its absence void.</summary>
     public int Absence { get; set; }
 
+    /// <summary>When the grace of the present absence is over, in milliseconds since the server's start.</summary>
+    public long AwayUntil { get; set; }
+
     /// <summary>The address that it counts against while it is away, where that is limited.</summary>
     public AddressUsage? AwayUsage { get; set; }
 

@@ -73,6 +73,9 @@ internal sealed class Shard : IThreadPoolWorkItem
     /// <summary>With the drain that goes on every peer ends, for this reason, if it is one.</summary>
     public DisconnectReason Ending { get; private set; }
 
+    /// <summary>Sees to it that the next <see cref="Add"/> needs no memory.</summary>
+    public void EnsureRoom() => _peers.EnsureRoom();
+
     /// <summary>Adds <paramref name="peer"/>, which has had everything so far.</summary>
     public void Add(Peer peer) => _peers.Add(peer);
 

@@ -19,6 +19,33 @@ internal sealed partial class SessionRaceTests
         Assert.That(left, Is.InRange(Rounds / 20, Rounds - Rounds / 20), "if it never left first, or always, the rest would say little");
     }
 
+    [Test]
+    public async Task Of_messages_with_one_number_that_come_at_once_one_is_delivered()
+    {
+        const int Senders = 4;
+        for (int round = 0; round < Rounds / 6; round++)
+        {
+            var channel = new TestChannel();
+            (Peer Peer, RecordingSink Sink) sender = channel.JoinAsSession();
+            (Peer Peer, RecordingSink Sink) other = channel.JoinAsSession();
+            DeliveryOutcome[] outcomes = await Task.WhenAll(Enumerable.Range(0, Senders).Select(n => Task.Run(async () =>
+            {
+                SharedFrame frame = channel.Encode(OutletTests.Event($"{n}"));
+                Peer? addressee = n % 2 == 0 ? null : other.Peer;
+                Delivery delivery = await channel.Channel.PublishAsync(new Publication(sender.Peer, addressee, frame, Number: 7));
+                channel.Channel.Drain();
+                frame.Release();
+                return delivery.Outcome;
+            })));
+            Assert.That(outcomes.Count(outcome => outcome == DeliveryOutcome.Delivered), Is.EqualTo(1), $"round {round}");
+            Assert.That(outcomes.Count(outcome => outcome == DeliveryOutcome.Repeated), Is.EqualTo(Senders - 1), $"round {round}");
+            await Eventually.AsyncTrue(() => other.Sink.Text.Contains("event: signal", StringComparison.Ordinal));
+            Assert.That(other.Sink.Text.Split("event: signal"), Has.Length.EqualTo(2), $"round {round}");
+            sender.Peer.TryLeave();
+            await Eventually.AsyncTrue(() => channel.Frames.Outstanding == 0);
+        }
+    }
+
     /// <summary>One round. True: the peer had left before all was done.</summary>
     private static async Task<bool> RunAsync(int seed)
     {

@@ -24,6 +24,59 @@ public sealed class NoMemoryTests
             "the scene needs fewer buffers than it has messages, so it can't be the whole one");
     }
 
+    /// <summary>Each buffer that a scene of sessions needs is refused once, in a run of its own.</summary>
+    [Test]
+    public async Task An_allocation_that_fails_costs_a_session_nothing()
+    {
+        int number = 1;
+        while (await PlaySessionsAsync(number))
+            number++;
+        Assert.That(number, Is.GreaterThan(2 * Messages), "the scene needs fewer buffers than it has messages");
+    }
+
+    /// <summary>
+    /// The streams of an owner and a guest are cut while messages go to both and to the guest, whose sender sends each until it is
+    /// answered. False: the scene needs fewer buffers than that.
+    /// </summary>
+    private static async Task<bool> PlaySessionsAsync(int failing)
+    {
+        var arrays = new FailingArrays();
+        var log = new ErrorLog();
+        await using TestServer server = await TestServer.StartAsync(options =>
+        {
+            options.Arrays = arrays;
+            options.LoggerFactory = log;
+            options.SendBuffer = 4096;
+        });
+        arrays.FailAt(failing);
+        using var owner = new Returning(server, null);
+        await owner.OpenAsync();
+        using var guest = new Returning(server, owner.Stream.Id);
+        await guest.OpenAsync();
+        for (int n = 1; n <= 2 * Messages; n++)
+        {
+            string members = $"\"data\":{Message(n)},\"seq\":{n}" + (n % 2 == 0 ? $",\"cid\":\"{guest.Stream.Cid}\"" : "");
+            while (await OrNullAsync(() => owner.Stream.PostAsync(server, members)) is not { Status: 200 })
+            {
+            }
+
+            if (n == Messages)
+            {
+                guest.Stream.Stream.Reset();
+                owner.Stream.Stream.Reset();
+                await owner.OpenAsync();
+            }
+        }
+
+        await guest.OpenAsync();
+        Assert.That(await guest.ReadAsync(2 * Messages), Is.EqualTo(Enumerable.Range(1, 2 * Messages)), $"buffer {failing}");
+        Assert.That(
+            await owner.ReadAsync(2 * Messages - 1), Is.EqualTo(Enumerable.Range(1, 2 * Messages).Where(n => n % 2 != 0)),
+            $"buffer {failing}");
+        Assert.That(log.Lines, Has.Count.LessThanOrEqualTo(1).And.All.Contains("says the test"), $"buffer {failing}");
+        return arrays.HasFailed;
+    }
+
     /// <summary>
     /// Peers join, one of them does not read, and messages go to all and to that one. False: the scene needs fewer buffers than that.
     /// </summary>
@@ -103,6 +156,46 @@ public sealed class NoMemoryTests
         Assert.That(answered.Where(n => n <= last), Is.SubsetOf(heard), $"peer {which} has a gap");
         if (isWhole && which == 0)
             Assert.That(joined, Is.EqualTo(peers.Count - 1));
+    }
+
+    /// <summary>A session that comes back as often as its stream is lost.</summary>
+    private sealed class Returning(TestServer server, string? channel) : IDisposable
+    {
+        private readonly string _secret = SessionPeer.NewSecret();
+        private string? _last;
+
+        public SessionPeer Stream { get; private set; } = null!;
+
+        public async Task OpenAsync()
+        {
+            Stream?.Dispose();
+            SessionPeer? stream = null;
+            while (stream is null)
+                stream = await OrNullAsync(() => SessionPeer.OpenAsync(server, "/" + channel, _secret, _last));
+            Stream = stream;
+        }
+
+        /// <summary>The numbers of all messages up to and including <paramref name="last"/>.</summary>
+        public async Task<List<int>> ReadAsync(int last)
+        {
+            List<int> heard = [];
+            while (heard.LastOrDefault() != last)
+            {
+                if (await OrNullAsync(() => Stream.ReadAsync()) is not { } next)
+                {
+                    await OpenAsync();
+                    continue;
+                }
+
+                _last = next.Id;
+                if (next.Name == "signal")
+                    heard.Add(int.Parse(next.Data.GetString()!.TrimEnd('.'), null));
+            }
+
+            return heard;
+        }
+
+        public void Dispose() => Stream.Dispose();
     }
 
     private static string Message(int number) => $"\"{number}{new string('.', 6000)}\"";

@@ -1,0 +1,72 @@
+using Moshpit.Server.Channels;
+using Moshpit.Tests.Support;
+
+namespace Moshpit.Tests.Channels;
+
+internal sealed class AwayPeersTests
+{
+    private readonly TestChannel _channel = new();
+
+    [Test]
+    public void A_grace_that_begins_again_and_again_is_one_deadline_and_is_over_when_the_last_one_is()
+    {
+        _channel.Join();
+        (Peer peer, RecordingSink sink) = _channel.JoinAsSession();
+        peer.OnEnded(sink, default);
+        for (int n = 0; n < 1000; n++)
+        {
+            _channel.Now++;
+            peer.RenewGrace();
+        }
+
+        Assert.That(_channel.Registry.Away.Count, Is.EqualTo(1));
+        foreach (long later in new[] { 1, TestChannel.Grace - 2 })
+        {
+            _channel.Now += later;
+            _channel.Registry.OnTick();
+            Assert.That(_channel.Channel.FindByCid(peer.Cid), Is.Not.Null, $"at {_channel.Now}");
+        }
+
+        _channel.Now++;
+        _channel.Registry.OnTick();
+        Assert.That(_channel.Channel.FindByCid(peer.Cid), Is.Null);
+        Assert.That(_channel.Registry.Away.Count, Is.Zero);
+    }
+
+    [Test]
+    public void A_leave_that_is_put_off_again_and_again_is_one_deadline_unless_it_is_to_be_sooner()
+    {
+        _channel.Join();
+        (Peer peer, _) = _channel.JoinAsSession();
+        for (int n = 0; n < 1000; n++)
+            peer.LeaveLater(500 + n);
+        Assert.That(_channel.Registry.Away.Count, Is.EqualTo(1));
+        peer.LeaveLater(100);
+        Assert.That(_channel.Registry.Away.Count, Is.EqualTo(2));
+        _channel.Now += 100;
+        _channel.Registry.OnTick();
+        Assert.That(_channel.Channel.FindByCid(peer.Cid), Is.Null);
+        _channel.Now += 400;
+        _channel.Registry.OnTick();
+        Assert.That(_channel.Registry.Away.Count, Is.Zero);
+    }
+
+    [Test]
+    public void A_leave_that_is_put_off_ends_no_newer_stream_and_can_be_said_of_that_too()
+    {
+        _channel.Join();
+        (Peer peer, RecordingSink first) = _channel.JoinAsSession();
+        peer.LeaveLater(100);
+        var second = new RecordingSink();
+        Assert.That(peer.TryResume(second, _channel.Opening, default));
+        Assert.That(first.HasEnded);
+        peer.LeaveLater(300);
+        _channel.Now += 299;
+        _channel.Registry.OnTick();
+        Assert.That(second.HasEnded, Is.False);
+        _channel.Now++;
+        _channel.Registry.OnTick();
+        Assert.That(second.HasEnded);
+        Assert.That(_channel.Channel.FindByCid(peer.Cid), Is.Null);
+    }
+}
