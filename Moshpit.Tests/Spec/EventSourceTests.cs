@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Microsoft.Extensions.Time.Testing;
 using Moshpit.Server;
 using Moshpit.Tests.Support;
 
@@ -14,6 +15,10 @@ public sealed class EventSourceTests
 {
     private static EventSourcePage? Page;
 
+    /// <summary>With it a source that may come back does so after a second.</summary>
+    private static readonly TimeSpan ShortGrace = TimeSpan.FromSeconds(3);
+
+    private readonly FakeTimeProvider _clock = new();
     private readonly List<IDisposable> _opened = [];
     private readonly List<TestServer> _servers = [];
 
@@ -115,12 +120,10 @@ public sealed class EventSourceTests
         await source.WhenAsync("connect");
         await owner.SendAsync(server, "\"data\":\"heard\"");
         SessionEvent heard = await source.WhenAsync("signal");
-        source.Relay.Reset();
-        await owner.ReadAsync("join");
-        await owner.ReadAsync("signal");
-        await owner.ReadAsync("away");
+        await CutAsync(server, source, left: 1);
         for (int n = 0; n < Missed; n++)
             await owner.SendAsync(server, $"\"data\":\"{n} {new string('.', 800)}\"");
+        source.Relay.LetThrough();
         SessionEvent gap = await source.WhenAsync("gap");
         await source.WhenAsync(() => source.Signals[^1].Data.GetString()!.StartsWith($"{Missed - 1} ", StringComparison.Ordinal));
         await owner.SendAsync(server, "\"data\":\"live\"");
@@ -166,9 +169,10 @@ public sealed class EventSourceTests
         await source.WhenAsync("signal", 5);
         Assert.That((owner.Connect.Number("n"), tenth.Connect.Number("n"), others[0].Connect.Number("n")), Is.EqualTo((1L, 10L, 3L)));
         Assert.That(source.Signals.Select(signal => signal.From), Is.EqualTo(new[] { "1", "10", "10", "3", "1" }));
-        source.Relay.Reset();
+        await CutAsync(server, source, left: 9);
         await owner.SendAsync(server, "\"data\":1");
         await tenth.SendAsync(server, "\"data\":10");
+        source.Relay.LetThrough();
         await source.WhenAsync("signal", 7);
         Assert.That(source.Signals[5..].Select(signal => signal.From), Is.EqualTo(new[] { "1", "10" }), "those of a replay too");
     }
@@ -237,22 +241,19 @@ public sealed class EventSourceTests
     [Test]
     public async Task A_source_that_is_refused_for_now_goes_on_to_come_back_until_it_is_the_same_peer()
     {
-        // What comes through the relay counts as one address, and the others name theirs.
         TestServer server = await StartAsync(options =>
-        {
-            options.Proxies.Add("127.0.0.1");
-            (options.MaxStreamsPerAddress, options.Grace) = (2, TimeSpan.FromSeconds(6));
-        });
-        using SessionPeer owner = await OwnerAsync(server, Asking.From("203.0.113.7"));
+            (options.MaxConnections, options.Grace, options.TimeProvider) = (2, ShortGrace, _clock));
+        using SessionPeer owner = await OwnerAsync(server);
         PageSource source = Listen(server, "/" + owner.Id);
         SessionEvent first = await source.WhenAsync("connect");
-        source.Relay.Reset();
-        await owner.ReadAsync("join");
-        await owner.ReadAsync("away");
-        RawPeer last = await server.JoinAsync(owner.Id);
+        await CutAsync(server, source, left: 1);
         await owner.SendAsync(server, "\"data\":1");
+        await WhenConnectionsAsync(server, 1);
+        using RawConnection last = server.Connect();
+        await WhenConnectionsAsync(server, 2);
+        source.Relay.LetThrough();
         await source.WhenAsync(() => source.Relay.Requests.Length >= 4);
-        Assert.That(source.State, Is.EqualTo(EventSourceState.Connecting).Or.EqualTo(EventSourceState.Open));
+        Assert.That(source.State, Is.Not.EqualTo(EventSourceState.Closed));
         Assert.That(source.Of("connect"), Has.Length.EqualTo(1), "it was refused");
         last.Dispose();
         SessionEvent second = await source.WhenAsync("connect", 2);
@@ -264,8 +265,7 @@ public sealed class EventSourceTests
     [Test]
     public async Task Sources_outlive_a_restart_the_owner_in_a_new_channel_and_a_guest_until_the_old_one_cannot_return()
     {
-        static void Configure(MoshpitServerOptions options) => options.Grace = TimeSpan.FromSeconds(4);
-        TestServer server = await StartAsync(Configure);
+        TestServer server = await StartAsync(options => options.Grace = ShortGrace);
         PageSource owner = Listen(server, "/");
         SessionEvent first = await owner.WhenAsync("connect");
         PageSource guest = Listen(server, "/" + first.Text("id"));
@@ -280,17 +280,19 @@ public sealed class EventSourceTests
             await source.WhenAsync(() => source.Errors >= 2);
         }
 
-        TestServer restarted = await StartAsync(Configure);
+        TestServer restarted = await StartAsync(options => (options.Grace, options.TimeProvider) = (ShortGrace, _clock));
         owner.Relay.ServerPort = guest.Relay.ServerPort = restarted.Port;
         SessionEvent second = await owner.WhenAsync("connect", 2);
         Assert.That((second.Flag("resumed"), second.Id, second.Number("n")), Is.EqualTo((false, "0.0", 1L)));
         Assert.That(second.Text("id"), Is.Not.EqualTo(first.Text("id")));
         Assert.That((await owner.WhenAsync("gap")).Data.GetProperty("after").ValueKind, Is.EqualTo(JsonValueKind.Null));
 
+        await guest.WhenAsync(() => guest.Relay.Statuses.Length >= 2);
+        Assert.That(guest.State, Is.Not.EqualTo(EventSourceState.Closed), "the channel may come back");
+        await _clock.PassUntilAsync(ShortGrace.TotalSeconds, () => !restarted.Server.Parts.Channels.MayReturn);
         await guest.WhenClosedAsync();
-        int[] answers = guest.Relay.Statuses[1..];
-        Assert.That(answers[..^1], Is.Not.Empty.And.All.EqualTo(200), "refused for now");
-        Assert.That(answers[^1], Is.EqualTo(404), "refused for good");
+        Assert.That(guest.Relay.Statuses[..^1], Is.All.EqualTo(200));
+        Assert.That(guest.Relay.Statuses[^1], Is.EqualTo(404), "the channel can't come back any more");
     }
 
     [Test]
@@ -302,9 +304,9 @@ public sealed class EventSourceTests
         string id = first.Text("id"), secret = SessionPeer.NewSecret();
         SessionPeer guest = await SessionPeer.OpenAsync(server, "/" + id, secret);
         await owner.WhenAsync("join");
-        owner.Relay.Reset();
-        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 1);
+        await CutAsync(server, owner, left: 1);
         await guest.SendAsync(server, "\"data\":1");
+        owner.Relay.LetThrough();
         SessionEvent second = await owner.WhenAsync("connect", 2);
         Assert.That((second.Text("id"), PeerOf(second), second.Text("owner")), Is.EqualTo((id, PeerOf(first), first.Text("cid"))));
         Assert.That((second.Flag("resumed"), second.Number("count")), Is.EqualTo((true, 2L)));
@@ -336,6 +338,21 @@ public sealed class EventSourceTests
         Assert.That(source.Relay.Requests[1], Does.Match($"\r\nLast-Event-ID: {Regex.Escape(last)}\r\n"));
         Assert.That(source.Of("connect"), Has.Length.EqualTo(1));
     }
+
+    /// <summary>
+    /// Resets the stream of <paramref name="source"/>, and waits until its peer is away and <paramref name="left"/> streams are left. The
+    /// source can't come back yet.
+    /// </summary>
+    private static async Task CutAsync(TestServer server, PageSource source, int left)
+    {
+        source.Relay.HoldBack();
+        source.Relay.Reset();
+        await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Streams.Count == left);
+        await WhenConnectionsAsync(server, left);
+    }
+
+    private static Task WhenConnectionsAsync(TestServer server, int count) =>
+        Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == count);
 
     private async Task<TestServer> StartAsync(Action<MoshpitServerOptions>? configure = null)
     {

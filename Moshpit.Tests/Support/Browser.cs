@@ -27,6 +27,9 @@ internal sealed class Browser : IDisposable
         _ = ServeAsync(page);
         _service = ChromeDriverService.CreateDefaultService(Path.GetDirectoryName(driver), Path.GetFileName(driver));
         _service.SuppressInitialDiagnosticInformation = true;
+
+        // Reports of crashes stand beside the profile, and not in it.
+        _service.DriverProcessStarting += (_, e) => e.DriverServiceProcessStartInfo.Environment["XDG_CONFIG_HOME"] = _profile["config"];
         var options = new ChromeOptions { BinaryLocation = chromium };
         options.AddArguments(
             "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", $"--user-data-dir={_profile["profile"]}");

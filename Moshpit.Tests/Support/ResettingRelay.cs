@@ -15,12 +15,14 @@ internal sealed partial class ResettingRelay : IDisposable
     private readonly Socket _listener = NewSocket();
     private readonly List<Connection> _connections = [];
     private readonly Queue<int> _cuts = new();
+    private volatile TaskCompletionSource _way = new();
     private int _untilCut;
 
     /// <param name="serverPort">Where the server listens on loopback.</param>
     public ResettingRelay(int serverPort)
     {
         ServerPort = serverPort;
+        LetThrough();
         _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen();
         Port = ((IPEndPoint)_listener.LocalEndPoint!).Port;
@@ -59,6 +61,11 @@ internal sealed partial class ResettingRelay : IDisposable
         }
     }
 
+    /// <summary>New connections wait until <see cref="LetThrough"/>.</summary>
+    public void HoldBack() => _way = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public void LetThrough() => _way.TrySetResult();
+
     /// <summary>Resets both sides of all connections.</summary>
     public void Reset() => ForEach(connection => connection.Reset());
 
@@ -72,6 +79,7 @@ internal sealed partial class ResettingRelay : IDisposable
     {
         _listener.Dispose();
         Reset();
+        LetThrough();
     }
 
     [GeneratedRegex(@"GET .*?\r\n\r\n", RegexOptions.Singleline)]
@@ -131,6 +139,7 @@ internal sealed partial class ResettingRelay : IDisposable
         try
         {
             (connection.Client.NoDelay, connection.Server.NoDelay) = (true, true);
+            await _way.Task;
             await connection.Server.ConnectAsync(new IPEndPoint(IPAddress.Loopback, ServerPort));
             await Task.WhenAll(ForwardAsync(connection, isResponse: false), ForwardAsync(connection, isResponse: true));
         }
