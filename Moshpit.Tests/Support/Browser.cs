@@ -6,13 +6,14 @@ using OpenQA.Selenium.Chrome;
 namespace Moshpit.Tests.Support;
 
 /// <summary>
-/// Chromium without a window. It shows one page, which comes from a port of this object's own. Several tests may use it at the same time.
+/// Chromium without a window. It shows one page, which this object serves on a port of its own. Tests that run at the same time may share
+/// it.
 /// </summary>
 internal sealed class Browser : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly TempFolder _profile = new();
+    private readonly TempFolder _profile;
     private readonly ChromeDriverService _service;
     private readonly ChromeDriver _driver;
 
@@ -22,13 +23,14 @@ internal sealed class Browser : IDisposable
     {
         string chromium = Counterpart.Program("chromium", "chromium", "google-chrome");
         string driver = Counterpart.Program("chromedriver (chromium-driver in Debian)", "chromedriver");
+        _profile = new TempFolder();
         _listener.Start();
         Origin = $"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}";
         _ = ServeAsync(page);
         _service = ChromeDriverService.CreateDefaultService(Path.GetDirectoryName(driver), Path.GetFileName(driver));
         _service.SuppressInitialDiagnosticInformation = true;
 
-        // Reports of crashes stand beside the profile, and not in it.
+        // Chromium keeps reports of crashes there, outside of its profile.
         _service.DriverProcessStarting += (_, e) => e.DriverServiceProcessStartInfo.Environment["XDG_CONFIG_HOME"] = _profile["config"];
         var options = new ChromeOptions { BinaryLocation = chromium };
         options.AddArguments(
@@ -45,7 +47,7 @@ internal sealed class Browser : IDisposable
         }
     }
 
-    /// <summary>The page's, as the browser names it in requests to others.</summary>
+    /// <summary>The page's origin.</summary>
     public string Origin { get; }
 
     /// <summary>The value of <paramref name="expression"/>, JavaScript, as text.</summary>
