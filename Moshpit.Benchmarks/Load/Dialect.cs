@@ -15,8 +15,19 @@ internal abstract class Dialect
     /// <summary>What <paramref name="peer"/> asks for to listen.</summary>
     public abstract string SubscribePath(StreamPeer peer);
 
+    /// <summary>Further fields of that request, each with its CRLF.</summary>
+    public virtual string SubscribeFields(StreamPeer peer) => "";
+
+    /// <summary>What a new peer keeps from one stream to the next; null: nothing.</summary>
+    public virtual PeerSession? CreateSession() => null;
+
     /// <summary>Understands the first event of <paramref name="peer"/>.</summary>
     public virtual void OnJoined(StreamPeer peer, ReadOnlySpan<byte> firstEvent)
+    {
+    }
+
+    /// <summary>Understands a later event of <paramref name="peer"/>, beyond the message that it may be.</summary>
+    public virtual void OnEvent(StreamPeer peer, ReadOnlySpan<byte> text)
     {
     }
 

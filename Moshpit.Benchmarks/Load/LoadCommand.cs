@@ -33,6 +33,11 @@ internal static class LoadCommand
         Description = "Send each message to one peer of its channel instead of all",
     };
 
+    private static readonly Option<bool> Sessions = new("--sessions")
+    {
+        Description = "Give each peer a session, and check that the ids of its events increase",
+    };
+
     private static readonly Option<int?> Publishers = new Option<int?>("--publishers")
     {
         Description = "Kept-alive connections that POST [default: 1, or up to 64 with --direct]",
@@ -66,8 +71,8 @@ internal static class LoadCommand
     {
         var command = new Command("load", "Put load on a running server and tell how it bears it")
         {
-            Url, Peers, Channels, Messages, Window, Rate, Size, Direct, Publishers, CountOnly, Insecure, ProcessId, Plot, SubscribePath,
-            PublishPath,
+            Url, Peers, Channels, Messages, Window, Rate, Size, Direct, Sessions, Publishers, CountOnly, Insecure, ProcessId, Plot,
+            SubscribePath, PublishPath,
         };
         command.Validators.Add(CheckTogether);
         command.SetAction(parsed => new LoadSession(Read(parsed)).Run());
@@ -92,6 +97,8 @@ internal static class LoadCommand
             result.AddError("--count-only excludes --rate and --plot: what is only counted has no latency.");
         if ((result.GetResult(SubscribePath) is null) != (result.GetResult(PublishPath) is null))
             result.AddError("--subscribe-path and --publish-path belong together.");
+        if (result.GetResult(Sessions) is not null && result.GetResult(SubscribePath) is not null)
+            result.AddError("--sessions excludes --subscribe-path: only a moshpit knows sessions.");
         string? path = result.GetResult(SubscribePath)?.GetValueOrDefault<string>();
         if (result.GetResult(Direct) is not null && path?.Contains("{peer}", StringComparison.Ordinal) == false)
             result.AddError("--direct with --subscribe-path needs {peer} in it: there is no other way to speak to one peer.");
@@ -120,9 +127,10 @@ internal static class LoadCommand
             Channels = parsed.GetValue(Channels),
             Publishers = parsed.GetValue(Publishers)
                 ?? (!direct ? 1 : rate is null ? Math.Min(window, MaxDirectPublishers) : MaxDirectPublishers),
+            Sessions = parsed.GetValue(Sessions),
             Dialect = parsed.GetValue(SubscribePath) is { } path
                 ? new PathDialect(path, parsed.GetValue(PublishPath)!)
-                : new MoshpitDialect(),
+                : parsed.GetValue(Sessions) ? new SessionDialect() : new MoshpitDialect(),
             ProcessId = parsed.GetValue(ProcessId),
             PlotPath = parsed.GetValue(Plot),
             Plan = new RunPlan

@@ -16,6 +16,9 @@ internal sealed record LoadOptions
 
     public required int Publishers { get; init; }
 
+    /// <summary>Each peer has a session.</summary>
+    public required bool Sessions { get; init; }
+
     public required Dialect Dialect { get; init; }
 
     public required RunPlan Plan { get; init; }
@@ -29,6 +32,6 @@ internal sealed record LoadOptions
     /// <summary>What was measured, in a line.</summary>
     public string Description => string.Create(
         CultureInfo.InvariantCulture,
-        $"{(Plan.Direct ? "direct messages" : "broadcast")}; peers: {Peers}, channels: {Channels}, "
+        $"{(Plan.Direct ? "direct messages" : "broadcast")}; peers: {Peers}{(Sessions ? " on sessions" : "")}, channels: {Channels}, "
         + $"{(Plan.Rate is { } rate ? $"rate: {rate} messages/s" : $"window: {Plan.Window}")}, data: {Plan.Size} bytes");
 }

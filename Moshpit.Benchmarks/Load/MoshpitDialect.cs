@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>The protocol of this repository.</summary>
-internal sealed class MoshpitDialect : Dialect
+internal class MoshpitDialect : Dialect
 {
     public override bool JoinsByEvent => true;
 
@@ -17,10 +17,7 @@ internal sealed class MoshpitDialect : Dialect
         if (!firstEvent.StartsWith(start))
             throw new BenchmarkException("The first event of a stream was not 'connect'; is this a moshpit?");
         var json = new Utf8JsonReader(firstEvent[start.Length..]);
-        JsonElement connect = JsonElement.ParseValue(ref json);
-        peer.Channel.Id = connect.GetProperty("id").GetString()!;
-        peer.Cid = connect.GetProperty("cid").GetString()!;
-        peer.Token = connect.GetProperty("token").GetString()!;
+        OnConnect(peer, JsonElement.ParseValue(ref json));
     }
 
     public override PostTemplate CreatePost(LoadTarget server, SwarmChannel channel, StreamPeer? addressee, int length) =>
@@ -31,5 +28,13 @@ internal sealed class MoshpitDialect : Dialect
     {
         string addressee = cid is null ? "" : $"\"cid\":\"{cid}\",";
         return new PostTemplate(server, "/" + id, $"{{\"token\":\"{token}\",{addressee}\"data\":\"", length, "\"}");
+    }
+
+    /// <summary>Understands the data of the first event.</summary>
+    protected virtual void OnConnect(StreamPeer peer, JsonElement connect)
+    {
+        peer.Channel.Id = connect.GetProperty("id").GetString()!;
+        peer.Cid = connect.GetProperty("cid").GetString()!;
+        peer.Token = connect.GetProperty("token").GetString()!;
     }
 }

@@ -23,13 +23,15 @@ internal sealed class StreamPeer : LoadSocket
     private bool _isChunked;
     private State _state;
 
-    public StreamPeer(LoadConnection connection, Swarm swarm, SwarmChannel channel, int index, int lanes)
+    /// <summary>The last of <paramref name="channel"/>.</summary>
+    public StreamPeer(LoadConnection connection, Swarm swarm, SwarmChannel channel)
         : base(connection)
     {
         _swarm = swarm;
         Channel = channel;
-        Index = index;
-        Next = new int[lanes];
+        Index = channel.Peers.Count;
+        Next = new int[swarm.Lanes];
+        Session = swarm.Dialect.CreateSession();
     }
 
     private enum State : byte
@@ -45,6 +47,9 @@ internal sealed class StreamPeer : LoadSocket
 
     /// <summary>Its place in the channel.</summary>
     public int Index { get; }
+
+    /// <summary>What outlives this stream; null: a plain peer.</summary>
+    public PeerSession? Session { get; }
 
     public string Cid { get; set; } = "";
 
@@ -190,6 +195,7 @@ internal sealed class StreamPeer : LoadSocket
         int at = text.IndexOf(field);
         if (at < 0)
             return;
+        _swarm.Dialect.OnEvent(this, text);
         ReadOnlySpan<byte> data = text[(at + field.Length)..];
         int end = data.IndexOf((byte)'\n');
         data = (end < 0 ? data : data[..end]).TrimStart((byte)' ');

@@ -174,14 +174,14 @@ internal sealed class Swarm : IDisposable
 
     private void Open(SwarmChannel channel)
     {
-        var peer = new StreamPeer(Connect(), this, channel, channel.Peers.Count, Lanes);
+        var peer = new StreamPeer(Connect(), this, channel);
         channel.Peers.Add(peer);
         _joining++;
         Epoll.Add(peer);
         string request = string.Create(
             CultureInfo.InvariantCulture,
             $"GET {Server.Prefix}{Dialect.SubscribePath(peer)} HTTP/{Dialect.HttpVersion}\r\n"
-            + $"Host: {Server.Host}\r\nAccept: text/event-stream\r\n\r\n");
+            + $"Host: {Server.Host}\r\nAccept: text/event-stream\r\n{Dialect.SubscribeFields(peer)}\r\n");
         peer.Send(Encoding.ASCII.GetBytes(request), out SocketError error);
         if (error != SocketError.Success)
             throw new BenchmarkException($"A stream could not be asked for: {error}.");

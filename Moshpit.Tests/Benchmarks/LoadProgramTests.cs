@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Benchmarks;
@@ -67,6 +68,34 @@ public sealed class LoadProgramTests
         AssertWhole(await running, "1,000");
     }
 
+    [TestCase("1,000")]
+    [TestCase("1,000", "--count-only")]
+    [TestCase("50", "--direct", "--channels", "5")]
+    public async Task It_gives_each_peer_a_session(string deliveries, params string[] options)
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        string url = $"http://127.0.0.1:{server.Port}";
+        AssertWhole(await LoadAsync([url, "--sessions", "--peers", "20", "--messages", "50", "--window", "8", .. options]), deliveries);
+    }
+
+    [TestCase("The server knows no sessions.", "", "id: 8.1")]
+    [TestCase("The server sent a session an event without an id.", ",\"resumed\":false,\"stream\":1", "from: \"b\"")]
+    [TestCase("Ids do not increase: 7 came after 7.", ",\"resumed\":false,\"stream\":1", "id: 7.1")]
+    [TestCase("Stream 1 of a session began as", ",\"resumed\":true,\"stream\":2", "id: 8.1")]
+    public async Task It_fails_if_a_session_is_not_as_it_must_be(string said, string connect, string lastLine)
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        Task<ProgramRun> running = LoadAsync($"http://{listener.LocalEndpoint}", "--sessions", "--peers", "1", "--messages", "1");
+        using TcpClient stream = await listener.AcceptTcpClientAsync().WaitAsync(Patience);
+        string events = $"event: connect\ndata: {{\"id\":\"a\",\"cid\":\"b\",\"token\":\"c\"{connect}}}\nid: 7.0\n\n"
+            + $"event: signal\ndata: 1\n{lastLine}\n\n";
+        await stream.GetStream().WriteAsync(Encoding.ASCII.GetBytes("HTTP/1.0 200 OK\r\n\r\n" + events));
+        ProgramRun run = await running;
+        Assert.That((run.Status, run.Output), Is.EqualTo((1, "")));
+        Assert.That(run.Errors, Does.StartWith(said));
+    }
+
     [Test]
     public async Task It_refuses_a_certificate_that_is_not_valid()
     {
@@ -108,6 +137,7 @@ public sealed class LoadProgramTests
     [TestCase("--count-only", "https://localhost:5000", "--count-only")]
     [TestCase("--count-only", "http://unix:/nowhere", "--count-only")]
     [TestCase("--insecure", "http://localhost:5000", "--insecure")]
+    [TestCase("--sessions", "http://localhost:5000", "--sessions", "--subscribe-path", "/in", "--publish-path", "/out")]
     [TestCase("'ftp://localhost' is not of the form", "ftp://localhost")]
     public async Task It_refuses_in_one_line_what_does_not_go_together(string said, params string[] arguments)
     {
