@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Moshpit.Benchmarks.Compare;
 using Moshpit.Benchmarks.Load;
 using Moshpit.Benchmarks.Servers;
 using Moshpit.Client;
@@ -59,8 +60,8 @@ internal static class ClientCommand
             throw new BenchmarkException("A peer did not have all its messages back in time.");
         }
 
-        Console.WriteLine(ClientRow.MarkdownHead);
-        foreach (ClientRow row in measured.Rows)
+        Console.WriteLine(Columns.Median.MarkdownHead);
+        foreach (Row row in measured.Rows)
             Console.WriteLine(row.ToMarkdown());
         Console.WriteLine($"\n{ClientRounds.Note(rounds, messages, relayed)}");
         return 0;

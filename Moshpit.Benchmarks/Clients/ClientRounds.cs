@@ -19,17 +19,15 @@ internal sealed class ClientRounds(ChildServer server, int warmup, TextWriter lo
     private static readonly TimeSpan Delay = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
 
-    private readonly ClientRow _roundTrip = new("one message at a time over 50 ms round trips, time of each", "ms", "0.0");
-    private readonly ClientRow _relayed = new(
-        "messages of one peer over 50 ms round trips, a second", "", "N0", Target.AtLeast(500));
-
-    private readonly ClientRow _narrowAllocation = new("one message at a time, allocation per Write and echo", "B", "N0");
-    private readonly ClientRow _wideAllocation = new($"{Window} messages at a time, allocation per Write and echo", "B", "N0");
-    private readonly ClientRow _narrowRate = new("one message at a time, Writes and echoes a second", "", "N0");
-    private readonly ClientRow _wideRate = new($"{Window} messages at a time, Writes and echoes a second", "", "N0");
+    private readonly Row _roundTrip = NewRow("one message at a time over 50 ms round trips, time of each", "ms", "0.0");
+    private readonly Row _relayed = NewRow("messages of one peer over 50 ms round trips, a second", "", "N0", Target.AtLeast(500));
+    private readonly Row _narrowAllocation = NewRow("one message at a time, allocation per Write and echo", "B", "N0");
+    private readonly Row _wideAllocation = NewRow($"{Window} messages at a time, allocation per Write and echo", "B", "N0");
+    private readonly Row _narrowRate = NewRow("one message at a time, Writes and echoes a second", "", "N0");
+    private readonly Row _wideRate = NewRow($"{Window} messages at a time, Writes and echoes a second", "", "N0");
 
     /// <summary>The lines, in the order in which they are to be read.</summary>
-    public IEnumerable<ClientRow> Rows => [_relayed, _roundTrip, _narrowAllocation, _wideAllocation, _narrowRate, _wideRate];
+    public IEnumerable<Row> Rows => [_relayed, _roundTrip, _narrowAllocation, _wideAllocation, _narrowRate, _wideRate];
 
     /// <summary>Measures everything once.</summary>
     /// <param name="messages">Written on loopback, by each peer.</param>
@@ -52,6 +50,9 @@ internal sealed class ClientRounds(ChildServer server, int warmup, TextWriter lo
             + $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}, just-in-time compiled.";
     }
 
+    private static Row NewRow(string title, string unit, string format, params Target[] targets) =>
+        new(title, unit, format, targets) { Columns = Columns.Median };
+
     private async Task MeasureRelayedAsync(int messages)
     {
         log.WriteLine("  relay");
@@ -69,7 +70,7 @@ internal sealed class ClientRounds(ChildServer server, int warmup, TextWriter lo
         }
     }
 
-    private async Task MeasureAsync(int messages, int window, ClientRow allocation, ClientRow rate)
+    private async Task MeasureAsync(int messages, int window, Row allocation, Row rate)
     {
         log.WriteLine($"  loopback, window {window}");
         EchoPeer peer = await EchoPeer.OpenAsync(server.EndPoint, Patience).ConfigureAwait(false);

@@ -52,7 +52,7 @@ internal static class CompareCommand
             comparison.RunRound(parts);
         }
 
-        Console.WriteLine(Row.MarkdownHead);
+        Console.WriteLine(Columns.Servers.MarkdownHead);
         foreach (Row row in comparison.Rows)
             Console.WriteLine(row.ToMarkdown());
         Console.WriteLine($"\n{comparison.Note(rounds)}");

@@ -34,25 +34,25 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private static readonly TimeSpan LatencyMeasured = TimeSpan.FromSeconds(5);
 
     private readonly Row _narrowCpu = new(
-        "broadcast, window 1, server CPU per delivery", "μs", "0.000", Target.AtMost(1.10, ServerKind.Floor));
+        "broadcast, window 1, server CPU per delivery", "μs", "0.000", Target.AtMost(1.10, Columns.Floor));
 
     private readonly Row _wideRate = new(
         "broadcast, window 64, deliveries a second", "", "N0",
-        Target.AtLeast(40, ServerKind.Floor), Target.AtLeast(16, ServerKind.Kestrel));
+        Target.AtLeast(40, Columns.Floor), Target.AtLeast(16, Columns.Kestrel));
 
     private readonly Row _wideCpu = new("broadcast, window 64, server CPU per delivery", "μs", "0.000");
     private readonly Row _narrowAllocation = new("broadcast, window 1, allocation per delivery", "B", "0.00", Target.AtMost(0));
     private readonly Row _wideAllocation = new("broadcast, window 64, allocation per delivery", "B", "0.00", Target.AtMost(0));
 
     private readonly Row _directCpu = new(
-        "direct message, server CPU (Kestrel: answers, delivers nothing)", "μs", "0.000", Target.AtMost(1.30, ServerKind.Floor));
+        "direct message, server CPU (Kestrel: answers, delivers nothing)", "μs", "0.000", Target.AtMost(1.30, Columns.Floor));
 
     private readonly Row _binaryDirectCpu = new(
-        "direct message, server CPU of the native binary", "μs", "0.000", Target.AtMost(1.30, ServerKind.Floor));
+        "direct message, server CPU of the native binary", "μs", "0.000", Target.AtMost(1.30, Columns.Floor));
 
     private readonly Row _directAllocation = new("direct message, allocation", "B", "0.00", Target.AtMost(0));
     private readonly Row _joinCpu = new(
-        "a join (connect, GET, first event), server CPU", "μs", "0.000", Target.AtMost(1.45, ServerKind.Floor));
+        "a join (connect, GET, first event), server CPU", "μs", "0.000", Target.AtMost(1.45, Columns.Floor));
 
     private readonly Row _latency = new("1,000 peers, 100 messages/s, p99 of publishing to delivery", "ms", "0.000");
     private readonly Row _join = new("15,000 peers broadcast to; a join meanwhile, median", "ms", "0.000");

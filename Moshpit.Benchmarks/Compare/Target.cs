@@ -1,42 +1,41 @@
 using System.Globalization;
-using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Benchmarks.Compare;
 
-/// <summary>A bound that a figure of moshpit must keep, itself or as a multiple of another server's figure.</summary>
+/// <summary>A bound that a figure must keep, itself or as a multiple of another column's figure.</summary>
 internal sealed record Target
 {
     private readonly bool _isAtMost;
     private readonly double _bound;
 
-    private Target(bool isAtMost, double bound, ServerKind? other)
+    private Target(bool isAtMost, double bound, string? other)
     {
         _isAtMost = isAtMost;
         _bound = bound;
         Other = other;
     }
 
-    /// <summary>The server whose figure is multiplied; null: the bound is absolute.</summary>
-    public ServerKind? Other { get; }
+    /// <summary>The column whose figure is multiplied; null: the bound is absolute.</summary>
+    public string? Other { get; }
 
     /// <summary>The figure must not be more than <paramref name="bound"/>.</summary>
     public static Target AtMost(double bound) => new(isAtMost: true, bound, null);
 
     /// <summary>The figure must not be more than <paramref name="factor"/> times that of <paramref name="other"/>.</summary>
-    public static Target AtMost(double factor, ServerKind other) => new(isAtMost: true, factor, other);
+    public static Target AtMost(double factor, string other) => new(isAtMost: true, factor, other);
 
     /// <summary>The figure must not be less than <paramref name="bound"/>.</summary>
     public static Target AtLeast(double bound) => new(isAtMost: false, bound, null);
 
     /// <summary>The figure must not be less than <paramref name="factor"/> times that of <paramref name="other"/>.</summary>
-    public static Target AtLeast(double factor, ServerKind other) => new(isAtMost: false, factor, other);
+    public static Target AtLeast(double factor, string other) => new(isAtMost: false, factor, other);
 
     /// <summary>The target and whether it is met.</summary>
     /// <param name="value">The figure, or its ratio to that of <see cref="Other"/>; null: not measured.</param>
     /// <param name="unit">The unit of the figure.</param>
     public string Judge(double? value, string unit)
     {
-        string bound = Other is { } other ? $"{Text(_bound)} × {Name(other)}" : Join(Text(_bound), unit);
+        string bound = Other is { } other ? $"{Text(_bound)} × {other}" : Join(Text(_bound), unit);
         return $"{(_isAtMost ? "≤" : "≥")} {bound}: {Verdict(value, unit)}";
     }
 
@@ -51,15 +50,6 @@ internal sealed record Target
         // There is no percentage of 0. A NaN is not met either.
         return "MISSED by " + (_bound == 0 ? Join(Text(excess), unit) : (excess / _bound).ToString("0.0 %", CultureInfo.InvariantCulture));
     }
-
-    /// <summary>As in the head of the table.</summary>
-    private static string Name(ServerKind server) => server switch
-    {
-        ServerKind.Kestrel => "Kestrel",
-        ServerKind.Bare => "bare loop",
-        ServerKind.Floor => "C floor",
-        _ => "moshpit",
-    };
 
     private static string Join(string number, string unit) => unit.Length == 0 ? number : $"{number} {unit}";
 

@@ -1,4 +1,3 @@
-using Moshpit.Benchmarks.Clients;
 using Moshpit.Benchmarks.Compare;
 using Moshpit.Benchmarks.Servers;
 
@@ -31,7 +30,7 @@ public sealed class TargetTests
     [TestCase(null, "not measured")]
     public void A_ratio_meets_a_bound_that_it_reaches(double? ratio, string verdict)
     {
-        Assert.That(Target.AtLeast(40, ServerKind.Floor).Judge(ratio, ""), Is.EqualTo($"≥ 40 × C floor: {verdict}"));
+        Assert.That(Target.AtLeast(40, Columns.Floor).Judge(ratio, ""), Is.EqualTo($"≥ 40 × C floor: {verdict}"));
     }
 
     [TestCase(0.0, "met")]
@@ -44,7 +43,7 @@ public sealed class TargetTests
     [Test]
     public void A_row_judges_the_median_of_the_ratios_within_the_rounds()
     {
-        var row = new Row("sends", "μs", "0.000", Target.AtMost(1.10, ServerKind.Floor), Target.AtLeast(2, ServerKind.Kestrel));
+        var row = new Row("sends", "μs", "0.000", Target.AtMost(1.10, Columns.Floor), Target.AtLeast(2, Columns.Kestrel));
         double[][] rounds = [[1.05, 1], [2.4, 2], [3.3, 3]];
         foreach (double[] round in rounds)
         {
@@ -65,9 +64,9 @@ public sealed class TargetTests
     }
 
     [Test]
-    public void A_row_of_the_client_judges_its_median_as_it_is_printed()
+    public void A_row_of_one_figure_judges_its_median_as_it_is_printed()
     {
-        var row = new ClientRow("messages", "", "N0", Target.AtLeast(500));
+        var row = new Row("messages", "", "N0", Target.AtLeast(500)) { Columns = Columns.Median };
         double[] rounds = [900, 499.6, 17];
         foreach (double round in rounds)
             row.Add(round);
