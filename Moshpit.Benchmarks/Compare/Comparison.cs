@@ -248,10 +248,8 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         long growth = server.ReadResidentBytes() - before;
 
         // The streams must be alive, or their memory means nothing.
-        RunResult check = rig.Swarm.Run(new RunPlan { Messages = channels, Window = WideWindow }).RequireFaultless();
-        return check.Delivered == ManyPeers
-            ? growth
-            : throw new BenchmarkException($"{check.Delivered} peers heard a message, not {ManyPeers}.");
+        rig.CheckAllHear(ManyPeers);
+        return growth;
     }
 
     private void JoinCpu(ServerKind kind)
@@ -273,9 +271,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
         ServerUsage before = rig.Server.ReadUsage();
         rig.Swarm.Join(CrowdSize);
         ServerUsage usage = rig.Server.ReadUsage() - before;
-        RunResult check = rig.Swarm.Run(new RunPlan { Messages = 1 }).RequireFaultless();
-        if (check.Delivered != CrowdSize + 1)
-            throw new BenchmarkException($"{check.Delivered} peers heard a message, not {CrowdSize + 1}.");
+        rig.CheckAllHear(CrowdSize + 1);
         rig.Swarm.Leave(owners: false);
         rig.Server.WaitUntilQuiet();
         return usage.Cpu;

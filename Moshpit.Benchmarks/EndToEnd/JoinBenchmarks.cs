@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using BenchmarkDotNet.Attributes;
-using Moshpit.Benchmarks.Load;
 using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Benchmarks.EndToEnd;
@@ -72,9 +71,7 @@ public class JoinBenchmarks
     /// </summary>
     private void CheckAndLeave()
     {
-        RunResult check = _rig!.Swarm.Run(new RunPlan { Messages = 1 }).RequireFaultless();
-        if (check.Delivered != Joins + 1)
-            throw new InvalidOperationException($"{check.Delivered} peers heard a message, not {Joins + 1}.");
+        _rig!.CheckAllHear(Joins + 1);
         _rig.Swarm.Leave(owners: false);
         _rig.Server.WaitUntilQuiet();
     }

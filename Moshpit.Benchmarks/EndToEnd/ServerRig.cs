@@ -7,6 +7,7 @@ namespace Moshpit.Benchmarks.EndToEnd;
 internal sealed class ServerRig : IDisposable
 {
     private const int DirectPublishers = 64;
+    private const int CheckWindow = 64;
 
     private static readonly TimeSpan CheckedWarmup = TimeSpan.FromSeconds(1.5);
 
@@ -87,6 +88,15 @@ internal sealed class ServerRig : IDisposable
         (RunResult Result, ServerUsage Usage) measured = Run(plan with { CountOnly = true });
         Swarm.Check(plan);
         return measured;
+    }
+
+    /// <summary>A message to each channel reaches that many peers.</summary>
+    /// <exception cref="BenchmarkException">It does not, or it reaches one twice.</exception>
+    public void CheckAllHear(int peers)
+    {
+        RunResult check = Swarm.Run(new RunPlan { Messages = Swarm.Channels.Length, Window = CheckWindow }).RequireFaultless();
+        if (check.Delivered != peers)
+            throw new BenchmarkException($"{check.Delivered} peers heard a message, not {peers}.");
     }
 
     public void Dispose()

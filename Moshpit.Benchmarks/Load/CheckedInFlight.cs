@@ -42,17 +42,17 @@ internal sealed class CheckedInFlight : InFlight
 
     public override void OnBytes(StreamPeer peer, long bytes) => throw new InvalidOperationException("Here every delivery is looked at.");
 
-    public override void OnAnswer(uint number)
+    /// <summary>Nothing to do: every delivery was looked at when it came.</summary>
+    public override void Finish(IEnumerable<StreamPeer> peers)
+    {
+    }
+
+    protected override void Settle(uint number)
     {
         ref Message message = ref _ring[number & _mask];
         message.Unanswered = false;
         if (message.Missing == 0)
             Completed++;
-    }
-
-    /// <summary>Nothing to do: every delivery was looked at when it came.</summary>
-    public override void Finish(IEnumerable<StreamPeer> peers)
-    {
     }
 
     protected override void Enter(uint number, Audience audience, int lane, long timestamp) => _ring[number & _mask] = new Message

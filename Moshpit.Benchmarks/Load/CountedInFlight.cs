@@ -45,15 +45,6 @@ internal sealed class CountedInFlight : InFlight
         peer.Position = position;
     }
 
-    public override void OnAnswer(uint number)
-    {
-        ref Audience? audience = ref _ring[number & _mask];
-        long completed = audience!.Completed;
-        audience.Answered++;
-        Completed += audience.Completed - completed;
-        audience = null;
-    }
-
     /// <summary>Each peer must stand at the end of the last event that it was to get. One that is not there yet counts as lost.</summary>
     public override void Finish(IEnumerable<StreamPeer> peers)
     {
@@ -62,6 +53,15 @@ internal sealed class CountedInFlight : InFlight
             if (peer.CountedWith is { } audience && (peer.Bytes > audience.Published * _eventLength || peer.Bytes % _eventLength != 0))
                 Misplaced++;
         }
+    }
+
+    protected override void Settle(uint number)
+    {
+        ref Audience? audience = ref _ring[number & _mask];
+        long completed = audience!.Completed;
+        audience.Answered++;
+        Completed += audience.Completed - completed;
+        audience = null;
     }
 
     protected override void Enter(uint number, Audience audience, int lane, long timestamp)

@@ -18,6 +18,9 @@ internal abstract class InFlight
 
     public long Published { get; private set; }
 
+    /// <summary>Messages whose POST was answered.</summary>
+    public long Answered { get; private set; }
+
     public long Completed { get; protected set; }
 
     /// <summary>Deliveries that the published messages must lead to.</summary>
@@ -56,7 +59,12 @@ internal abstract class InFlight
     /// <summary><paramref name="peer"/>, whose deliveries are counted, got that many bytes.</summary>
     public abstract void OnBytes(StreamPeer peer, long bytes);
 
-    public abstract void OnAnswer(uint number);
+    /// <summary>The POST of message <paramref name="number"/> was answered.</summary>
+    public void OnAnswer(uint number)
+    {
+        Answered++;
+        Settle(number);
+    }
 
     /// <summary>Nothing more is waited for: a peer that stands elsewhere than it must is a fault.</summary>
     public abstract void Finish(IEnumerable<StreamPeer> peers);
@@ -64,6 +72,9 @@ internal abstract class InFlight
     /// <summary>How many messages a ring of them holds, more than are in flight: one may be overtaken by many others.</summary>
     protected static int RingLength(int window) =>
         Math.Max(MinRingLength, (int)BitOperations.RoundUpToPowerOf2((uint)window * 4));
+
+    /// <summary>Message <paramref name="number"/> was answered, and waits for nothing but deliveries.</summary>
+    protected abstract void Settle(uint number);
 
     protected abstract void Enter(uint number, Audience audience, int lane, long timestamp);
 }

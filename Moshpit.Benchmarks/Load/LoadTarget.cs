@@ -1,11 +1,15 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Moshpit.Benchmarks.Polling;
 
 namespace Moshpit.Benchmarks.Load;
 
 /// <summary>The server under load: where connections go, and what stands in every request.</summary>
 internal sealed class LoadTarget
 {
+    private const int ErrorInProgress = 115;
+
     private readonly EndPoint _endPoint;
     private readonly ServerUrl _url;
     private readonly bool _trustsAll;
@@ -71,6 +75,28 @@ internal sealed class LoadTarget
             socket.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// A new connection that may still be under way: sending on it waits until it is there. Over TCP without TLS.
+    /// </summary>
+    /// <exception cref="BenchmarkException">There is no connection.</exception>
+    public unsafe LoadConnection BeginConnect()
+    {
+        if (_url.IsSecure || _endPoint is not IPEndPoint)
+            throw new NotSupportedException("Only connections over TCP without TLS begin without waiting.");
+        var socket = new Socket(_endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, Blocking = false };
+        SocketAddress address = _endPoint.Serialize();
+
+        // Socket.Connect throws an exception for each connection that is not there at once, which takes longer than the connecting.
+        fixed (byte* bytes = address.Buffer.Span)
+        {
+            if (LibC.Connect((int)socket.Handle, bytes, address.Size) == 0 || Marshal.GetLastPInvokeError() == ErrorInProgress)
+                return new LoadConnection(socket, null);
+        }
+
+        socket.Dispose();
+        throw new BenchmarkException($"No connection to the server: {Marshal.GetLastPInvokeErrorMessage()}.");
     }
 
     private static EndPoint EndPointOf(ServerUrl url)

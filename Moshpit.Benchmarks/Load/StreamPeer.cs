@@ -18,6 +18,7 @@ internal sealed class StreamPeer : LoadSocket
     private const int ErrorWouldBlock = 11;
 
     private readonly Swarm _swarm;
+    private byte[]? _request;
     private byte[] _rest = [];
     private byte[] _partialEvent = [];
     private bool _isChunked;
@@ -32,6 +33,19 @@ internal sealed class StreamPeer : LoadSocket
         Index = channel.Peers.Count;
         Next = new int[swarm.Lanes];
         Session = swarm.Dialect.CreateSession();
+    }
+
+    /// <summary>The next stream of the session of <paramref name="earlier"/>, which has ended.</summary>
+    public StreamPeer(LoadConnection connection, StreamPeer earlier)
+        : base(connection)
+    {
+        _swarm = earlier._swarm;
+        Channel = earlier.Channel;
+        Index = earlier.Index;
+        Cid = earlier.Cid;
+        Token = earlier.Token;
+        Next = earlier.Next;
+        Session = earlier.Session;
     }
 
     private enum State : byte
@@ -83,8 +97,22 @@ internal sealed class StreamPeer : LoadSocket
         Position = 0;
     }
 
+    /// <summary>Sends the request for the stream; if the connection is still under way, as soon as it is there.</summary>
+    public void Ask(byte[] request)
+    {
+        Send(request, out SocketError error);
+        bool waits = error == SocketError.WouldBlock;
+        if (waits != (_request is not null))
+            _swarm.Epoll.WatchWrites(this, watch: waits);
+        _request = waits ? request : null;
+        if (!waits && error != SocketError.Success)
+            throw new BenchmarkException($"A stream could not be asked for: {error}.");
+    }
+
     public override void OnReady()
     {
+        if (_request is { } request)
+            Ask(request);
         if (CountedWith is not null)
             Count();
         else

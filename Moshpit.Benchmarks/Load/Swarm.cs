@@ -100,7 +100,7 @@ internal sealed class Swarm : IDisposable
 
     /// <summary>Publishes as <paramref name="plan"/> says, until everything is everywhere or nothing more comes.</summary>
     /// <param name="plan">What to publish.</param>
-    /// <param name="progress">Called now and then.</param>
+    /// <param name="progress">Called after each wait for something to come.</param>
     /// <exception cref="BenchmarkException">Bytes are to be counted, and no run before this one found all events equally long.</exception>
     public RunResult Run(RunPlan plan, Action<InFlight>? progress = null)
     {
@@ -170,29 +170,55 @@ internal sealed class Swarm : IDisposable
 
     public void OnAnswer(uint number) => _run?.InFlight.OnAnswer(number);
 
-    public void Dispose() => Epoll.Dispose();
-
-    private void Open(SwarmChannel channel)
+    /// <summary>Resets the connection of <paramref name="peer"/>, which remains in its channel.</summary>
+    public void Cut(StreamPeer peer)
     {
-        var peer = new StreamPeer(Connect(), this, channel);
-        channel.Peers.Add(peer);
-        _joining++;
-        Epoll.Add(peer);
-        string request = string.Create(
-            CultureInfo.InvariantCulture,
-            $"GET {Server.Prefix}{Dialect.SubscribePath(peer)} HTTP/{Dialect.HttpVersion}\r\n"
-            + $"Host: {Server.Host}\r\nAccept: text/event-stream\r\n{Dialect.SubscribeFields(peer)}\r\n");
-        peer.Send(Encoding.ASCII.GetBytes(request), out SocketError error);
-        if (error != SocketError.Success)
-            throw new BenchmarkException($"A stream could not be asked for: {error}.");
+        peer.Socket.LingerState = new LingerOption(enable: true, seconds: 0);
+        Epoll.Close(peer);
+        PeerCount--;
     }
 
-    private void WaitForJoins(int allowed)
+    /// <summary>Opens the next stream of a peer that was cut.</summary>
+    /// <param name="peer">Its place in the channel is taken by a new one.</param>
+    /// <param name="atOnce">Whether it goes on before the connection is there, however many others wait to be let in.</param>
+    public void Resume(StreamPeer peer, bool atOnce)
+    {
+        if (peer.Channel.Peers[peer.Index] != peer)
+            throw new BenchmarkException("A peer is not where it was when it was cut.");
+        var next = new StreamPeer(atOnce ? Server.BeginConnect() : Connect(), peer);
+        peer.Channel.Peers[peer.Index] = next;
+        Ask(next);
+        if (!atOnce)
+            WaitForJoins(MaxJoining);
+    }
+
+    /// <summary>Receives until no more than <paramref name="allowed"/> peers wait for their first event.</summary>
+    public void WaitForJoins(int allowed)
     {
         while (_joining > allowed)
         {
             if (Epoll.Wait(JoinPatience) == 0)
                 throw new BenchmarkException($"The server left {_joining} joining peers waiting.");
         }
+    }
+
+    public void Dispose() => Epoll.Dispose();
+
+    private void Open(SwarmChannel channel)
+    {
+        var peer = new StreamPeer(Connect(), this, channel);
+        channel.Peers.Add(peer);
+        Ask(peer);
+    }
+
+    private void Ask(StreamPeer peer)
+    {
+        _joining++;
+        Epoll.Add(peer);
+        string request = string.Create(
+            CultureInfo.InvariantCulture,
+            $"GET {Server.Prefix}{Dialect.SubscribePath(peer)} HTTP/{Dialect.HttpVersion}\r\n"
+            + $"Host: {Server.Host}\r\nAccept: text/event-stream\r\n{Dialect.SubscribeFields(peer)}\r\n");
+        peer.Ask(Encoding.ASCII.GetBytes(request));
     }
 }
