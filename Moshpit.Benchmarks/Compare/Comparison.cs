@@ -236,7 +236,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     /// <summary>The bytes that the server's memory grows by from the first peer to the last.</summary>
     private long MeasureGrowth(int channels)
     {
-        ChildServer server = binary is null ? ChildServer.Start(ServerKind.Moshpit) : ChildServer.StartBinary(binary.FullName);
+        ChildServer server = ChildServer.StartMoshpit(binary);
         using ServerRig rig = ServerRig.Start(server, new MoshpitDialect(), channels, peers: 1, publishers: 1);
         server.WaitUntilQuiet();
         long before = server.ReadResidentBytes();

@@ -9,6 +9,9 @@ internal sealed record RunPlan
     /// <summary>How long messages are published.</summary>
     public TimeSpan Duration { get; init; } = TimeSpan.MaxValue;
 
+    /// <summary>Ends the publishing before that.</summary>
+    public CancellationToken Stop { get; init; }
+
     /// <summary>Messages published and not yet everywhere, at most.</summary>
     public int Window { get; init; } = 1;
 

@@ -149,7 +149,7 @@ internal sealed class SwarmRun : IDisposable
     }
 
     private bool IsGoingOn() =>
-        InFlight.Published < _plan.Messages && _ended == 0
+        InFlight.Published < _plan.Messages && _ended == 0 && !_plan.Stop.IsCancellationRequested
         && (_plan.Duration == TimeSpan.MaxValue || Stopwatch.GetElapsedTime(_start) < _plan.Duration);
 
     private void PublishOne(long timestamp)

@@ -64,6 +64,10 @@ internal sealed class ChildServer : IDisposable
         return new ChildServer(start, answers: true);
     }
 
+    /// <summary>Starts <paramref name="binary"/>, a published moshpit, or, where it is null, the one of this executable.</summary>
+    public static ChildServer StartMoshpit(FileInfo? binary) =>
+        binary is null ? Start(ServerKind.Moshpit) : StartBinary(binary.FullName);
+
     /// <summary>Starts a published moshpit, which does not tell what it allocated.</summary>
     public static ChildServer StartBinary(string path) => new(new ProcessStartInfo(path, ["--port", "0"]), answers: false);
 
