@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Moshpit.Benchmarks.EndToEnd;
 using Moshpit.Benchmarks.Load;
 using Moshpit.Benchmarks.Servers;
+using static System.FormattableString;
 
 namespace Moshpit.Benchmarks.Compare;
 
@@ -10,28 +10,20 @@ namespace Moshpit.Benchmarks.Compare;
 /// Measures moshpit beside the others, one server at a time, all of them in each round, so that whatever else the machine does hits all
 /// alike.
 /// </summary>
+/// <param name="scale">How much is done.</param>
 /// <param name="binary">
 /// A published moshpit, for its direct messages, memory, size and start; null: the benchmarks' own child process, for its memory.
 /// </param>
 /// <param name="log">Told what is going on.</param>
-internal sealed class Comparison(FileInfo? binary, TextWriter log)
+internal sealed class Comparison(CompareScale scale, FileInfo? binary, TextWriter log)
 {
-    private const int BroadcastPeers = 1000;
-    private const int DirectChannels = 1000;
     private const int DirectWindow = 64;
-    private const int ManyPeers = 15_000;
     private const int NarrowWindow = 1;
     private const int WideWindow = 64;
-    private const int PairChannels = ManyPeers / 2;
-    private const int CrowdSize = 1000;
-    private const int Crowds = 10;
     private const double LatencyRate = 100;
 
-    private static readonly TimeSpan Warmup = TimeSpan.FromSeconds(1.5);
-    private static readonly TimeSpan JoinWarmup = TimeSpan.FromSeconds(6);
-    private static readonly TimeSpan Measured = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan Settled = TimeSpan.FromSeconds(4);
-    private static readonly TimeSpan LatencyMeasured = TimeSpan.FromSeconds(5);
+    private readonly Measurements _measurements = new(scale, binary);
+    private readonly int _pairChannels = scale.ManyPeers / 2;
 
     private readonly Row _narrowCpu = new(
         "broadcast, window 1, server CPU per delivery", "μs", "0.000", Target.AtMost(1.10, Columns.Floor));
@@ -54,14 +46,20 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private readonly Row _joinCpu = new(
         "a join (connect, GET, first event), server CPU", "μs", "0.000", Target.AtMost(1.45, Columns.Floor));
 
-    private readonly Row _latency = new("1,000 peers, 100 messages/s, p99 of publishing to delivery", "ms", "0.000");
-    private readonly Row _join = new("15,000 peers broadcast to; a join meanwhile, median", "ms", "0.000");
-    private readonly Row _joinTail = new("15,000 peers broadcast to; a join meanwhile, p99", "ms", "0.000");
-    private readonly Row _direct = new("15,000 peers broadcast to; a direct message meanwhile, median", "ms", "0.000");
-    private readonly Row _directTail = new("15,000 peers broadcast to; a direct message meanwhile, p99", "ms", "0.000");
-    private readonly Row _memory = new("15,000 idle peers, RSS per peer", "B", "N0", Target.AtMost(1300));
+    private readonly Row _latency = new(
+        Invariant($"{scale.BroadcastPeers:N0} peers, {LatencyRate} messages/s, p99 of publishing to delivery"), "ms", "0.000");
+
+    private readonly Row _join = new(Invariant($"{scale.ManyPeers:N0} peers broadcast to; a join meanwhile, median"), "ms", "0.000");
+    private readonly Row _joinTail = new(Invariant($"{scale.ManyPeers:N0} peers broadcast to; a join meanwhile, p99"), "ms", "0.000");
+    private readonly Row _direct = new(
+        Invariant($"{scale.ManyPeers:N0} peers broadcast to; a direct message meanwhile, median"), "ms", "0.000");
+
+    private readonly Row _directTail = new(
+        Invariant($"{scale.ManyPeers:N0} peers broadcast to; a direct message meanwhile, p99"), "ms", "0.000");
+
+    private readonly Row _memory = new(Invariant($"{scale.ManyPeers:N0} idle peers, RSS per peer"), "B", "N0", Target.AtMost(1300));
     private readonly Row _channelMemory = new(
-        "7,500 channels of 2 idle peers, RSS per channel beyond its peers", "B", "N0", Target.AtMost(1000));
+        Invariant($"{scale.ManyPeers / 2:N0} channels of 2 idle peers, RSS per channel beyond its peers"), "B", "N0", Target.AtMost(1000));
 
     private readonly Row _size = new("native binary, size", "MB", "0.00", Target.AtMost(8));
     private readonly Row _start = new("native binary, start to listening", "ms", "0.0", Target.AtMost(30));
@@ -133,7 +131,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
             : $"The C floor was compiled with {FloorProgram.Optimization}.";
         string memory = binary is null
             ? "Memory is that of moshpit in the same runtime."
-            : $"Rows of the native binary, and memory, are of {binary.Name} as published.";
+            : $"Rows of the native binary, of memory, and of peers cut at once are of {binary.Name} as published.";
         string cores = Cores.AreApart
             ? $"cores: {Cores.OfServer} for the server, {Environment.ProcessorCount - Cores.OfServer} for the load"
             : $"cores, shared with the load: {Environment.ProcessorCount}";
@@ -142,18 +140,11 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
             + $"{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}, just-in-time compiled. {floor} {memory}";
     }
 
-    private static (RunResult Result, ServerUsage Usage) WarmUpAndMeasure(ServerRig rig, RunPlan plan)
-    {
-        rig.WarmUp(plan);
-        return rig.Measure(plan with { Duration = Measured });
-    }
-
     private void Broadcast(ServerKind kind, int window, Row? rate, Row cpu, Row allocation)
     {
         log.WriteLine($"  broadcast, window {window}: {kind}");
-        using var rig = ServerRig.StartBroadcast(kind, BroadcastPeers);
-        (RunResult result, ServerUsage usage) = WarmUpAndMeasure(rig, new RunPlan { Window = window });
-        var run = new MeasuredRun(result.Delivered, result.Elapsed, usage);
+        using var rig = ServerRig.StartBroadcast(kind, scale.BroadcastPeers);
+        MeasuredRun run = _measurements.Broadcast(rig, window);
         rate?.Add(kind, run.PerSecond);
         cpu.Add(kind, run.CpuMicroseconds);
         AddAllocation(allocation, kind, run);
@@ -162,7 +153,7 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private void DirectMessages(ServerKind kind)
     {
         log.WriteLine($"  direct messages: {kind}");
-        using var rig = ServerRig.StartDirect(kind, DirectChannels);
+        using var rig = ServerRig.StartDirect(kind, scale.DirectChannels);
         MeasuredRun run = DirectMessages(rig, ServerRig.AdaptDirect(kind, new RunPlan { Window = DirectWindow }));
         _directCpu.Add(kind, run.CpuMicroseconds);
         AddAllocation(_directAllocation, kind, run);
@@ -175,14 +166,14 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private void DirectMessages(FileInfo file)
     {
         log.WriteLine("  direct messages: native binary");
-        using var rig = ServerRig.StartDirect(ChildServer.StartBinary(file.FullName), DirectChannels);
+        using var rig = ServerRig.StartDirect(ChildServer.StartBinary(file.FullName), scale.DirectChannels);
         MeasuredRun run = DirectMessages(rig, new RunPlan { Window = DirectWindow, Direct = true });
         _binaryDirectCpu.Add(ServerKind.Moshpit, run.CpuMicroseconds);
     }
 
-    private static MeasuredRun DirectMessages(ServerRig rig, RunPlan plan)
+    private MeasuredRun DirectMessages(ServerRig rig, RunPlan plan)
     {
-        (RunResult result, ServerUsage usage) = WarmUpAndMeasure(rig, plan);
+        (RunResult result, ServerUsage usage) = _measurements.WarmUpAndMeasure(rig, plan);
         return new MeasuredRun(result.Messages, result.Elapsed, usage);
     }
 
@@ -196,11 +187,11 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private void Latency(ServerKind kind)
     {
         log.WriteLine($"  latency: {kind}");
-        using var rig = ServerRig.StartBroadcast(kind, BroadcastPeers);
-        rig.WarmUp(new RunPlan { Window = NarrowWindow });
+        using var rig = ServerRig.StartBroadcast(kind, scale.BroadcastPeers);
+        rig.WarmUp(new RunPlan { Window = NarrowWindow }, scale.WarmupShare);
         var plan = new RunPlan { Rate = LatencyRate, RecordLatency = true };
-        rig.Run(plan with { Duration = Warmup });
-        (RunResult result, _) = rig.Run(plan with { Duration = LatencyMeasured });
+        rig.Run(plan with { Duration = scale.Warmup });
+        (RunResult result, _) = rig.Run(plan with { Duration = scale.LatencyMeasured });
         _latency.Add(kind, result.Latency!.GetValueAtPercentile(99) / 1e6);
     }
 
@@ -208,12 +199,12 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private void Visits(ServerKind kind)
     {
         log.WriteLine($"  visits: {kind}");
-        using var rig = ServerRig.StartBroadcast(kind, ManyPeers);
+        using var rig = ServerRig.StartBroadcast(kind, scale.ManyPeers);
         var plan = new RunPlan { Window = NarrowWindow };
-        rig.Run(plan with { Duration = Warmup });
+        rig.Run(plan with { Duration = scale.Warmup });
         bool speaks = kind == ServerKind.Moshpit;
         var visitor = new Visitor(rig.Server.EndPoint, speaks ? "/" + rig.Swarm.Channels[0].Id : "/0", speaks);
-        rig.Run(plan with { Duration = LatencyMeasured });
+        rig.Run(plan with { Duration = scale.LatencyMeasured });
         visitor.Stop();
         _join.Add(kind, visitor.Joins.GetValueAtPercentile(50) / 1e6);
         _joinTail.Add(kind, visitor.Joins.GetValueAtPercentile(99) / 1e6);
@@ -227,54 +218,16 @@ internal sealed class Comparison(FileInfo? binary, TextWriter log)
     private void Memory()
     {
         log.WriteLine("  memory");
-        long together = MeasureGrowth(channels: 1);
-        _memory.Add(ServerKind.Moshpit, (double)together / (ManyPeers - 1));
-        long inPairs = MeasureGrowth(PairChannels);
-        _channelMemory.Add(ServerKind.Moshpit, (double)(inPairs - together) / (PairChannels - 1));
-    }
-
-    /// <summary>The bytes that the server's memory grows by from the first peer to the last.</summary>
-    private long MeasureGrowth(int channels)
-    {
-        ChildServer server = ChildServer.StartMoshpit(binary);
-        using ServerRig rig = ServerRig.Start(server, new MoshpitDialect(), channels, peers: 1, publishers: 1);
-        server.WaitUntilQuiet();
-        long before = server.ReadResidentBytes();
-        rig.Swarm.Join(ManyPeers - 1);
-        server.WaitUntilQuiet();
-
-        // The program collects what joining left behind once it is calm.
-        Thread.Sleep(Settled);
-        long growth = server.ReadResidentBytes() - before;
-
-        // The streams must be alive, or their memory means nothing.
-        rig.CheckAllHear(ManyPeers);
-        return growth;
+        long together = _measurements.Growth(new MoshpitDialect(), channels: 1);
+        _memory.Add(ServerKind.Moshpit, (double)together / (scale.ManyPeers - 1));
+        long inPairs = _measurements.Growth(new MoshpitDialect(), _pairChannels);
+        _channelMemory.Add(ServerKind.Moshpit, (double)(inPairs - together) / (_pairChannels - 1));
     }
 
     private void JoinCpu(ServerKind kind)
     {
         log.WriteLine($"  CPU of a join: {kind}");
-        using var rig = ServerRig.StartBroadcast(kind, 1);
-        long began = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(began) < JoinWarmup)
-            ComeAndGo(rig);
-        TimeSpan cpu = TimeSpan.Zero;
-        for (int i = 0; i < Crowds; i++)
-            cpu += ComeAndGo(rig);
-        _joinCpu.Add(kind, cpu.TotalMicroseconds / (Crowds * CrowdSize));
-    }
-
-    /// <summary>Peers join, hear a message, and leave; the server's CPU time for their joins.</summary>
-    private static TimeSpan ComeAndGo(ServerRig rig)
-    {
-        ServerUsage before = rig.Server.ReadUsage();
-        rig.Swarm.Join(CrowdSize);
-        ServerUsage usage = rig.Server.ReadUsage() - before;
-        rig.CheckAllHear(CrowdSize + 1);
-        rig.Swarm.Leave(owners: false);
-        rig.Server.WaitUntilQuiet();
-        return usage.Cpu;
+        _joinCpu.Add(kind, _measurements.Joins(kind).CpuMicroseconds);
     }
 
     private void Start(FileInfo file)

@@ -8,6 +8,9 @@ namespace Moshpit.Benchmarks.EndToEnd;
 /// <param name="Usage">What the server used for it.</param>
 internal readonly record struct MeasuredRun(long Operations, TimeSpan Elapsed, ServerUsage Usage)
 {
+    public static MeasuredRun operator +(MeasuredRun left, MeasuredRun right) =>
+        new(left.Operations + right.Operations, left.Elapsed + right.Elapsed, left.Usage + right.Usage);
+
     public double PerSecond => Operations / Elapsed.TotalSeconds;
 
     /// <summary>Server CPU per operation.</summary>

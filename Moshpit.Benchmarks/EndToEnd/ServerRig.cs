@@ -74,11 +74,13 @@ internal sealed class ServerRig : IDisposable
     /// Has everything compiled well that <paramref name="plan"/> needs: under the check first, which takes its time too, then as it is
     /// measured.
     /// </summary>
-    public void WarmUp(RunPlan plan)
+    /// <param name="plan">What is going to be measured.</param>
+    /// <param name="share">The part of the usual time.</param>
+    public void WarmUp(RunPlan plan, double share = 1)
     {
         plan = plan with { Messages = long.MaxValue };
-        Run(plan with { Duration = CheckedWarmup, CountOnly = false });
-        Run(plan with { Duration = CountedWarmup, CountOnly = true });
+        Run(plan with { Duration = CheckedWarmup * share, CountOnly = false });
+        Run(plan with { Duration = CountedWarmup * share, CountOnly = true });
     }
 
     /// <summary>Does a run that only counts deliveries, between two that check them.</summary>

@@ -8,6 +8,8 @@ namespace Moshpit.Benchmarks.Load;
 /// </summary>
 internal sealed class Outage(Swarm swarm)
 {
+    private const long ReplayPatience = 10_000_000_000;
+
     private readonly List<StreamPeer> _cut = [];
     private int _turn;
 
@@ -38,6 +40,28 @@ internal sealed class Outage(Swarm swarm)
             swarm.Resume(peer, atOnce);
         _cut.Clear();
         swarm.WaitForJoins(0);
+    }
+
+    /// <summary>
+    /// Has all peers forget everything since their joins and come back, and checks that it is replayed to them. In channels of one peer: a
+    /// replay has the messages of an owner and not what it was told of others.
+    /// </summary>
+    /// <param name="events">How many there were in each channel.</param>
+    public void ReplayAll(int events)
+    {
+        Cut(swarm.PeerCount, owners: true);
+        PeerSession[] sessions = [.. _cut.Select(peer => peer.Session!)];
+        foreach (PeerSession session in sessions)
+            session.Rewind();
+        Resume(atOnce: false);
+        foreach (PeerSession session in sessions)
+        {
+            while (session.Events < events)
+            {
+                if (swarm.Epoll.Wait(ReplayPatience) == 0)
+                    throw new BenchmarkException($"A replay had {session.Events} events, not {events}.");
+            }
+        }
     }
 
     /// <summary>Publishes while the peers are away, has them come back at once, and waits until every peer has everything.</summary>

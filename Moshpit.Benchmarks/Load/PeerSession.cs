@@ -22,6 +22,9 @@ internal sealed class PeerSession
     /// </summary>
     public long Last { get; private set; }
 
+    /// <summary>Events that were looked at since the join.</summary>
+    public int Events { get; private set; }
+
     /// <summary>The stream that the peer asked for has begun with the event <paramref name="sequence"/>.</summary>
     /// <exception cref="BenchmarkException">It does not go on where the last one stopped.</exception>
     public void Begin(long sequence)
@@ -39,8 +42,13 @@ internal sealed class PeerSession
         if (sequence <= Last)
             throw new BenchmarkException($"Ids do not increase: {sequence} came after {Last}.");
         Last = sequence;
+        Events++;
     }
 
     /// <summary>Forgets everything since the join, so that the next stream replays it.</summary>
-    public void Rewind() => Last = Joined;
+    public void Rewind()
+    {
+        Last = Joined;
+        Events = 0;
+    }
 }

@@ -63,6 +63,12 @@ internal sealed class Swarm : IDisposable
     /// <summary>Length of the payloads that are expected.</summary>
     public int PayloadLength { get; private set; }
 
+    /// <summary>Bytes of every event that was looked at, with its chunk.</summary>
+    /// <exception cref="BenchmarkException">Events differ in length, or none was seen.</exception>
+    public int EventLength => _eventLength > 0
+        ? _eventLength
+        : throw new BenchmarkException("The length of an event is not known: events differ in length, or none was seen.");
+
     /// <summary>Open streams.</summary>
     public int PeerCount { get; private set; }
 
@@ -107,9 +113,7 @@ internal sealed class Swarm : IDisposable
         if (PayloadLength != plan.Size)
             _eventLength = 0;
         PayloadLength = plan.Size;
-        if (plan.CountOnly && PeerCount > 0 && _eventLength <= 0)
-            throw new BenchmarkException("Deliveries can't be counted by their bytes: events differ in length, or none was seen.");
-        using var run = new SwarmRun(this, plan, _nextNumber, _eventLength);
+        using var run = new SwarmRun(this, plan, _nextNumber, plan.CountOnly && PeerCount > 0 ? EventLength : 0);
         _run = run;
         RunResult result = run.Go(progress);
         _nextNumber = run.InFlight.NextNumber;

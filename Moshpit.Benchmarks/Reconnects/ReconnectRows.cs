@@ -1,5 +1,5 @@
-using System.Globalization;
 using Moshpit.Benchmarks.Compare;
+using static System.FormattableString;
 
 namespace Moshpit.Benchmarks.Reconnects;
 
@@ -18,7 +18,7 @@ internal sealed class ReconnectRows
     public ReconnectRows(ReconnectPlan plan, Columns columns)
     {
         _plan = plan;
-        string peers = string.Create(CultureInfo.InvariantCulture, $"{plan.Peers:N0} session peers cut at once and back");
+        string peers = Invariant($"{plan.Peers:N0} session peers cut at once and back");
         Row NewRow(string title, string unit, string format, params Target[] targets) =>
             new(title, unit, format, targets) { Columns = columns };
         _whole = NewRow($"{peers}, until all are whole", "ms", "N0", Target.AtMost(3000));

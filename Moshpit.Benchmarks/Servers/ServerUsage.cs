@@ -12,6 +12,9 @@ internal readonly record struct ServerUsage(TimeSpan Cpu, long? AllocatedBytes)
     /// <summary>The current process's.</summary>
     public static ServerUsage OfThisProcess() => new(Environment.CpuUsage.TotalTime, GC.GetTotalAllocatedBytes(precise: true));
 
+    public static ServerUsage operator +(ServerUsage left, ServerUsage right) =>
+        new(left.Cpu + right.Cpu, left.AllocatedBytes + right.AllocatedBytes);
+
     public static ServerUsage operator -(ServerUsage left, ServerUsage right) =>
         new(left.Cpu - right.Cpu, left.AllocatedBytes - right.AllocatedBytes);
 
