@@ -161,14 +161,14 @@ internal sealed class OpenStream : IHandler
     {
         if (!peer.TryOpen(Clock.Now))
             return ApiRejections.TooManyOpens;
-        return Count(exchange, () =>
+        return Count(exchange, peer, () =>
         {
             var stream = new EventStreamConnection(
                 exchange.Socket, Streams, new SessionStream(peer, exchange.Client), isChunked: !exchange.Request.IsHttp10);
             SharedFrame opening = RentOpening(exchange, status: 200);
             try
             {
-                if (!peer.TryResume(stream, opening, last))
+                if (!peer.TryResume(stream, opening, last, exchange.Client))
                     return null;
             }
             finally
@@ -182,7 +182,7 @@ internal sealed class OpenStream : IHandler
     }
 
     /// <summary>Opens the first stream of a session. Null: it has just been opened by another request.</summary>
-    private Outcome? OpenSession(Exchange exchange, Opening opening) => Count(exchange, () =>
+    private Outcome? OpenSession(Exchange exchange, Opening opening) => Count(exchange, resuming: null, () =>
     {
         Channel? channel = opening.Channel;
         if (channel is null && Create(exchange, out channel) is { } refusal)
@@ -207,11 +207,14 @@ internal sealed class OpenStream : IHandler
         }
     });
 
-    /// <summary>Counts the stream that <paramref name="open"/> opens against the client's address, if it is limited.</summary>
-    private static Outcome? Count(Exchange exchange, Func<Outcome?> open)
+    /// <summary>
+    /// Counts the stream that <paramref name="open"/> opens against the client's address, if it is limited. A peer that resumes keeps the
+    /// place that it has there.
+    /// </summary>
+    private static Outcome? Count(Exchange exchange, Peer? resuming, Func<Outcome?> open)
     {
         AddressUsage? usage = exchange.Client;
-        if (usage is not null && !usage.TryAddStream())
+        if (usage is not null && !usage.TryAddStream(isReplacing: resuming?.CountsAgainst(usage) == true))
             return ApiRejections.TooManyStreams;
         bool isOpen = false;
         try

@@ -355,10 +355,10 @@ internal sealed class Channel : ISlotted
         Presence.TellOfAway(peer);
     }
 
-    /// <summary>A session peer that was away has an outlet again.</summary>
-    internal void OnBack(Peer peer)
+    /// <summary>A session peer that was away, and counted against <paramref name="usage"/>, has an outlet again.</summary>
+    internal void OnBack(Peer peer, AddressUsage? usage)
     {
-        OnAwayEnded(peer);
+        OnAwayEnded(usage);
         Presence.TellOfBack(peer);
     }
 
@@ -375,7 +375,7 @@ internal sealed class Channel : ISlotted
 
         shard.Remove(peer);
         if (wasAway)
-            OnAwayEnded(peer);
+            OnAwayEnded(peer.Session!.Usage);
         if (reason == LeaveReason.Left)
             RememberEnd(peer);
         if (peer != _owner)
@@ -477,10 +477,10 @@ internal sealed class Channel : ISlotted
         _registry.WithHistory.Remove(this);
     }
 
-    private void OnAwayEnded(Peer peer)
+    private void OnAwayEnded(AddressUsage? usage)
     {
         _sessions!.CountAway(-1);
-        _registry.AwayEnded?.Invoke(peer.TakeAwayUsage());
+        _registry.AwayEnded?.Invoke(usage);
     }
 
     /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good.</summary>

@@ -105,7 +105,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <param name="outlet">The new outlet.</param>
     /// <param name="opening">Stays the caller's.</param>
     /// <param name="last">The last event that the client has had.</param>
-    public bool TryResume(FrameSink outlet, SharedFrame opening, LastEventId last)
+    /// <param name="usage">What the new outlet counts against.</param>
+    public bool TryResume(FrameSink outlet, SharedFrame opening, LastEventId last, AddressUsage? usage = null)
     {
         using var replay = new Replay();
         lock (_gate)
@@ -122,6 +123,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
             Session.Absence++;
             Session.LastAddressed = resumption.Last;
             bool wasAway = _outlet is null;
+            AddressUsage? usedBefore = Session.Usage;
+            Session.Usage = usage;
             Volatile.Write(ref _outlet, outlet);
             Channel.Events.WriteConnect(opening, this, resumption.IsUsable, resumption.ConnectId, outlet.IsChunked);
             if (resumption.GapId > 0)
@@ -135,7 +138,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
             // Before anything else can happen to the peer: the owner must hear of it in that order.
             if (wasAway)
-                Channel.OnBack(this);
+                Channel.OnBack(this, usedBefore);
         }
 
         Channel.Drain();
@@ -193,6 +196,13 @@ internal sealed class Peer : ISlotted, ISinkOwner
             return Session!.TryOpen(now);
     }
 
+    /// <summary>Its session counts against <paramref name="usage"/>: a stream from there takes the place that it has.</summary>
+    public bool CountsAgainst(AddressUsage usage)
+    {
+        lock (_gate)
+            return Session!.Usage == usage;
+    }
+
     /// <summary>Leaves at its own wish. False: it has left.</summary>
     public bool TryLeave()
     {
@@ -241,10 +251,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
             // Before the owner hears: it may count on the peer's room. And before a newer stream, of which it hears next.
             Channel.OnOutletEnded(this, usage, end, isAway);
             if (isAway)
-            {
-                Session!.AwayUsage = usage;
                 Channel.OnAway(this);
-            }
         }
 
         if (left is not null)
@@ -299,17 +306,6 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>Leaves after <paramref name="delay"/> milliseconds, unless it has a newer stream than now by then.</summary>
     public void LeaveLater(long delay) => Channel.LeaveLater(this, Session?.Streams ?? 0, delay);
 
-    /// <summary>What it counts against while it is away, to be given back by the caller.</summary>
-    public AddressUsage? TakeAwayUsage()
-    {
-        lock (_gate)
-        {
-            AddressUsage? usage = Session!.AwayUsage;
-            Session.AwayUsage = null;
-            return usage;
-        }
-    }
-
     /// <summary>Delivers what it has not had, as far as the drain goes that <paramref name="shard"/> is at.</summary>
     internal void Deliver(Shard shard)
     {
@@ -343,6 +339,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
     private void BeginSession(FrameSink outlet, SharedFrame opening, bool hasGap)
     {
         Session!.Streams = 1;
+        Session.Usage = Usage;
         Session.LastAddressed = Session.Joined;
         Channel.Events.WriteConnect(opening, this, resumed: false, hasGap ? 0 : Session.Joined, outlet.IsChunked);
         if (hasGap)

@@ -43,8 +43,8 @@ internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId orig
     /// <summary>When the grace of the present absence is over, in milliseconds since the server's start.</summary>
     public long AwayUntil { get; set; }
 
-    /// <summary>The address that it counts against while it is away, where that is limited.</summary>
-    public AddressUsage? AwayUsage { get; set; }
+    /// <summary>What its present stream counts against, and what it goes on to count against while it is away.</summary>
+    public AddressUsage? Usage { get; set; }
 
     /// <summary>Counts a stream. False: there were too many within a short time.</summary>
     public bool TryOpen(long now) => _opens.TryTake(now, MostOpens, OpensPeriod);

@@ -45,11 +45,12 @@ internal sealed class AddressUsage
     }
 
     /// <summary>Counts a stream until <see cref="RemoveStream"/>. False: there are too many open.</summary>
-    public bool TryAddStream()
+    /// <param name="isReplacing">It takes the place of one that is still counted, so there may be one too many for a moment.</param>
+    public bool TryAddStream(bool isReplacing = false)
     {
         lock (_gate)
         {
-            if (_streams >= _limits.Streams)
+            if (_streams >= _limits.Streams && !isReplacing)
                 return false;
             _streams++;
             return true;

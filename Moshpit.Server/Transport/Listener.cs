@@ -14,6 +14,12 @@ internal sealed class Listener : IAsyncDisposable
     /// </summary>
     private const int AcceptQueueLength = 4096;
 
+    /// <summary>
+    /// Connections accepted in a row before the thread, which may be the one that waits for all sockets, is let go: others wait for it
+    /// while a crowd connects.
+    /// </summary>
+    private const int MostInARow = 8;
+
     /// <summary>How long a failing accept is not repeated.</summary>
     private static readonly TimeSpan Backoff = TimeSpan.FromMilliseconds(100);
 
@@ -108,11 +114,14 @@ internal sealed class Listener : IAsyncDisposable
         bool failing = false;
         bool told = false;
         long? toldAt = null;
+        int inARow = 0;
         while (!_stop.IsCancellationRequested)
         {
             try
             {
-                Socket socket = await _socket.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                ValueTask<Socket> accept = _socket.AcceptAsync(_stop.Token);
+                inARow = accept.IsCompleted ? inARow + 1 : 0;
+                Socket socket = await accept.ConfigureAwait(false);
                 if (failing)
                 {
                     failing = false;
@@ -122,6 +131,11 @@ internal sealed class Listener : IAsyncDisposable
 
                 SocketSettings.Prepare(socket);
                 _accepted(socket);
+                if (inARow >= MostInARow)
+                {
+                    inARow = 0;
+                    await Task.Yield();
+                }
             }
             catch (Exception) when (_stop.IsCancellationRequested)
             {

@@ -34,6 +34,22 @@ internal sealed class AwayPeersTests
     }
 
     [Test]
+    public void A_peer_that_is_away_again_and_again_has_no_more_deadlines_than_absences_within_the_grace()
+    {
+        _channel.Join();
+        (Peer peer, RecordingSink sink) = _channel.JoinAsSession();
+        for (int n = 0; n < 100; n++)
+        {
+            peer.OnEnded(sink, default);
+            _channel.Now += TestChannel.Grace / 2;
+            _channel.Registry.OnTick();
+            sink = new RecordingSink();
+            Assert.That(peer.TryResume(sink, _channel.Opening, default));
+            Assert.That(_channel.Registry.Away.Count, Is.LessThanOrEqualTo(2));
+        }
+    }
+
+    [Test]
     public void A_leave_that_is_put_off_again_and_again_is_one_deadline_unless_it_is_to_be_sooner()
     {
         _channel.Join();

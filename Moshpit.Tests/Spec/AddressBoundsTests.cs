@@ -19,6 +19,40 @@ public sealed class AddressBoundsTests
     private readonly FakeTimeProvider _clock = new();
 
     [Test]
+    public async Task A_session_that_comes_back_keeps_the_place_that_it_has_among_the_streams_of_its_address()
+    {
+        await using TestServer server = await TestServer.StartAsync(options =>
+        {
+            options.Proxies.Add("127.0.0.1");
+            options.MaxStreamsPerAddress = 1;
+        });
+        string secret = SessionPeer.NewSecret(), from = Asking.From("192.0.2.1");
+        SessionPeer first = await SessionPeer.OpenAsync(server, "/", secret, fields: from);
+        string other = SessionPeer.FieldsOf(SessionPeer.NewSecret());
+        for (int n = 0; n < 3; n++)
+        {
+            using SessionPeer takesOver = await SessionPeer.OpenAsync(server, "/", secret, fields: from);
+            Assert.That(takesOver.Cid, Is.EqualTo(first.Cid));
+            first.Dispose();
+            await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Sockets.Count == 1);
+            Assert.That((await server.AskAsync("GET", "/", other + from)).Status, Is.EqualTo(429), "the place is taken");
+            takesOver.Stream.Reset();
+            await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Sockets.Count == 0);
+            Assert.That((await server.AskAsync("GET", "/", other + from)).Status, Is.EqualTo(429), "an away peer keeps it");
+            first = await SessionPeer.OpenAsync(server, "/", secret, fields: from);
+        }
+
+        // From another address it needs a place there, and gives back the one that it had.
+        using SessionPeer elsewhere = await SessionPeer.OpenAsync(server, "/", secret, fields: Asking.From("192.0.2.2"));
+        first.Dispose();
+        await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Sockets.Count == 1);
+        using SessionPeer newcomer = await SessionPeer.OpenAsync(server.Connect(), "/", other + from);
+        Assert.That(newcomer.Cid, Is.Not.EqualTo(elsewhere.Cid));
+        RawResponse full = await server.AskAsync("GET", "/", SessionPeer.FieldsOf(secret) + from);
+        Assert.That(full.Status, Is.EqualTo(429), "that place is another's now");
+    }
+
+    [Test]
     public async Task Too_many_requests_within_a_second_are_refused_until_time_has_passed()
     {
         await using TestServer server = await StartBehindProxyAsync();

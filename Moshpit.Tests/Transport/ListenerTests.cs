@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Moshpit.Server.Transport;
 using Moshpit.Tests.Support;
@@ -58,6 +59,30 @@ internal sealed class ListenerTests
         (await accepted.Reader.ReadAsync()).Dispose();
         Assert.That(log.Lines, Has.Count.EqualTo(2));
         Assert.That(log.Lines.Last(), Does.StartWith("101 Accepting connections again."));
+    }
+
+    [Test]
+    public async Task A_crowd_that_connects_does_not_keep_the_thread()
+    {
+        const int Crowd = 40;
+        int own = Environment.CurrentManagedThreadId, byOwn = 0, all = 0;
+        bool starts = true;
+        await using Listener listener = Listener.Bind(
+            new IPEndPoint(IPAddress.Loopback, 0), new SocketSettings(0, TimeSpan.FromSeconds(20)),
+            socket =>
+            {
+                byOwn += Volatile.Read(ref starts) && Environment.CurrentManagedThreadId == own ? 1 : 0;
+                Interlocked.Increment(ref all);
+                socket.Dispose();
+            },
+            TimeProvider.System, NullLogger.Instance);
+        RawConnection[] crowd = [.. Enumerable.Range(0, Crowd).Select(_ => RawConnection.Connect(listener.EndPoint))];
+        listener.Start();
+        Volatile.Write(ref starts, false);
+        Assert.That(byOwn, Is.InRange(1, Crowd / 2), "the rest are accepted by another thread, or later");
+        await Eventually.AsyncTrue(() => Volatile.Read(ref all) == Crowd);
+        foreach (RawConnection connection in crowd)
+            connection.Dispose();
     }
 
     [TestCase(9, 2)]
