@@ -35,10 +35,18 @@ internal sealed class FramePool : IPooledObjectPolicy<SharedFrame>
     /// </summary>
     /// <exception cref="OutOfMemoryException">There is no memory for it. As with each later write that makes it grow, nothing has
     /// changed.</exception>
-    public SharedFrame Rent(int capacity)
+    public SharedFrame Rent(int capacity) => Rent(capacity, isExact: false);
+
+    /// <summary>
+    /// As <see cref="Rent(int)"/>, for what is kept for long: the frame has room for <paramref name="capacity"/> bytes and no more. (The
+    /// pool's arrays may be nearly twice as long.)
+    /// </summary>
+    public SharedFrame RentExact(int capacity) => Rent(capacity, isExact: true);
+
+    private SharedFrame Rent(int capacity, bool isExact)
     {
         SharedFrame frame = _pool.Get();
-        frame.Rented(capacity);
+        frame.Rented(capacity, isExact);
         Rented.Begin();
         Resized(frame.Capacity);
         return frame;

@@ -16,6 +16,9 @@ internal sealed class SharedFrame : IBufferWriter<byte>
     private int _end;
     private int _references;
 
+    /// <summary>The buffer is as long as was asked for, and is none of the pool's.</summary>
+    private bool _isExact;
+
     internal SharedFrame(FramePool pool) => _pool = pool;
 
     /// <summary>Bytes written.</summary>
@@ -117,9 +120,10 @@ internal sealed class SharedFrame : IBufferWriter<byte>
         _end -= count;
     }
 
-    internal void Rented(int capacity)
+    internal void Rented(int capacity, bool isExact)
     {
-        _buffer = _pool.Arrays.Rent(capacity);
+        _buffer = isExact ? GC.AllocateUninitializedArray<byte>(capacity) : _pool.Arrays.Rent(capacity);
+        _isExact = isExact;
         _start = _end = 0;
         Volatile.Write(ref _references, 1);
     }
@@ -129,7 +133,7 @@ internal sealed class SharedFrame : IBufferWriter<byte>
         byte[] buffer = _buffer;
         _buffer = [];
         _start = _end = 0;
-        _pool.Arrays.Return(buffer);
+        GiveBack(buffer);
     }
 
     private void EnsureRoom(int sizeHint)
@@ -146,6 +150,13 @@ internal sealed class SharedFrame : IBufferWriter<byte>
         old.AsSpan(0, _end).CopyTo(larger);
         _buffer = larger;
         _pool.Resized(larger.Length - old.Length);
-        _pool.Arrays.Return(old);
+        GiveBack(old);
+        _isExact = false;
+    }
+
+    private void GiveBack(byte[] buffer)
+    {
+        if (!_isExact)
+            _pool.Arrays.Return(buffer);
     }
 }

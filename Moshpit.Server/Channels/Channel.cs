@@ -269,7 +269,7 @@ internal sealed class Channel : ISlotted
                 if (addressee.Session is null || isNews || _log.History is null)
                     _log.TakeNumber();
                 else
-                    _log.AppendAddressed(frame, sequence, sender, addressee.Number);
+                    _log.AppendAddressed(frame, sequence, addressee.Number);
             }
             catch
             {
@@ -399,9 +399,12 @@ internal sealed class Channel : ISlotted
     {
         lock (_gate)
         {
-            _log.History?.HeedLimit();
+            if (_log.History is not { } history)
+                return;
+            history.HeedLimit();
             if (halfTime)
-                _log.History?.OnHalfTime();
+                history.OnHalfTime();
+            history.Compact();
         }
     }
 
@@ -434,7 +437,7 @@ internal sealed class Channel : ISlotted
         int sender = publication.Sender.Number;
         if (_sessions is not null)
             EventWriter.AddId(publication.Frame, sequence, sender, publication.Sender.Cid);
-        _log.Append(publication.Frame, sequence, sender);
+        _log.Append(publication.Frame, sequence);
         publication.Accept();
         return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender, _members.Count, _sessions?.Away ?? 0);
     }

@@ -8,6 +8,9 @@ namespace Moshpit.Server.Channels;
 /// <summary>The open channels by id.</summary>
 internal sealed class ChannelRegistry
 {
+    /// <summary>Milliseconds from one look at what channels keep to the next.</summary>
+    private const long HistoryPeriod = 5000;
+
     private readonly ConcurrentDictionary<ChannelId, Channel> _channels = new();
 
     /// <summary>The channels that sessions created, by their keys.</summary>
@@ -15,6 +18,7 @@ internal sealed class ChannelRegistry
 
     private int _count;
     private long _halfTimeAt;
+    private long _lookedAt;
 
     /// <summary>Channels now.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -109,8 +113,9 @@ internal sealed class ChannelRegistry
         bool halfTime = now - _halfTimeAt >= History.Time / 2;
         if (halfTime)
             _halfTimeAt = now;
-        if (!halfTime && !History.IsExceeded)
+        if (!halfTime && !History.IsExceeded && now - _lookedAt < HistoryPeriod)
             return;
+        _lookedAt = now;
         foreach (Channel? channel in WithHistory.Snapshot())
             channel?.TrimHistory(halfTime);
     }

@@ -40,13 +40,14 @@ internal class EventChain(FramePool frames)
     /// Appends <paramref name="frame"/>, one event, which stays the caller's: the chain holds a reference of its own, or a copy.
     /// </summary>
     /// <param name="frame">The event, encoded.</param>
-    /// <param name="entry">What it is; it begins at the end.</param>
+    /// <param name="sequence">Its number.</param>
+    /// <param name="addressee">The number of the peer that gets it; 0: all get it.</param>
     /// <param name="segmentLength">Bytes of a new segment, if one is needed and the event is not longer.</param>
-    public void Append(SharedFrame frame, in EventEntry entry, int segmentLength)
+    public void Append(SharedFrame frame, long sequence, int addressee, int segmentLength)
     {
         // Whatever may fail comes first: if it does, nothing has happened.
         EventSegment segment = _last is { } last && last.HasRoom(frame.Length) ? last : AddSegment(frame, segmentLength);
-        segment.Add(frame, entry);
+        segment.Add(frame, sequence, addressee);
         Volatile.Write(ref _end, _end + frame.Length);
     }
 
@@ -69,7 +70,7 @@ internal class EventChain(FramePool frames)
         {
             ReadOnlySpan<EventEntry> entries = segment.Entries;
             int count = entries.Length;
-            while (count > 0 && entries[count - 1].Offset >= offset)
+            while (count > 0 && segment.Start + entries[count - 1].Start >= offset)
                 count--;
             if (count > 0)
                 sequence = Math.Max(sequence, entries[count - 1].Sequence);
@@ -86,16 +87,17 @@ internal class EventChain(FramePool frames)
     }
 
     /// <summary>The oldest event that was not dropped. False: there is none.</summary>
-    public bool TryPeek(out EventEntry entry, out int length)
+    public bool TryPeek(out EventEntry entry, out long offset, out int length)
     {
         if (First is not { } segment || _droppedOfFirst == segment.Entries.Length)
         {
             entry = default;
-            length = 0;
+            offset = length = 0;
             return false;
         }
 
         entry = segment.Entries[_droppedOfFirst];
+        offset = segment.Start + entry.Start;
         length = segment.LengthOf(_droppedOfFirst);
         return true;
     }
@@ -107,6 +109,42 @@ internal class EventChain(FramePool frames)
         Dropped = segment.Entries[_droppedOfFirst++].Sequence;
         if (_droppedOfFirst == segment.Entries.Length)
             FreeFirst();
+    }
+
+    /// <summary>
+    /// Moves what ends at or before <paramref name="offset"/>, and no reader is at, into segments that are as long as they must be.
+    /// </summary>
+    public void Compact(long offset)
+    {
+        EventSegment? before = null;
+        for (EventSegment? first = First; first is not null && first.End <= offset; first = before.Next)
+        {
+            EventSegment last = first;
+            bool isLong = first.IsCompact && first.End - first.Start > SegmentLength / 4;
+            while (!isLong && last.Next is { } next && next.End <= offset && next.End - first.Start <= SegmentLength)
+                last = next;
+            before = first.IsCompact && last == first ? first : Replace(before, first, last);
+        }
+    }
+
+    /// <summary>Puts one compact segment in the place of those from <paramref name="first"/> to <paramref name="last"/>.</summary>
+    private EventSegment Replace(EventSegment? before, EventSegment first, EventSegment last)
+    {
+        var joined = EventSegment.Join(first, before is null ? _droppedOfFirst : 0, last, frames);
+        if (before is null)
+            (First, _droppedOfFirst) = (joined, 0);
+        else
+            before.Next = joined;
+        if (_last == last)
+            _last = joined;
+        for (EventSegment? segment = first; segment != joined.Next;)
+        {
+            EventSegment? next = segment!.Next;
+            segment.Free();
+            segment = next;
+        }
+
+        return joined;
     }
 
     private void FreeFirst()

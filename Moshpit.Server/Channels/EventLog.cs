@@ -28,9 +28,9 @@ internal sealed class EventLog(FramePool frames) : EventChain(frames)
     /// Appends <paramref name="frame"/>, one broadcast, which stays the caller's, as the event with the number <paramref name="sequence"/>.
     /// If that fails, nothing has happened.
     /// </summary>
-    public void Append(SharedFrame frame, long sequence, int sender)
+    public void Append(SharedFrame frame, long sequence)
     {
-        Append(frame, new EventEntry(sequence, End, sender), History?.SegmentLength ?? SegmentLength);
+        Append(frame, sequence, addressee: 0, History?.SegmentLength ?? SegmentLength);
         Sequence = sequence;
         History?.Count(frame.Length);
     }
@@ -38,9 +38,9 @@ internal sealed class EventLog(FramePool frames) : EventChain(frames)
     /// <summary>
     /// Keeps an event to the session peer with the number <paramref name="addressee"/> alone, as <see cref="Append"/> does.
     /// </summary>
-    public void AppendAddressed(SharedFrame frame, long sequence, int sender, int addressee)
+    public void AppendAddressed(SharedFrame frame, long sequence, int addressee)
     {
-        History!.Append(frame, sequence, sender, addressee);
+        History!.Append(frame, sequence, addressee);
         Sequence = sequence;
     }
 

@@ -21,6 +21,9 @@ internal sealed class EventSegment
     /// <summary>The segment holds one long event, which it shares.</summary>
     private bool _isShared;
 
+    /// <summary>Its bytes and entries lie in arrays of their length, which are of no pool.</summary>
+    public bool IsCompact { get; private set; }
+
     /// <summary>The offset of its first byte.</summary>
     public long Start { get; private set; }
 
@@ -38,12 +41,12 @@ internal sealed class EventSegment
     public ReadOnlySpan<EventEntry> Entries => _entries.AsSpan(0, _count);
 
     /// <summary>Bytes of the event at <paramref name="index"/>. For the holder of the channel's lock.</summary>
-    public int LengthOf(int index) => (int)((index + 1 < _count ? _entries[index + 1].Offset : _end) - _entries[index].Offset);
+    public int LengthOf(int index) => (index + 1 < _count ? _entries[index + 1].Start : (int)(_end - Start)) - _entries[index].Start;
 
     /// <summary>Where the event at <paramref name="index"/> stands: bytes of a frame that stays the segment's. As above.</summary>
     public (SharedFrame Frame, Range Bytes) EventAt(int index)
     {
-        int start = (int)(_entries[index].Offset - Start);
+        int start = _entries[index].Start;
         return (_frame!, start..(start + LengthOf(index)));
     }
 
@@ -72,7 +75,7 @@ internal sealed class EventSegment
     }
 
     /// <summary>Adds an event that there is room for. If that fails, nothing has happened.</summary>
-    public void Add(SharedFrame frame, in EventEntry entry)
+    public void Add(SharedFrame frame, long sequence, int addressee)
     {
         if (_count == _entries.Length)
             Grow();
@@ -86,15 +89,40 @@ internal sealed class EventSegment
             _frame.Append(frame.Span);
         }
 
-        _entries[_count++] = entry;
+        _entries[_count++] = new EventEntry(sequence, (int)(_end - Start), addressee);
         Volatile.Write(ref _end, _end + frame.Length);
+    }
+
+    /// <summary>
+    /// A compact segment with what stands in <paramref name="first"/>, from its event at <paramref name="index"/> on, to
+    /// <paramref name="last"/>. These stay as they are.
+    /// </summary>
+    public static EventSegment Join(EventSegment first, int index, EventSegment last, FramePool frames)
+    {
+        long start = first.Start + first._entries[index].Start;
+        int count = -index;
+        for (EventSegment? segment = first; segment != last.Next; segment = segment.Next)
+            count += segment!._count;
+        var entries = new EventEntry[count];
+        var joined = new EventSegment { Start = start, _entries = entries, _end = last._end, Next = last.Next, IsCompact = true };
+        joined._frame = frames.RentExact((int)(last._end - start));
+        first.CopyTo(joined._frame, start, last._end, isChunked: true);
+        for (EventSegment? segment = first; segment != last.Next; segment = segment.Next, index = 0)
+        {
+            foreach (EventEntry entry in segment!.Entries[index..])
+                entries[joined._count++] = entry with { Start = (int)(segment.Start + entry.Start - start) };
+        }
+
+        return joined;
     }
 
     /// <summary>Gives everything back.</summary>
     public void Free()
     {
         _frame!.Release();
-        ArrayPool<EventEntry>.Shared.Return(_entries);
+        if (!IsCompact)
+            ArrayPool<EventEntry>.Shared.Return(_entries);
+        IsCompact = false;
         _frame = null;
         _entries = [];
         _count = 0;
@@ -159,7 +187,6 @@ internal sealed class EventSegment
 
 /// <summary>Where an event stands in a log.</summary>
 /// <param name="Sequence">Its number.</param>
-/// <param name="Offset">Of its first byte.</param>
-/// <param name="Sender">The number of the peer that sent it; 0 for the server.</param>
+/// <param name="Start">Where it begins in its segment.</param>
 /// <param name="Addressee">The number of the peer that gets it; 0: all get it.</param>
-internal readonly record struct EventEntry(long Sequence, long Offset, int Sender, int Addressee = 0);
+internal readonly record struct EventEntry(long Sequence, int Start, int Addressee = 0);

@@ -34,7 +34,7 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     public void Begin()
     {
         budget.Begin();
-        Count(log.TryPeek(out EventEntry oldest, out _) ? log.End - oldest.Offset : 0);
+        Count(log.TryPeek(out _, out long oldest, out _) ? log.End - oldest : 0);
     }
 
     /// <summary>Forgets the events to single peers, and counts no more.</summary>
@@ -60,10 +60,10 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     /// If
     /// that fails, nothing has happened.
     /// </summary>
-    public void Append(SharedFrame frame, long sequence, int sender, int addressee)
+    public void Append(SharedFrame frame, long sequence, int addressee)
     {
         _addressed ??= new EventChain(frames);
-        _addressed.Append(frame, new EventEntry(sequence, _addressed.End, sender, addressee), SegmentLength);
+        _addressed.Append(frame, sequence, addressee, SegmentLength);
         Count(frame.Length);
     }
 
@@ -107,6 +107,20 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
             Drop(chain, entry, length);
     }
 
+    /// <summary>Gives back the room between and behind events that every reader has had.</summary>
+    public void Compact()
+    {
+        try
+        {
+            log.Compact(log.Floor);
+            _addressed?.Compact(_addressed.End);
+        }
+        catch (OutOfMemoryException)
+        {
+            // What could not be moved stays as it is.
+        }
+    }
+
     /// <summary>Half of the time for which anything is kept has passed: drops what was there the time before last.</summary>
     public void OnHalfTime()
     {
@@ -124,8 +138,8 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     private bool TryPeekOldest(out EventChain chain, out EventEntry entry, out int length)
     {
         chain = log;
-        bool some = log.TryPeek(out entry, out length) && entry.Offset + length <= log.Floor;
-        if (_addressed is null || !_addressed.TryPeek(out EventEntry other, out int otherLength))
+        bool some = log.TryPeek(out entry, out long offset, out length) && offset + length <= log.Floor;
+        if (_addressed is null || !_addressed.TryPeek(out EventEntry other, out _, out int otherLength))
             return some;
         if (some && entry.Sequence < other.Sequence)
             return true;

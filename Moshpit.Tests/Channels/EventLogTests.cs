@@ -45,10 +45,10 @@ internal sealed class EventLogTests
     public void Each_event_has_the_next_number_and_those_for_one_peer_stand_in_no_segment()
     {
         var log = NewLog();
-        Assert.That(Append(log, "a;", sender: 7), Is.EqualTo(1));
+        Assert.That(Append(log, "a;"), Is.EqualTo(1));
         Assert.That(log.TakeNumber(), Is.EqualTo(2));
-        Assert.That(Append(log, "b;", sender: 8), Is.EqualTo(3));
-        Assert.That(log.Find(0)!.Entries.ToArray(), Is.EqualTo(new[] { new EventEntry(1, 0, 7), new EventEntry(3, 2, 8) }));
+        Assert.That(Append(log, "b;"), Is.EqualTo(3));
+        Assert.That(log.Find(0)!.Entries.ToArray(), Is.EqualTo(new[] { new EventEntry(1, 0), new EventEntry(3, 2) }));
         Assert.That(log.Sequence, Is.EqualTo(3));
         Empty(log);
     }
@@ -72,6 +72,8 @@ internal sealed class EventLogTests
             all.Add((Append(log, text, addressee: addressee), addressee, text));
             if (random.Next(4) > 0)
                 log.Trim(log.End);
+            if (random.Next(5) == 0)
+                log.History!.Compact();
 
             // Everything that was delivered and is more than fits is gone, oldest first, and nothing else is.
             int kept = 0, first = all.Count;
@@ -104,6 +106,35 @@ internal sealed class EventLogTests
         log.EndHistory();
         Empty(log);
         Assert.That(budget.Used, Is.Zero);
+    }
+
+    [TestCase(16, 1100)]
+    [TestCase(128, 190)]
+    [TestCase(2, 20_000)]
+    [TestCase(3000, 30)]
+    public void A_history_takes_no_more_than_its_bytes_once_it_is_compact(int events, int length)
+    {
+        EventLog log = NewLog(new HistoryBudget(limit: long.MaxValue, total: long.MaxValue, time: 1000));
+        for (int n = 0; n < events; n++)
+        {
+            Append(log, new string((char)('a' + n % 26), length), addressee: n % 2);
+            if (n == events / 2)
+            {
+                log.Trim(log.End);
+                log.History!.Compact();
+            }
+        }
+
+        log.Trim(log.End);
+        log.History!.Compact();
+        Assert.That(_frames.OutstandingBytes, Is.EqualTo((long)events * length));
+        Assert.That(_frames.Outstanding, Is.LessThanOrEqualTo(2 + 4 * events * length / EventChain.SegmentLength));
+        using var replay = new Replay();
+        log.History.CopyAfter(0, 1, replay);
+        Assert.That(replay.Length, Is.EqualTo(events * length));
+        replay.Dispose();
+        log.EndHistory();
+        Assert.That((_frames.Outstanding, _frames.OutstandingBytes), Is.EqualTo((0, 0L)));
     }
 
     [Test]
@@ -242,15 +273,15 @@ internal sealed class EventLogTests
         return log;
     }
 
-    private long Append(EventLog log, string text, int sender = 1, int addressee = 0)
+    private long Append(EventLog log, string text, int addressee = 0)
     {
         SharedFrame frame = _frames.Rent(text.Length);
         frame.Append(Encoding.Latin1.GetBytes(text));
         long sequence = log.Sequence + 1;
         if (addressee == 0)
-            log.Append(frame, sequence, sender);
+            log.Append(frame, sequence);
         else
-            log.AppendAddressed(frame, sequence, sender, addressee);
+            log.AppendAddressed(frame, sequence, addressee);
         frame.Release();
         return sequence;
     }

@@ -236,10 +236,11 @@ internal sealed class SessionRun(SessionServer server, Dictionary<string, int> s
     {
         // The newest first: its connect has the cid of which the owner's stream tells.
         foreach (SessionLink link in Enumerable.Reverse(_links).ToArray())
-        {
             await link.ReadAsync(Text);
-            if (!link.Stream.HasEnded)
-                continue;
+
+        // When all have been read: the owner would hear of an end that a stopping server sees before it comes to the owner's stream.
+        foreach (SessionLink link in _links.Where(link => link.Stream.HasEnded).ToArray())
+        {
             link.Connection.Dispose();
             _links.Remove(link);
             if (_clients.Find(client => client.Link == link) is not { } client)
