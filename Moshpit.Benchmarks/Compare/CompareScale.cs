@@ -23,6 +23,7 @@ internal sealed record CompareScale
         CrowdWarmup = TimeSpan.FromSeconds(0.3),
         Measured = TimeSpan.FromSeconds(0.1),
         Settled = TimeSpan.FromSeconds(0.1),
+        HistorySettled = TimeSpan.FromSeconds(0.1),
         LatencyMeasured = TimeSpan.FromSeconds(0.3),
     };
 
@@ -67,6 +68,9 @@ internal sealed record CompareScale
 
     /// <summary>How long a server is left alone before its memory is read.</summary>
     public TimeSpan Settled { get; private init; } = TimeSpan.FromSeconds(4);
+
+    /// <summary>As <see cref="Settled"/>, for what a server moves together every five seconds and collects afterwards.</summary>
+    public TimeSpan HistorySettled { get; private init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>How long latencies are recorded.</summary>
     public TimeSpan LatencyMeasured { get; private init; } = TimeSpan.FromSeconds(5);

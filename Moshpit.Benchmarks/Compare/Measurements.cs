@@ -56,7 +56,7 @@ internal sealed class Measurements(CompareScale scale, FileInfo? binary)
         using ServerRig rig = StartWithOnePeer(dialect, channels);
         long before = rig.Server.ReadResidentBytes();
         rig.Swarm.Join(scale.ManyPeers - 1);
-        long growth = ReadSettledBytes(rig.Server) - before;
+        long growth = ReadSettledBytes(rig.Server, scale.Settled) - before;
 
         // The streams must be alive, or their memory means nothing.
         rig.CheckAllHear(scale.ManyPeers);
@@ -75,10 +75,10 @@ internal sealed class Measurements(CompareScale scale, FileInfo? binary)
         using var compiling = new Swarm(rig.Swarm.Server, new SessionDialect(), channels: 1);
         compiling.Join(1);
         compiling.Run(plan with { Messages = CompilingMessages }).RequireFaultless();
-        long before = ReadSettledBytes(rig.Server);
+        long before = ReadSettledBytes(rig.Server, scale.HistorySettled);
         rig.Swarm.Join(channels - 1);
         rig.Swarm.Run(plan with { Messages = (long)channels * scale.HistoryMessages }).RequireFaultless();
-        long growth = ReadSettledBytes(rig.Server) - before;
+        long growth = ReadSettledBytes(rig.Server, scale.HistorySettled) - before;
 
         // All of the history must still be there, or its memory means nothing.
         new Outage(rig.Swarm).ReplayAll(scale.HistoryMessages);
@@ -92,12 +92,12 @@ internal sealed class Measurements(CompareScale scale, FileInfo? binary)
         return rig;
     }
 
-    private long ReadSettledBytes(ChildServer server)
+    private static long ReadSettledBytes(ChildServer server, TimeSpan settled)
     {
         server.WaitUntilQuiet();
 
         // The program collects what joining left behind once it is calm.
-        Thread.Sleep(scale.Settled);
+        Thread.Sleep(settled);
         return server.ReadResidentBytes();
     }
 
