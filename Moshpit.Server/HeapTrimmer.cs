@@ -18,7 +18,8 @@ internal sealed class HeapTrimmer : IDisposable
     private const long HardlyAnything = 512 * 1024;
 
     /// <summary>
-    /// Bytes allocated or released since the last collection that are worth one, unless half of the heap is more: a large one takes longer.
+    /// Bytes allocated or released since the last collection that are worth one, unless a quarter of the heap is more: a large one takes
+    /// longer.
     /// </summary>
     private const long Worthwhile = 4 * 1024 * 1024;
 
@@ -70,7 +71,7 @@ internal sealed class HeapTrimmer : IDisposable
     {
         long allocated = _allocated();
         long inUse = _inUse();
-        long worthwhile = Math.Max(Worthwhile, _heap / 2);
+        long worthwhile = Math.Max(Worthwhile, _heap / 4);
         bool isCalm = allocated - _atLastLook < HardlyAnything;
         _atLastLook = allocated;
         _mostInUse = Math.Max(_mostInUse, inUse);

@@ -7,6 +7,7 @@ namespace Moshpit.Tests.Properties;
 /// Whatever happens to the streams of sessions, each is told exactly what a model says that was written from the protocol alone. Steps come
 /// one after the other and time is not real, so a schedule that fails fails again; it is made smaller, and printed.
 /// </summary>
+[Parallelizable]
 public sealed class SessionProperties
 {
     private const int Schedules = 2000;
