@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Soak;
@@ -14,7 +13,6 @@ namespace Moshpit.Tests.Soak;
 [Platform("Linux")]
 public sealed class SoakTests
 {
-    private const int DefaultSeconds = 5;
     private const int Rooms = 4;
 
     /// <summary>Memory is compared with what it was after this part of the time, when pools and heap have found their size.</summary>
@@ -31,8 +29,7 @@ public sealed class SoakTests
     [Test]
     public async Task Under_load_and_faults_every_promise_holds_and_nothing_is_left_behind()
     {
-        int seconds = Setting("MOSHPIT_SOAK_SECONDS") ?? DefaultSeconds;
-        int seed = Setting("MOSHPIT_SOAK_SEED") ?? Environment.TickCount;
+        (int seconds, int seed) = (SoakSettings.Seconds, SoakSettings.Seed);
         using MoshpitProgram program = MoshpitProgram.Start("--port", "0", "--host", "127.0.0.1", "--log", "warning");
         int port = await program.ListeningAsync();
         (await RawPeer.OpenAsync(RawConnection.Connect(port), "/")).Dispose();
@@ -76,9 +73,6 @@ public sealed class SoakTests
         Assert.That(status, Is.Zero);
         Assert.That(errors, Is.Empty);
     }
-
-    private static int? Setting(string variable) =>
-        Environment.GetEnvironmentVariable(variable) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
 
     private static int Descriptors(MoshpitProgram program) => Directory.GetFileSystemEntries($"/proc/{program.Id}/fd").Length;
 

@@ -39,19 +39,24 @@ internal sealed class RawConnection : IDisposable
         }
     }
 
+    /// <summary>
+    /// The way to the server may break at any byte: a reset is an end, and what came in part before the end is as if it had not come.
+    /// </summary>
+    public bool MayBreak { get; init; }
+
     /// <summary>The event stream ended in good order: its last chunk came, and the end after it.</summary>
     public bool SawLastChunk => _chunks?.HasEnded == true;
 
     public static RawConnection Connect(int port) => Connect(new IPEndPoint(IPAddress.Loopback, port));
 
-    public static RawConnection Connect(EndPoint endPoint, Action<Socket>? configure = null)
+    public static RawConnection Connect(EndPoint endPoint, Action<Socket>? configure = null, bool mayBreak = false)
     {
         var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
         configure?.Invoke(socket);
         socket.Connect(endPoint);
         if (endPoint is IPEndPoint)
             socket.NoDelay = true;
-        return new RawConnection(socket);
+        return new RawConnection(socket) { MayBreak = mayBreak };
     }
 
     /// <summary>A connection to loopback whose client can take but little before it reads.</summary>
@@ -93,7 +98,7 @@ internal sealed class RawConnection : IDisposable
             searched = Math.Max(0, Received.Length - pattern.Length + 1);
             if (await ReceiveAsync())
                 continue;
-            return Received.IsEmpty ? null : throw Failure($"The connection ended before {Quote(end)} came");
+            return Received.IsEmpty || MayBreak ? null : throw Failure($"The connection ended before {Quote(end)} came");
         }
     }
 
@@ -162,6 +167,21 @@ internal sealed class RawConnection : IDisposable
         return response.Length is { } length && !head ? response with { Body = await ReadAsync(length) } : response;
     }
 
+    /// <summary>As <see cref="ReadResponseAsync"/>, but null when the connection broke before all of it came.</summary>
+    public async Task<RawResponse?> TryReadResponseAsync()
+    {
+        if (await TryReadUntilAsync("\r\n\r\n") is not { } header)
+            return null;
+        var response = new RawResponse(header);
+        while (Received.Length < (response.Length ?? 0))
+        {
+            if (!await ReceiveAsync())
+                return null;
+        }
+
+        return response with { Body = Take(response.Length ?? 0) };
+    }
+
     public void Dispose() => Socket.Dispose();
 
     private static string Quote(string text) => '"' + text.Replace("\r", "\\r").Replace("\n", "\\n") + '"';
@@ -202,6 +222,10 @@ internal sealed class RawConnection : IDisposable
         catch (OperationCanceledException)
         {
             throw Failure($"Nothing came for {Patience}");
+        }
+        catch (SocketException) when (MayBreak)
+        {
+            return false;
         }
     }
 
