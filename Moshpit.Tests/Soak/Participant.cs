@@ -18,7 +18,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
     public const string WrongId = "7.0";
 
     /// <summary>Messages that an absence outlasts where history is short: more than is kept.</summary>
-    private const int LongAbsence = 40;
+    private const int LongAbsence = 60;
 
     /// <summary>Streams that are told of where a check fails.</summary>
     private const int NotedStreams = 4;

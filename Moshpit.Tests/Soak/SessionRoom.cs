@@ -22,7 +22,7 @@ internal sealed class SessionRoom
     private const int EventOverhead = 160;
 
     /// <summary>Padding of a message that makes a history too short for an absence.</summary>
-    private const int ShortestPadding = 200, LongestPadding = 2500;
+    private const int ShortestPadding = 200, LongestPadding = 1300;
 
     private readonly SessionRooms _rooms;
     private readonly int _seed;

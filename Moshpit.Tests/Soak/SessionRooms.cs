@@ -28,7 +28,7 @@ internal sealed class SessionRooms(int port, Random random, bool meetsLimits) : 
 
         // Each room is a client with limits of its own, which are so low that some requests are refused.
         options.Proxies.Add("127.0.0.1");
-        options.RequestsPerSecondPerAddress = 200;
+        options.RequestsPerSecondPerAddress = 300;
     }
 
     /// <summary>Holds rooms, each after the one before it.</summary>
