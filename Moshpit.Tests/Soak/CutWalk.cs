@@ -10,13 +10,16 @@ internal sealed class CutWalk
     private const int LongestStream = 1600;
 
     /// <summary>The GET of a stream.</summary>
-    private const int LongestGet = 256;
+    private const int LongestGet = 200;
 
     /// <summary>Some POSTs on one connection.</summary>
     private const int LongestPosts = 1200;
 
     /// <summary>The answers to some POSTs.</summary>
     private const int LongestAnswers = 800;
+
+    /// <summary>A last event, and the last chunk.</summary>
+    private const int LongestBye = 120;
 
     /// <summary>Longest silence and delay of a piece, in milliseconds.</summary>
     private const int LongestSilence = 100, LongestDelay = 4;
@@ -25,18 +28,19 @@ internal sealed class CutWalk
 
     private readonly Lock _gate = new();
     private readonly Random _random;
-    private readonly Dictionary<(bool IsStream, CutKind Kind, bool OfRequest), int> _places = [];
+    private readonly Dictionary<(CutPart Part, CutKind Kind, bool OfRequest), int> _places = [];
     private readonly HashSet<int> _cutBytes = [];
+    private readonly HashSet<int> _cutBytesOfByes = [];
 
     public CutWalk(Random random)
     {
         _random = random;
         foreach (CutKind kind in Kinds)
         {
-            foreach (bool isStream in new[] { false, true })
+            foreach (CutPart part in Enum.GetValues<CutPart>())
             {
                 foreach (bool ofRequest in new[] { false, true })
-                    _places[(isStream, kind, ofRequest)] = random.Next(Length(isStream, ofRequest));
+                    _places[(part, kind, ofRequest)] = random.Next(Length(part, ofRequest));
             }
         }
     }
@@ -54,11 +58,29 @@ internal sealed class CutWalk
         }
     }
 
-    /// <summary>The next cut of a stream.</summary>
-    public Cut OfStream() => Next(isStream: true);
+    /// <summary>As <see cref="CutBytes"/>, of <c>bye</c> and the last chunk.</summary>
+    public int CutBytesOfByes
+    {
+        get
+        {
+            lock (_gate)
+                return _cutBytesOfByes.Count;
+        }
+    }
 
-    /// <summary>The next cut of a connection with POSTs.</summary>
-    public Cut OfPosts() => Next(isStream: false);
+    /// <summary>The next cut of <paramref name="part"/>.</summary>
+    public Cut Next(CutPart part)
+    {
+        lock (_gate)
+        {
+            // A response has more places than a request.
+            CutKind kind = Kinds[_random.Next(Kinds.Length)];
+            bool ofRequest = part != CutPart.Bye && _random.Next(4) == 0;
+            int place = _places[(part, kind, ofRequest)] % Length(part, ofRequest) + 1;
+            _places[(part, kind, ofRequest)] = place;
+            return new Cut(kind, part, ofRequest, place, _random.Next(1, kind == CutKind.Silence ? LongestSilence : LongestDelay));
+        }
+    }
 
     /// <summary>A relay has done <paramref name="cut"/>.</summary>
     public void Happened(Cut cut)
@@ -68,24 +90,15 @@ internal sealed class CutWalk
         lock (_gate)
         {
             Count++;
-            if (cut is { OfStream: true, OfRequest: false })
-                _cutBytes.Add(cut.After);
+            if (cut.Part != CutPart.Posts && !cut.OfRequest)
+                (cut.Part == CutPart.Bye ? _cutBytesOfByes : _cutBytes).Add(cut.After);
         }
     }
 
-    private static int Length(bool isStream, bool ofRequest) =>
-        ofRequest ? (isStream ? LongestGet : LongestPosts) : isStream ? LongestStream : LongestAnswers;
-
-    private Cut Next(bool isStream)
+    private static int Length(CutPart part, bool ofRequest) => part switch
     {
-        lock (_gate)
-        {
-            // A response has more places than a request.
-            CutKind kind = Kinds[_random.Next(Kinds.Length)];
-            bool ofRequest = _random.Next(4) == 0;
-            int place = _places[(isStream, kind, ofRequest)] % Length(isStream, ofRequest) + 1;
-            _places[(isStream, kind, ofRequest)] = place;
-            return new Cut(kind, isStream, ofRequest, place, _random.Next(1, kind == CutKind.Silence ? LongestSilence : LongestDelay));
-        }
-    }
+        CutPart.Posts => ofRequest ? LongestPosts : LongestAnswers,
+        CutPart.Stream => ofRequest ? LongestGet : LongestStream,
+        _ => LongestBye,
+    };
 }

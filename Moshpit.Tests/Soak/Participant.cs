@@ -33,6 +33,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
     private readonly bool _isWhole = cuts == 0;
     private int _cuts = cuts;
     private int _acceptedBefore;
+    private Cut? _byeCut;
 
     /// <summary>A stream that goes on while its successor is asked for, and the number of its last event.</summary>
     private RawConnection? _old;
@@ -77,6 +78,9 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
         }
     }
 
+    /// <summary>What comes next on its stream is <c>bye</c>, which may be cut.</summary>
+    public void ExpectBye() => _byeCut?.Arm();
+
     /// <summary>Says that it leaves, until it is told that it has.</summary>
     public async Task LeaveAsync()
     {
@@ -84,7 +88,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
         bool mayHaveLeft = false;
         while (true)
         {
-            Cut cut = room.Walk.OfPosts();
+            Cut cut = room.Walk.Next(CutPart.Posts);
             using RawConnection connection = room.Relay.Connect(cut);
             string body = $"{{\"token\":\"{Inbox.Token}\",\"do\":\"leave\"}}";
             TrySend(connection, PostText.WithLength("/" + room.Id, body, PostText.Json + room.Fields));
@@ -120,8 +124,9 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
             await room.Ledger.WhenAcceptedAsync(room.Ledger.Accepted + LongAbsence);
         bool isConfused = isThere && random.Next(20) == 0;
         string? last = isConfused ? WrongId : Inbox.LastId;
-        Cut cut = _cuts-- > 0 ? room.Walk.OfStream() : Cut.None;
-        int handsOverAfter = isThere && !cut.Breaks && _old is null && random.Next(2) == 0 ? random.Next(1, 10) : int.MaxValue;
+        Cut cut = ChooseCut();
+        bool handsOver = cut.Kind is CutKind.Delay or CutKind.SingleBytes && _old is null;
+        int handsOverAfter = handsOver ? random.Next(1, 10) : int.MaxValue;
 
         RawConnection stream = room.Relay.Connect(cut);
         try
@@ -154,6 +159,15 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
             if (_old != stream)
                 stream.Dispose();
         }
+    }
+
+    private Cut ChooseCut()
+    {
+        if (_cuts-- > 0)
+            return room.Walk.Next(CutPart.Stream);
+        if (_isWhole || _byeCut is { IsArmed: true })
+            return Cut.None;
+        return _byeCut ??= random.Next(2) == 0 ? Cut.None : room.Walk.Next(CutPart.Bye);
     }
 
     private string Target => index == 0 && (!Connected.IsCompleted || random.Next(2) == 0) ? "/" : "/" + room.Id;

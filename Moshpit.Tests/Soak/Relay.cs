@@ -69,7 +69,7 @@ internal sealed class Relay(int port, Action<Cut> happened) : IDisposable
                 while ((count = await from.ReceiveAsync(buffer)) > 0)
                 {
                     Memory<byte> piece = buffer.AsMemory(0, count);
-                    if (left > 0 && count >= left)
+                    if (left > 0 && count >= left && cut.IsArmed)
                     {
                         await SendAsync(to, piece[..(int)left]);
                         piece = piece[(int)left..];
@@ -81,7 +81,7 @@ internal sealed class Relay(int port, Action<Cut> happened) : IDisposable
                     if (left > 0)
                     {
                         await SendAsync(to, piece);
-                        left -= left == long.MaxValue ? 0 : count;
+                        left -= left == long.MaxValue || !cut.IsArmed ? 0 : count;
                     }
                     else if (cut.Kind != CutKind.HalfClose)
                     {

@@ -140,7 +140,7 @@ internal sealed class Sender(SessionRoom room, Participant peer, Random random)
     private RawConnection Connect()
     {
         _batchesLeft = random.Next(1, 6);
-        _cut = random.Next(4) == 0 ? Cut.None : room.Walk.OfPosts();
+        _cut = random.Next(4) == 0 ? Cut.None : room.Walk.Next(CutPart.Posts);
         return _connection = room.Relay.Connect(_cut);
     }
 

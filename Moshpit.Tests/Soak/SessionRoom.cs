@@ -133,6 +133,8 @@ internal sealed class SessionRoom
 
         await owner.Sender!.SendAsync(1, number => Last = Ledger.Write(owner.Index, number, null, 0));
         await Task.WhenAll(_participants.Where(participant => participant.Index != Leaver).Select(participant => participant.HeardLast));
+        foreach (Participant participant in _participants)
+            participant.ExpectBye();
         await Task.WhenAll(_participants[1..Leaver].Where(_ => _random.Next(2) == 0).Select(guest => Start(guest.LeaveAsync)));
         IsClosing = true;
         await owner.LeaveAsync();
