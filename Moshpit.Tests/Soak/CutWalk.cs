@@ -58,6 +58,9 @@ internal sealed class CutWalk
         }
     }
 
+    /// <summary>Each byte of a stream's response was cut.</summary>
+    public bool HasCutEveryByte => CutBytes == LongestStream;
+
     /// <summary>As <see cref="CutBytes"/>, of <c>bye</c> and the last chunk.</summary>
     public int CutBytesOfByes
     {

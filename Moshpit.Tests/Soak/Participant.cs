@@ -70,7 +70,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
         }
         catch (Exception e)
         {
-            throw new AssertionException($"{this}: {e.Message}\n{string.Join('\n', _notes.SelectMany(notes => notes))}", e);
+            throw new AssertionException($"{Inbox}: {e.Message}\n{string.Join('\n', _notes.SelectMany(notes => notes))}", e);
         }
         finally
         {
@@ -100,8 +100,6 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
                 await room.OnRefusedAsync(answer, cut);
         }
     }
-
-    public override string ToString() => $"{room}, {Inbox}";
 
     private static bool TrySend(RawConnection connection, string text)
     {

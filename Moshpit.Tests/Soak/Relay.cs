@@ -69,7 +69,8 @@ internal sealed class Relay(int port, Action<Cut> happened) : IDisposable
                 while ((count = await from.ReceiveAsync(buffer)) > 0)
                 {
                     Memory<byte> piece = buffer.AsMemory(0, count);
-                    if (left > 0 && count >= left && cut.IsArmed)
+                    bool counts = left != long.MaxValue && cut.IsArmed;
+                    if (counts && left > 0 && count >= left)
                     {
                         await SendAsync(to, piece[..(int)left]);
                         piece = piece[(int)left..];
@@ -81,7 +82,7 @@ internal sealed class Relay(int port, Action<Cut> happened) : IDisposable
                     if (left > 0)
                     {
                         await SendAsync(to, piece);
-                        left -= left == long.MaxValue || !cut.IsArmed ? 0 : count;
+                        left -= counts ? count : 0;
                     }
                     else if (cut.Kind != CutKind.HalfClose)
                     {

@@ -127,7 +127,7 @@ internal sealed class Sender(SessionRoom room, Participant peer, Random random)
         else
         {
             Assert.That(answer.Body, Is.EqualTo("{\"duplicate\":true}"));
-            Assert.That(letter.MayHaveArrived, $"{peer}, {letter} is no repetition");
+            Assert.That(letter.MayHaveArrived, $"{peer.Inbox}, {letter} is no repetition");
             Interlocked.Increment(ref room.Counts.Repeats);
         }
 

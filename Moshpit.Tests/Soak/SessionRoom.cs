@@ -87,21 +87,16 @@ internal sealed class SessionRoom
     /// <summary>Opens the channel, uses, closes and checks it.</summary>
     public async Task RunAsync()
     {
-        await await Task.WhenAny(DirectAsync(), _failed.Task);
-        Ledger.Check(HasShortHistory);
-        foreach (Participant participant in _participants)
+        try
         {
-            participant.Inbox.Check();
-            if (participant.Index < Stayers)
-                Assert.That(participant.Inbox.Last, Is.GreaterThanOrEqualTo(Last!.Place));
+            await await Task.WhenAny(DirectAsync(), _failed.Task);
+            Check();
+        }
+        catch (Exception e)
+        {
+            throw new AssertionException($"{this}: {e.Message}", e);
         }
 
-        Letter[] broadcasts = [.. Ledger.Letters.Where(letter => letter.To is null).OrderBy(letter => letter.Place)];
-        Assert.That(_witnessed, Is.EqualTo(broadcasts));
-        if (!HasShortHistory)
-            Assert.That(Ledger.Letters.Sum(letter => letter.Data.Length + EventOverhead), Is.LessThan(SessionRooms.HistoryLimit));
-        if (_ownerIsWhole)
-            Assert.That(_participants[0].HeardJoins, Is.EqualTo(All), "all but itself, and the witness");
         Interlocked.Increment(ref Counts.Rounds);
     }
 
@@ -116,6 +111,25 @@ internal sealed class SessionRoom
 
     public override string ToString() =>
         $"room with seed {_seed}, {(HasShortHistory ? "short" : "whole")} history, owner {(_ownerIsWhole ? "whole" : "cut")}";
+
+    /// <summary>What was sent is what was received, and in one order.</summary>
+    private void Check()
+    {
+        Ledger.Check(HasShortHistory);
+        foreach (Participant participant in _participants)
+        {
+            participant.Inbox.Check();
+            if (participant.Index < Stayers)
+                Assert.That(participant.Inbox.Last, Is.GreaterThanOrEqualTo(Last!.Place));
+        }
+
+        Letter[] broadcasts = [.. Ledger.Letters.Where(letter => letter.To is null).OrderBy(letter => letter.Place)];
+        Assert.That(_witnessed, Is.EqualTo(broadcasts));
+        if (!HasShortHistory)
+            Assert.That(Ledger.Letters.Sum(letter => letter.Data.Length + EventOverhead), Is.LessThan(SessionRooms.HistoryLimit));
+        if (_ownerIsWhole)
+            Assert.That(_participants[0].HeardJoins, Is.EqualTo(All), "all but itself, and the witness");
+    }
 
     private async Task DirectAsync()
     {

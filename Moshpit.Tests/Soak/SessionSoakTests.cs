@@ -17,6 +17,9 @@ public sealed class SessionSoakTests
     /// <summary>A soak of so many seconds is a long one, in which peers meet limits, and wait as they are told to.</summary>
     private const int LongSoak = 60;
 
+    /// <summary>After so many seconds a cut has come to each byte.</summary>
+    private const int CompleteSoak = 600;
+
     /// <summary>Seconds of a soak that is not long, at most.</summary>
     private const int ShortSoak = 15;
 
@@ -48,6 +51,7 @@ public sealed class SessionSoakTests
         SessionCounts counts = rooms.Counts;
         Assert.That(new[] { counts.Sent, counts.Resumes, counts.Replaced, counts.Gaps, counts.LostAnswers, counts.Repeats, counts.Aways },
             Is.All.Positive, $"{counts}");
+        Assert.That(seconds < CompleteSoak || rooms.Walk.HasCutEveryByte, "some byte of a stream was never cut");
         await server.WhenIdleAsync();
         ServerParts parts = server.Server.Parts;
         Assert.That((parts.Channels.Count, parts.Admission.Connections, parts.Channels.History.Used), Is.EqualTo((0, 0, 0L)));
