@@ -39,9 +39,6 @@ internal sealed class Inbox(Ledger ledger, int index, bool mayHaveGaps)
     /// <summary>The number of the last event.</summary>
     public long Last { get; private set; }
 
-    /// <summary>Events lost to gaps, at most.</summary>
-    public int Gaps => _gaps.Count;
-
     /// <summary>A stream is asked for with <paramref name="last"/> as its last id.</summary>
     public void Ask(string? last) => (_asked, _before) = (last, null);
 

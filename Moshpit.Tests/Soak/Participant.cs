@@ -35,7 +35,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
     private int _acceptedBefore;
     private Cut? _byeCut;
 
-    /// <summary>A stream that goes on while its successor is asked for, and the number of its last event.</summary>
+    /// <summary>A stream that goes on while the next one is asked for.</summary>
     private RawConnection? _old;
 
     public int Index => index;
@@ -180,6 +180,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
                 Interlocked.Add(ref room.Counts.Resumes, next.Number("stream") > 1 ? 1 : 0);
                 Interlocked.Add(ref room.Counts.Confusions, next.Id == "0.0" ? 1 : 0);
                 Assert.That(next.Number("seq"), Is.InRange(_acceptedBefore, Sender!.Highest));
+                Assert.That(next.Text("owner"), Is.EqualTo(room.CidOf(0)));
                 _connected.TrySetResult();
                 await EndOldAsync();
                 return null;
@@ -208,7 +209,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
     /// <summary>True: the session is over.</summary>
     private async Task<bool> OnRefusedAsync(RawResponse answer, string? last, Cut cut)
     {
-        if (answer.Status is 204 or 404 && (IsLeaving || room.IsClosing))
+        if ((answer.Status == 204 && IsLeaving) || (answer.Status is 204 or 404 && room.IsClosing))
             return true;
         if (answer.Status != 204 || last?[0] != '-')
             await room.OnRefusedAsync(answer, cut);
