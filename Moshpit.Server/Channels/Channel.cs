@@ -112,13 +112,16 @@ internal sealed class Channel : ISlotted
     }
 
     /// <summary>Takes no more peers and messages, and is forgotten. False: it was closed before.</summary>
-    public bool TryClose()
+    /// <param name="remembersEnds">Its sessions are over: those that come back are told so from this moment on.</param>
+    public bool TryClose(bool remembersEnds = false)
     {
         lock (_gate)
         {
             if (_closed)
                 return false;
             _closed = true;
+            foreach (Peer peer in remembersEnds && _sessions is not null ? _sessions.All : [])
+                RememberEnd(peer);
             while (_waiting.TryDequeue(out WaitingPublisher? waiting))
                 waiting.SetResult(new Delivery(DeliveryOutcome.ChannelClosed));
             EndHistory();
@@ -355,13 +358,6 @@ internal sealed class Channel : ISlotted
         Presence.TellOfAway(peer);
     }
 
-    /// <summary>A session peer that was away, and counted against <paramref name="usage"/>, has an outlet again.</summary>
-    internal void OnBack(Peer peer, AddressUsage? usage)
-    {
-        OnAwayEnded(usage);
-        Presence.TellOfBack(peer);
-    }
-
     /// <summary>
     /// <paramref name="peer"/> has left, of <paramref name="shard"/>: its token dies, and the owner is told; with the owner, all go.
     /// </summary>
@@ -369,6 +365,9 @@ internal sealed class Channel : ISlotted
     {
         lock (_gate)
         {
+            // Before the removal: a request that finds no peer of the session must find that the session is over.
+            if (reason == LeaveReason.Left)
+                RememberEnd(peer);
             _members.Remove(peer);
             RemoveSession(peer);
         }
@@ -376,11 +375,9 @@ internal sealed class Channel : ISlotted
         shard.Remove(peer);
         if (wasAway)
             OnAwayEnded(peer.Session!.Usage);
-        if (reason == LeaveReason.Left)
-            RememberEnd(peer);
         if (peer != _owner)
             Presence.TellOfLeave(peer, reason);
-        else if (TryClose())
+        else if (TryClose(remembersEnds: true))
             EndAll();
     }
 
@@ -419,10 +416,7 @@ internal sealed class Channel : ISlotted
         }
 
         foreach (Peer peer in sessions)
-        {
-            RememberEnd(peer);
             peer.EndAbsence();
-        }
 
         Drain(inline: false);
     }
@@ -480,18 +474,17 @@ internal sealed class Channel : ISlotted
         _registry.WithHistory.Remove(this);
     }
 
-    private void OnAwayEnded(AddressUsage? usage)
+    /// <summary>A session peer that counted against <paramref name="usage"/> is not away any more.</summary>
+    internal void OnAwayEnded(AddressUsage? usage)
     {
         _sessions!.CountAway(-1);
         _registry.AwayEnded?.Invoke(usage);
     }
 
-    /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good.</summary>
+    /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good. The lock is held.</summary>
     private void RememberEnd(Peer peer)
     {
-        if (peer.Session is not { } session)
-            return;
-        lock (_gate)
+        if (peer.Session is { } session)
             _sessions!.RememberEnd(session, _registry.Ended, _registry.Now());
     }
 

@@ -126,6 +126,10 @@ internal sealed class Peer : ISlotted, ISinkOwner
             AddressUsage? usedBefore = Session.Usage;
             Session.Usage = usage;
             Volatile.Write(ref _outlet, outlet);
+
+            // Before the client reads connect: a message that it sends then counts no peer as away that is not.
+            if (wasAway)
+                Channel.OnAwayEnded(usedBefore);
             Channel.Events.WriteConnect(opening, this, resumption.IsUsable, resumption.ConnectId, outlet.IsChunked);
             if (resumption.GapId > 0)
                 EventWriter.WriteGap(opening, Channel.Id, resumption.IsUsable ? resumption.After : -1, resumption.GapId, outlet.IsChunked);
@@ -138,7 +142,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
             // Before anything else can happen to the peer: the owner must hear of it in that order.
             if (wasAway)
-                Channel.OnBack(this, usedBefore);
+                Channel.Presence.TellOfBack(this);
         }
 
         Channel.Drain();
