@@ -46,6 +46,29 @@ internal sealed partial class SessionRaceTests
         }
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task A_request_that_finds_no_peer_of_a_session_that_left_or_whose_channel_ended_finds_that_it_is_over(bool leaves)
+    {
+        for (int round = 0; round < Rounds; round++)
+        {
+            var channel = new TestChannel();
+            (Peer Peer, RecordingSink Sink) owner = channel.Join();
+            Peer peer = channel.JoinAsSession().Peer;
+            SessionKey key = peer.Session!.Key;
+            Task<bool> looking = Task.Run(() =>
+            {
+                while (channel.Channel.FindBySession(key) is not null)
+                {
+                }
+
+                return channel.Registry.Ended.Contains(key, channel.Now);
+            });
+            Assert.That((leaves ? peer : owner.Peer).TryLeave());
+            Assert.That(await looking, $"round {round}");
+        }
+    }
+
     /// <summary>One round. True: the peer had left before all was done.</summary>
     private static async Task<bool> RunAsync(int seed)
     {
