@@ -195,8 +195,9 @@ public sealed class MoshpitServerOptions
     public TimeSpan Grace { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Bytes of messages that a channel with a session peer keeps, so that none is lost to a peer that comes back. A channel without one
-    /// keeps nothing. Default 256 KiB; it is never less than four times <see cref="BodyLimit"/>.
+    /// Bytes of messages that a channel with a session peer keeps, so that none is lost to a peer that comes back; each counts as it is
+    /// sent, and 16 bytes more. A channel without a session peer keeps nothing. Default 256 KiB; it is never less than four times
+    /// <see cref="BodyLimit"/>.
     /// </summary>
     public long HistoryLimit { get; set; } = 256 * 1024;
 

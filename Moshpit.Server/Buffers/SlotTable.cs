@@ -41,10 +41,7 @@ internal sealed class SlotTable<T>
     public void EnsureRoom()
     {
         lock (_gate)
-        {
-            if (_freeCount == 0 && _used == _slots.Length)
-                Array.Resize(ref _slots, Math.Max(2, _slots.Length * 2));
-        }
+            Reserve();
     }
 
     /// <summary>Adds <paramref name="item"/>, which is in no table.</summary>
@@ -52,7 +49,7 @@ internal sealed class SlotTable<T>
     {
         lock (_gate)
         {
-            EnsureRoom();
+            Reserve();
             int slot = _freeCount > 0 ? _free[--_freeCount] : _used++;
             item.Slot = slot;
             Volatile.Write(ref _slots[slot], item);
@@ -75,6 +72,13 @@ internal sealed class SlotTable<T>
             if (count == 0 || (_used >= FewSlots && count * Sparse <= _used))
                 Compact(count);
         }
+    }
+
+    /// <summary>Makes room for one more, if there is none. The lock is held.</summary>
+    private void Reserve()
+    {
+        if (_freeCount == 0 && _used == _slots.Length)
+            Array.Resize(ref _slots, Math.Max(2, _slots.Length * 2));
     }
 
     /// <summary>Gives back what a crowd needed. A pass over the old array still meets every member.</summary>

@@ -102,6 +102,17 @@ internal class EventChain(FramePool frames)
         return true;
     }
 
+    /// <summary>Bytes of all events that were not dropped, and of their entries.</summary>
+    public long CountKept()
+    {
+        if (!TryPeek(out _, out long oldest, out _))
+            return 0;
+        long entries = -_droppedOfFirst;
+        for (EventSegment? segment = First; segment is not null; segment = segment.Next)
+            entries += segment.Entries.Length;
+        return End - oldest + entries * EventEntry.Size;
+    }
+
     /// <summary>Drops the oldest event.</summary>
     public void DropFirst()
     {

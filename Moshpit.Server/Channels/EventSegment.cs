@@ -189,4 +189,8 @@ internal sealed class EventSegment
 /// <param name="Sequence">Its number.</param>
 /// <param name="Start">Where it begins in its segment.</param>
 /// <param name="Addressee">The number of the peer that gets it; 0: all get it.</param>
-internal readonly record struct EventEntry(long Sequence, int Start, int Addressee = 0);
+internal readonly record struct EventEntry(long Sequence, int Start, int Addressee = 0)
+{
+    /// <summary>Bytes of an entry.</summary>
+    public const int Size = sizeof(long) + 2 * sizeof(int);
+}

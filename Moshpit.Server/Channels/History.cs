@@ -34,31 +34,29 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     public void Begin()
     {
         budget.Begin();
-        Count(log.TryPeek(out _, out long oldest, out _) ? log.End - oldest : 0);
+        Add(log.CountKept());
+        HeedLimit();
     }
 
     /// <summary>Forgets the events to single peers, and counts no more.</summary>
     public void End()
     {
         budget.End();
-        budget.Add(-_kept);
-        _kept = 0;
+        Add(-_kept);
         _addressed?.DropSegments(_addressed.End);
         _addressed = null;
     }
 
-    /// <summary>So many bytes more are kept in the log; the oldest of all go if that is too much.</summary>
-    public void Count(long bytes)
+    /// <summary>An event of so many bytes more is kept in the log; the oldest of all go if that is too much.</summary>
+    public void Count(int length)
     {
-        _kept += bytes;
-        budget.Add(bytes);
+        Add(length + EventEntry.Size);
         HeedLimit();
     }
 
     /// <summary>
     /// Keeps <paramref name="frame"/>, which stays the caller's, for the session peer with the number <paramref name="addressee"/> alone.
-    /// If
-    /// that fails, nothing has happened.
+    /// If that fails, nothing has happened.
     /// </summary>
     public void Append(SharedFrame frame, long sequence, int addressee)
     {
@@ -69,8 +67,7 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
 
     /// <summary>
     /// Finds how <paramref name="session"/>, whose peer has the number <paramref name="number"/>, goes on after <paramref name="last"/>,
-    /// and
-    /// adds what it has missed to <paramref name="replay"/>.
+    /// and adds what it has missed to <paramref name="replay"/>.
     /// </summary>
     public Resumption Resume(Session session, int number, LastEventId last, Replay replay)
     {
@@ -147,11 +144,16 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
         return true;
     }
 
+    private void Add(long bytes)
+    {
+        _kept += bytes;
+        budget.Add(bytes);
+    }
+
     private void Drop(EventChain chain, in EventEntry entry, int length)
     {
         chain.DropFirst();
-        _kept -= length;
-        budget.Add(-length);
+        Add(-length - EventEntry.Size);
         if (entry.Addressee != 0)
             dropped(entry.Addressee, entry.Sequence);
     }

@@ -1,6 +1,6 @@
 namespace Moshpit.Server.Channels;
 
-/// <summary>How much channels keep for peers that come back.</summary>
+/// <summary>How much channels keep for peers that come back: events, as they are sent, and an entry of an index for each.</summary>
 /// <param name="limit">Bytes that one channel may keep.</param>
 /// <param name="total">Bytes that all channels may keep together.</param>
 /// <param name="time">Milliseconds for which anything is kept, and half as long again at most.</param>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Moshpit.Server.Channels;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Properties;
@@ -200,7 +201,7 @@ internal sealed class SessionRun(SessionServer server, Dictionary<string, int> s
         if (signal is not null)
         {
             signal.Seq = long.Parse(id!.Split('.')[0], CultureInfo.InvariantCulture);
-            signal.Length = $"7b\r\nevent: signal\ndata: {data}\nid: {id}\nfrom: \"{peer.Cid}\"\n\n\r\n".Length;
+            signal.Length = $"7b\r\nevent: signal\ndata: {data}\nid: {id}\nfrom: \"{peer.Cid}\"\n\n\r\n".Length + EventEntry.Size;
         }
 
         await ReadAsync();
