@@ -175,7 +175,7 @@ internal sealed class ServerParts : IAsyncDisposable
             Math.Max(_options.HistoryLimit, LeastHistoryBodies * (long)_options.BodyLimit),
             _options.TotalHistoryLimit,
             (long)Math.Max(_options.HistoryTime.TotalMilliseconds, _options.Grace.TotalMilliseconds)),
-        Away = new AwayPeers((long)_options.Grace.TotalMilliseconds),
+        Away = new AwayPeers((long)_options.Grace.TotalMilliseconds, () => Clock.Now),
         Now = () => Clock.Now,
         Presence = new Presence(Frames),
         SessionEvents = new SessionEvents(Frames, (long)_options.Grace.TotalMilliseconds, (long)_options.Heartbeat.TotalSeconds),

@@ -33,7 +33,7 @@ public class PublishBenchmarks
             MaxShards = Shards,
             PendingLimit = 1024 * 1024,
             History = new HistoryBudget(limit: 0, total: 0, time: 0),
-            Away = new AwayPeers(grace: 0),
+            Away = new AwayPeers(grace: 0, () => 0),
             Now = () => 0,
             Presence = new Presence(_frames),
             SessionEvents = new SessionEvents(_frames, grace: 0, heartbeatSeconds: 0),

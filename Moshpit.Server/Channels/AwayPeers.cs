@@ -7,7 +7,8 @@ namespace Moshpit.Server.Channels;
 /// stands here until then, and is passed over; a peer has few of them, since it may open but few streams in that time.
 /// </summary>
 /// <param name="grace">Milliseconds for which a peer may be away; 0: no peer may.</param>
-internal sealed class AwayPeers(long grace)
+/// <param name="now">Milliseconds since the server's start.</param>
+internal sealed class AwayPeers(long grace, Func<long> now)
 {
     private readonly Lock _gate = new();
     private readonly PriorityQueue<Deadline, long> _deadlines = new();
@@ -28,16 +29,32 @@ internal sealed class AwayPeers(long grace)
         }
     }
 
-    /// <summary>
-    /// The grace of <paramref name="peer"/> is over at <paramref name="deadline"/>, with its <paramref name="absence"/>th absence.
-    /// </summary>
-    public void Add(Peer peer, int absence, long deadline) => Add(new Deadline(peer, absence, Leaves: false), deadline);
+    /// <summary>Begins the grace of <paramref name="peer"/>, whose lock is held.</summary>
+    public void Add(Peer peer)
+    {
+        Session session = peer.Session!;
+        session.Absence++;
+        RenewGrace(session);
+        GoOnWaitingFor(peer);
+    }
+
+    /// <summary>The grace of <paramref name="session"/> begins again. The deadline that there is finds that out.</summary>
+    public void RenewGrace(Session session) => session.AwayUntil = now() + Grace;
+
+    /// <summary>The grace of <paramref name="peer"/>, whose lock is held, is not over yet.</summary>
+    public void GoOnWaitingFor(Peer peer)
+    {
+        Session session = peer.Session!;
+        lock (_gate)
+            _deadlines.Enqueue(new Deadline(peer, session.Absence, Leaves: false), session.AwayUntil);
+    }
 
     /// <summary>
-    /// <paramref name="peer"/> leaves at <paramref name="deadline"/> if its stream is still its <paramref name="stream"/>th.
+    /// <paramref name="peer"/> leaves after <paramref name="delay"/> milliseconds if its stream is still its <paramref name="stream"/>th.
     /// </summary>
-    public void AddLeave(Peer peer, int stream, long deadline)
+    public void AddLeave(Peer peer, int stream, long delay)
     {
+        long deadline = now() + delay;
         lock (_gate)
         {
             // Said again, it changes nothing unless it is to be sooner.
@@ -48,29 +65,24 @@ internal sealed class AwayPeers(long grace)
         }
     }
 
-    /// <summary>Does what is due at <paramref name="now"/>.</summary>
-    public void OnTick(long now)
+    /// <summary>Does what is due.</summary>
+    public void OnTick()
     {
-        while (TryTake(now, out Deadline? due))
+        long time = now();
+        while (TryTake(time, out Deadline? due))
         {
             if (due.Leaves)
                 due.Peer.OnLeaveDue(due.Mark);
             else
-                due.Peer.OnGraceOver(due.Mark, now);
+                due.Peer.OnGraceOver(due.Mark, time);
         }
     }
 
-    private void Add(Deadline deadline, long at)
-    {
-        lock (_gate)
-            _deadlines.Enqueue(deadline, at);
-    }
-
-    private bool TryTake(long now, [NotNullWhen(true)] out Deadline? due)
+    private bool TryTake(long time, [NotNullWhen(true)] out Deadline? due)
     {
         lock (_gate)
         {
-            if (_deadlines.TryPeek(out due, out long at) && at <= now)
+            if (_deadlines.TryPeek(out due, out long at) && at <= time)
             {
                 _deadlines.Dequeue();
                 if (due.Leaves && _leaves.TryGetValue(due.Peer, out (int Stream, long At) leave) && leave.At <= at)

@@ -16,9 +16,6 @@ internal sealed class Channel : ISlotted
     /// <summary>Where numbers begin at least; they begin at less than twice as much.</summary>
     private const long LeastSequence = 1_000_000_000;
 
-    /// <summary>A channel with more peers than this is split over several threads.</summary>
-    private const int PeersPerShard = 256;
-
     private readonly ChannelRegistry _registry;
 
     /// <summary>
@@ -27,12 +24,14 @@ internal sealed class Channel : ISlotted
     private readonly Lock _gate = new();
     private readonly EventLog _log;
     private readonly Members _members = new();
-    private readonly Queue<WaitingPublisher> _waiting = new(0);
+    private readonly ShardList _shards = new();
+
+    /// <summary>Broadcasts that wait for room; null before the first one.</summary>
+    private Queue<WaitingPublisher>? _waiting;
 
     /// <summary>The session peers; null before the first one.</summary>
     private SessionPeers? _sessions;
     private Peer? _owner;
-    private Shard[] _shards = [];
     private int _lastNumber;
 
     private bool _closed;
@@ -69,6 +68,8 @@ internal sealed class Channel : ISlotted
     internal Presence Presence => _registry.Presence;
 
     internal SessionEvents Events => _registry.SessionEvents;
+
+    internal AwayPeers Away => _registry.Away;
 
     /// <summary>Where the log ends now.</summary>
     internal long LogEnd => _log.End;
@@ -122,7 +123,7 @@ internal sealed class Channel : ISlotted
             _closed = true;
             foreach (Peer peer in remembersEnds && _sessions is not null ? _sessions.All : [])
                 RememberEnd(peer);
-            while (_waiting.TryDequeue(out WaitingPublisher? waiting))
+            while (_waiting?.TryDequeue(out WaitingPublisher? waiting) is true)
                 waiting.SetResult(new Delivery(DeliveryOutcome.ChannelClosed));
             EndHistory();
         }
@@ -145,10 +146,10 @@ internal sealed class Channel : ISlotted
         {
             if (_closed)
                 return new(new Delivery(DeliveryOutcome.ChannelClosed));
-            if (_waiting.Count == 0 && HasRoom())
+            if (_waiting is not { Count: > 0 } && HasRoom())
                 return new(Append(publication));
             waiting = new WaitingPublisher(publication);
-            _waiting.Enqueue(waiting);
+            (_waiting ??= new()).Enqueue(waiting);
         }
 
         // Room comes from what is pending going out, and that may wait for this very thread.
@@ -182,7 +183,7 @@ internal sealed class Channel : ISlotted
             {
                 _members.Add(peer);
                 AddSession(peer);
-                Shard chosen = ChooseShard(isChunked);
+                Shard chosen = _shards.Choose(this, isChunked, _registry.MaxShards);
                 chosen.Add(peer);
                 shard = chosen;
             }
@@ -218,7 +219,7 @@ internal sealed class Channel : ISlotted
             resumption = _log.History!.Resume(peer.Session!, peer.Number, last, replay);
             if (shard.IsChunked != isChunked)
             {
-                Shard other = ChooseShard(isChunked);
+                Shard other = _shards.Choose(this, isChunked, _registry.MaxShards);
 
                 // From here on nothing may fail.
                 other.EnsureRoom();
@@ -336,20 +337,13 @@ internal sealed class Channel : ISlotted
         _registry.OutletEnded?.Invoke(peer, usage, end, staysAway);
 
     /// <summary>Begins the grace of <paramref name="peer"/>, whose lock is held. False: there is none for it.</summary>
-    internal bool TryWaitFor(Peer peer, int absence)
+    internal bool TryWaitFor(Peer peer)
     {
-        if (IsClosed || _registry.Away.Grace == 0)
+        if (IsClosed || Away.Grace == 0)
             return false;
-        RenewGrace(peer.Session!);
-        _registry.Away.Add(peer, absence, peer.Session!.AwayUntil);
+        Away.Add(peer);
         return true;
     }
-
-    /// <summary>The grace of <paramref name="session"/> begins again. The deadline that there is finds that out.</summary>
-    internal void RenewGrace(Session session) => session.AwayUntil = _registry.Now() + _registry.Away.Grace;
-
-    /// <summary>The grace of <paramref name="peer"/> was begun again, and is not over yet.</summary>
-    internal void GoOnWaitingFor(Peer peer) => _registry.Away.Add(peer, peer.Session!.Absence, peer.Session.AwayUntil);
 
     /// <summary>A session peer has lost its outlet.</summary>
     internal void OnAway(Peer peer)
@@ -387,9 +381,6 @@ internal sealed class Channel : ISlotted
         lock (_gate)
             return (_members.Count, session.Numbers.Highest);
     }
-
-    /// <summary>Has <paramref name="peer"/> leave after <paramref name="delay"/> milliseconds if it has no newer stream then.</summary>
-    internal void LeaveLater(Peer peer, int stream, long delay) => _registry.Away.AddLeave(peer, stream, _registry.Now() + delay);
 
     /// <summary>Has the history heed its bounds. <paramref name="halfTime"/>: half of the time that anything is kept has passed.</summary>
     internal void TrimHistory(bool halfTime)
@@ -490,13 +481,8 @@ internal sealed class Channel : ISlotted
 
     private void Drain(bool inline)
     {
-        // Only ever replaced, and what is published after that is drained by its own publisher.
-        Shard[] shards = Volatile.Read(ref _shards);
-        int peers = 0;
-        foreach (Shard shard in shards)
-            peers += shard.Count;
-        inline &= peers <= InlinePeers;
-        foreach (Shard shard in shards)
+        inline &= _shards.CountPeers() <= InlinePeers;
+        foreach (Shard shard in _shards.Snapshot())
         {
             lock (_gate)
             {
@@ -515,9 +501,7 @@ internal sealed class Channel : ISlotted
 
     private void Trim()
     {
-        long floor = _log.End;
-        foreach (Shard shard in _shards)
-            floor = Math.Min(floor, shard.Offset);
+        long floor = _shards.Floor(_log.End);
         if (floor != _log.Floor)
             _log.Trim(floor);
     }
@@ -526,7 +510,7 @@ internal sealed class Channel : ISlotted
     private bool PublishWaiting()
     {
         bool published = false;
-        while (_waiting.Count > 0 && HasRoom())
+        while (_waiting is { Count: > 0 } && HasRoom())
         {
             WaitingPublisher first = _waiting.Dequeue();
             try
@@ -542,27 +526,6 @@ internal sealed class Channel : ISlotted
         }
 
         return published;
-    }
-
-    /// <summary>Of the shards with or without chunks the one with the fewest peers, or one more when all have enough.</summary>
-    private Shard ChooseShard(bool isChunked)
-    {
-        Shard? fewest = null;
-        int count = 0;
-        foreach (Shard shard in _shards)
-        {
-            if (shard.IsChunked != isChunked)
-                continue;
-            count++;
-            if (fewest is null || shard.Count < fewest.Count)
-                fewest = shard;
-        }
-
-        if (fewest is not null && (fewest.Count < PeersPerShard || count == _registry.MaxShards))
-            return fewest;
-        var added = new Shard(this, isChunked, _log.End);
-        Volatile.Write(ref _shards, [.. _shards, added]);
-        return added;
     }
 
     private SharedFrame? CopyFrom(ref long offset, int more, bool isChunked)

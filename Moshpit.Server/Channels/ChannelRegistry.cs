@@ -108,7 +108,7 @@ internal sealed class ChannelRegistry
     public void OnTick()
     {
         long now = Now();
-        Away.OnTick(now);
+        Away.OnTick();
         Ended.OnTick(now);
         bool halfTime = now - _halfTimeAt >= History.Time / 2;
         if (halfTime)

@@ -247,7 +247,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
             if (sink == _outlet)
             {
                 Volatile.Write(ref _outlet, null);
-                isAway = Session is not null && _shard is not null && Channel.TryWaitFor(this, ++Session.Absence);
+                isAway = Session is not null && _shard is not null && Channel.TryWaitFor(this);
                 if (!isAway)
                     (left, _shard) = (_shard, null);
             }
@@ -280,7 +280,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
                 return;
             if (now < Session!.AwayUntil)
             {
-                Channel.GoOnWaitingFor(this);
+                Channel.Away.GoOnWaitingFor(this);
                 return;
             }
 
@@ -303,12 +303,12 @@ internal sealed class Peer : ISlotted, ISinkOwner
         lock (_gate)
         {
             if (_shard is not null && _outlet is null)
-                Channel.RenewGrace(Session!);
+                Channel.Away.RenewGrace(Session!);
         }
     }
 
     /// <summary>Leaves after <paramref name="delay"/> milliseconds, unless it has a newer stream than now by then.</summary>
-    public void LeaveLater(long delay) => Channel.LeaveLater(this, Session?.Streams ?? 0, delay);
+    public void LeaveLater(long delay) => Channel.Away.AddLeave(this, Session?.Streams ?? 0, delay);
 
     /// <summary>Delivers what it has not had, as far as the drain goes that <paramref name="shard"/> is at.</summary>
     internal void Deliver(Shard shard)

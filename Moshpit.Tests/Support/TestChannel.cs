@@ -31,7 +31,7 @@ internal sealed class TestChannel
             MaxShards = MaxShards,
             PendingLimit = pendingLimit,
             History = new HistoryBudget(HistoryLimit, 10 * HistoryLimit, HistoryTime),
-            Away = new AwayPeers(Grace),
+            Away = new AwayPeers(Grace, () => Now),
             Now = () => Now,
             Presence = new Presence(Frames),
             SessionEvents = new SessionEvents(Frames, Grace, heartbeatSeconds: 25),
