@@ -50,18 +50,11 @@ internal sealed class Measurements(CompareScale scale, FileInfo? binary)
         });
     }
 
-    /// <summary>The bytes that the server's memory grows by from the first peer to the last.</summary>
-    public long Growth(Dialect dialect, int channels)
-    {
-        using ServerRig rig = StartWithOnePeer(dialect, channels);
-        long before = rig.Server.ReadResidentBytes();
-        rig.Swarm.Join(scale.ManyPeers - 1);
-        long growth = ReadSettledBytes(rig.Server, scale.Settled) - before;
+    /// <summary>The bytes that the server's memory grows by from the first of many peers to the last.</summary>
+    public long Growth(Dialect dialect, int channels) => Growth(dialect, channels, scale.ManyPeers);
 
-        // The streams must be alive, or their memory means nothing.
-        rig.CheckAllHear(scale.ManyPeers);
-        return growth;
-    }
+    /// <summary>The bytes that the server's memory grows by from the first of many channels of one plain peer each to the last.</summary>
+    public long ChannelGrowth() => Growth(new MoshpitDialect(), scale.HistoryChannels, scale.HistoryChannels);
 
     /// <summary>
     /// The bytes that the server's memory grows by from the first channel with a history to the last, less those of the events. In each
@@ -83,6 +76,18 @@ internal sealed class Measurements(CompareScale scale, FileInfo? binary)
         // All of the history must still be there, or its memory means nothing.
         new Outage(rig.Swarm).ReplayAll(scale.HistoryMessages);
         return growth - (long)channels * scale.HistoryMessages * rig.Swarm.EventLength;
+    }
+
+    private long Growth(Dialect dialect, int channels, int peers)
+    {
+        using ServerRig rig = StartWithOnePeer(dialect, channels);
+        long before = rig.Server.ReadResidentBytes();
+        rig.Swarm.Join(peers - 1);
+        long growth = ReadSettledBytes(rig.Server, scale.Settled) - before;
+
+        // The streams must be alive, or their memory means nothing.
+        rig.CheckAllHear(peers);
+        return growth;
     }
 
     private ServerRig StartWithOnePeer(Dialect dialect, int channels)

@@ -36,7 +36,7 @@ internal sealed class SessionComparison(CompareScale scale, FileInfo? binary, Te
 
     private readonly Row _history = NewRow(
         Invariant($"{scale.HistoryChannels:N0} channels of a peer and {scale.HistoryMessages} kept messages of {scale.HistorySize:N0} B, ")
-        + "RSS per channel beyond the peer and the events", "B", "N0", Target.AtMost(2048));
+        + "RSS per channel beyond those messages and a plain channel", "B", "N0", Target.AtMost(2048));
 
     private bool _isPlainFirst;
 
@@ -103,10 +103,11 @@ internal sealed class SessionComparison(CompareScale scale, FileInfo? binary, Te
             peer[column] = (double)_measurements.Growth(DialectOf(column), channels: 1) / (scale.ManyPeers - 1);
             _memory.Add(column, peer[column]);
         });
-        double own = peer[Columns.Sessions.First];
-        _memoryBeyondPlain.Add(own - peer[Columns.Plain]);
+        double ownBeyondPlain = peer[Columns.Sessions.First] - peer[Columns.Plain];
+        _memoryBeyondPlain.Add(ownBeyondPlain);
         log.WriteLine("  memory of histories");
-        _history.Add((double)_measurements.HistoryGrowth() / (scale.HistoryChannels - 1) - own);
+        double beyondPlain = (double)(_measurements.HistoryGrowth() - _measurements.ChannelGrowth()) / (scale.HistoryChannels - 1);
+        _history.Add(beyondPlain - ownBeyondPlain);
     }
 
     private void InTurn(string what, Action<string> measure)
