@@ -7,14 +7,17 @@
 //     var pit = new MoshpitClient("http://localhost:5000");
 //     await using var peer = pit.Open();                                   // creates a channel; Open(id) joins one
 //     _ = peer.Write("{\"ping\":1}");                                      // to all, this peer too; works before "connect"
-//     await foreach (var e in peer)                                        // connect, join, leave, signal
+//     await foreach (var e in peer)                                        // connect, signal, join, leave, lost ...
 //         if (e.Name == "join") await peer.Write("{\"hello\":1}", e.Cid);  // to one peer
 //         else Console.WriteLine(e.Name + " " + e.Data);
+//
+// A peer outlives its connections. When its stream is lost it is away: it comes back by itself as the same peer, gets what it missed, and
+// sends what was written meanwhile. "lost" and "connect" stand among its events, in their order. A program that handles only signals need
+// not know. All of that needs a server with sessions; from another one a peer ends with an exception when its stream is lost.
 //
 // Each peer holds one text/event-stream response open and POSTs what it has to say over a second connection.
 // C# 9; netstandard2.1 (Unity, not its WebGL player, which has no sockets), net8.0 and later; trimming and native AOT; no package.
 // If two assemblies of a program hold this file, define MOSHPIT_CLIENT_INTERNAL in them: all types become internal.
-// The client does not reconnect: after a reconnect a peer has another cid, and an owner another channel. The program decides about that.
 //
 // What its HTTP does: HTTP/1.1 over TCP, TLS and Unix sockets; Content-Length, chunks and bodies that end with the connection; interim
 // responses, redirects, kept connections, pipelined POSTs. What it does not do: HTTP/2, proxies (see ConnectCallback), cookies, content
@@ -22,8 +25,8 @@
 //
 // What stands where:
 //
-//     1. The surface      MoshpitClient, MoshpitClientOptions, MoshpitEvent, MoshpitException
-//     2. The peer         MoshpitPeer: opens the stream and reads it
+//     1. The surface      MoshpitClient, MoshpitClientOptions, MoshpitPeerOptions, MoshpitEvent, MoshpitReceipt, MoshpitException
+//     2. The peer         MoshpitPeer: opens the stream, reads it, and comes back when it was lost
 //     3. Writing          Outbox: sends messages in order, and decides what becomes of them; OutgoingMessage
 //     4. Reading          EventQueue (what waits to be read), SseParser (bytes in, events out; WHATWG HTML, section 9.2)
 //     5. HTTP             HttpHead and HttpReader: responses as in RFC 9112, over any Stream
@@ -68,6 +71,8 @@ namespace Moshpit.Client
     public partial class MoshpitEvent { }
     public partial class MoshpitException { }
     public partial class MoshpitPeer { }
+    public partial class MoshpitPeerOptions { }
+    public partial class MoshpitReceipt { }
 #endif
 
     // ---- 1. The surface ---------------------------------------------------------------------------------------------
@@ -92,7 +97,15 @@ namespace Moshpit.Client
         /// <summary>Creates a channel and owns it: when this peer leaves, the channel is gone and the streams of the others end.</summary>
         /// <param name="cancellationToken">Cancelling it leaves at once, as long as there is a stream or a message under way.</param>
         /// <returns>The peer, which connects in the background. Failures come from its enumeration and its tasks.</returns>
-        public MoshpitPeer Open(CancellationToken cancellationToken = default) => new MoshpitPeer(_server, _options, cancellationToken);
+        public MoshpitPeer Open(CancellationToken cancellationToken = default) => Open(new MoshpitPeerOptions(), cancellationToken);
+
+        /// <summary>Creates a channel and owns it. With the session of a peer that owns one already, it is that peer again.</summary>
+        /// <param name="options">What is particular to this peer. Copied.</param>
+        /// <param name="cancellationToken">Cancelling it leaves at once, as long as there is a stream or a message under way.</param>
+        /// <returns>The peer, which connects in the background. Failures come from its enumeration and its tasks.</returns>
+        /// <exception cref="ArgumentException">An option can't be sent.</exception>
+        public MoshpitPeer Open(MoshpitPeerOptions options, CancellationToken cancellationToken = default) =>
+            new MoshpitPeer(_server, _options, options ?? throw new ArgumentNullException(nameof(options)), cancellationToken);
 
         /// <summary>Joins the channel <paramref name="id"/>.</summary>
         /// <param name="id">The <see cref="MoshpitEvent.Id"/> that the owner's <c>connect</c> told: ASCII letters, digits, <c>-</c> and
@@ -101,11 +114,21 @@ namespace Moshpit.Client
         /// <returns>The peer, which connects in the background. An unknown channel is a <see cref="MoshpitException"/> with status 404
         /// from its enumeration and its tasks.</returns>
         /// <exception cref="ArgumentException">The id is empty or has other characters.</exception>
-        public MoshpitPeer Open(string id, CancellationToken cancellationToken = default)
+        public MoshpitPeer Open(string id, CancellationToken cancellationToken = default) =>
+            Open(id, new MoshpitPeerOptions(), cancellationToken);
+
+        /// <summary>Joins the channel <paramref name="id"/>. With the session of a peer that is there, it is that peer again.</summary>
+        /// <param name="id">As for <see cref="Open(string, CancellationToken)"/>.</param>
+        /// <param name="options">What is particular to this peer. Copied.</param>
+        /// <param name="cancellationToken">Cancelling it leaves at once, as long as there is a stream or a message under way.</param>
+        /// <returns>The peer, which connects in the background.</returns>
+        /// <exception cref="ArgumentException">The id is empty or has other characters, or an option can't be sent.</exception>
+        public MoshpitPeer Open(string id, MoshpitPeerOptions options, CancellationToken cancellationToken = default)
         {
-            if (!Endpoint.IsChannelId(id ?? throw new ArgumentNullException(nameof(id))))
+            if (!Text.IsName(id ?? throw new ArgumentNullException(nameof(id))))
                 throw new ArgumentException("A channel's id consists of ASCII letters, digits, '-' and '_'.", nameof(id));
-            return new MoshpitPeer(_server.Resolve(id), _options, cancellationToken);
+            return new MoshpitPeer(
+                _server.Resolve(id), _options, options ?? throw new ArgumentNullException(nameof(options)), cancellationToken);
         }
     }
 
@@ -116,7 +139,8 @@ namespace Moshpit.Client
         // What the client says itself; a second one would contradict it.
         private static readonly string[] OwnHeaders =
         {
-            "Host", "Accept", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Expect", "Transfer-Encoding", "Upgrade",
+            "Host", "Accept", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Expect", "Last-Event-ID",
+            "Moshpit-Session", "Transfer-Encoding", "Upgrade",
         };
 
         private string _headerLines = ""; // Headers as they stand in a request, each with its CR LF
@@ -130,12 +154,19 @@ namespace Moshpit.Client
         /// strict.</summary>
         public TimeSpan ResponseTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
-        /// <summary>Time without one byte on the stream after which the server is taken for dead. Default: 60 seconds, more than two of
-        /// Moshpit's heartbeats. The original Node server sends none: set <see cref="Timeout.InfiniteTimeSpan"/> for it.</summary>
-        public TimeSpan SilenceTimeout { get; set; } = TimeSpan.FromSeconds(60);
+        /// <summary>Time without one byte on the stream after which it is taken for lost. Default: null, which is two and a half of the
+        /// heartbeats that the server promises, or 60 seconds where it promises none. The original Node server sends none: set
+        /// <see cref="Timeout.InfiniteTimeSpan"/> for it.</summary>
+        public TimeSpan? SilenceTimeout { get; set; }
+
+        /// <summary>How long after its stream was lost a peer tries to come back. Default: null, which is as long as the server keeps it
+        /// (the grace, 30 seconds by default). Zero: never; then the server keeps no session for it, unless
+        /// <see cref="MoshpitPeerOptions.Session"/> is set. A peer whose first try to connect fails ends with that.</summary>
+        public TimeSpan? ReconnectWithin { get; set; }
 
         /// <summary>How long after its Write a message may be tried again, when the server refused it for now (429 or 503) or could not be
-        /// reached. Default: 30 seconds. Zero: never, such a message fails at once.</summary>
+        /// reached. The time in which the peer has no stream does not count. Default: 30 seconds. Zero: never, such a message fails at
+        /// once.</summary>
         public TimeSpan SendTimeout { get; set; } = TimeSpan.FromSeconds(30);
 
         /// <summary>The most bytes of one event (its data, name and the line being read, a comment's too). Default: 10 MiB. A larger one
@@ -180,7 +211,9 @@ namespace Moshpit.Client
         {
             CheckTime(ConnectTimeout, nameof(ConnectTimeout));
             CheckTime(ResponseTimeout, nameof(ResponseTimeout));
-            CheckTime(SilenceTimeout, nameof(SilenceTimeout));
+            CheckTime(SilenceTimeout ?? Timeout.InfiniteTimeSpan, nameof(SilenceTimeout));
+            if (ReconnectWithin != TimeSpan.Zero)
+                CheckTime(ReconnectWithin ?? Timeout.InfiniteTimeSpan, nameof(ReconnectWithin));
             if (SendTimeout != TimeSpan.Zero)
                 CheckTime(SendTimeout, nameof(SendTimeout));
             CheckSize(MaxEventSize, nameof(MaxEventSize));
@@ -192,7 +225,7 @@ namespace Moshpit.Client
             foreach (KeyValuePair<string, string> header in Headers)
             {
                 bool ours = Array.Exists(OwnHeaders, own => own.Equals(header.Key, StringComparison.OrdinalIgnoreCase));
-                if (ours || !HttpReader.IsToken(header.Key) || header.Value is null || !IsFieldValue(header.Value))
+                if (ours || !HttpReader.IsToken(header.Key) || header.Value is null || !Text.IsFieldValue(header.Value))
                     throw new ArgumentException("The header '" + header.Key + "' can't be set, or has a character that can't be sent.");
                 lines.Append(header.Key).Append(": ").Append(header.Value).Append("\r\n");
             }
@@ -211,7 +244,7 @@ namespace Moshpit.Client
             string? credentials = Authorization is null ? null : await Authorization(cancellationToken);
             if (credentials is null)
                 return _headerLines;
-            if (!IsFieldValue(credentials))
+            if (!Text.IsFieldValue(credentials))
                 throw new MoshpitException("The Authorization callback gave a text with a character that can't be sent.");
             return _headerLines + "Authorization: " + credentials + "\r\n";
         }
@@ -228,14 +261,6 @@ namespace Moshpit.Client
             }
         }
 
-        private static bool IsFieldValue(string value)
-        {
-            foreach (char c in value)
-                if ((c < ' ' && c != '\t') || c > '~')
-                    return false;
-            return true;
-        }
-
         private static void CheckTime(TimeSpan time, string name)
         {
             if (time != Timeout.InfiniteTimeSpan && (time <= TimeSpan.Zero || time > TimeSpan.FromDays(24)))
@@ -249,26 +274,134 @@ namespace Moshpit.Client
         }
     }
 
-    /// <summary>One event of a peer's stream. Immutable.</summary>
+    /// <summary>What is particular to one peer.</summary>
+    sealed partial class MoshpitPeerOptions
+    {
+        /// <summary>The secret of the peer's session. A program that is started again with the same one is the same peer again, as long as
+        /// the server keeps it. 22 to 64 ASCII letters, digits, <c>-</c> and <c>_</c>, such as 16 random bytes in hex. Never take one from
+        /// a link: whoever has chosen it can speak as this peer. Default: null, a new secret.</summary>
+        public string? Session { get; set; }
+
+        /// <summary>The <see cref="MoshpitEvent.LastEventId"/> of the last event that the program had before it was started again: what
+        /// came after that is told. Default: null, all that the server has kept for the session is told.</summary>
+        public string? LastEventId { get; set; }
+
+        internal MoshpitPeerOptions CheckedCopy()
+        {
+            if (Session != null && !(Session.Length >= 22 && Session.Length <= 64 && Text.IsName(Session)))
+                throw new ArgumentException("A session is 22 to 64 ASCII letters, digits, '-' and '_'.");
+            if (LastEventId != null && !Text.IsFieldValue(LastEventId))
+                throw new ArgumentException("The LastEventId has a character that no event's id has.");
+            return (MoshpitPeerOptions)MemberwiseClone();
+        }
+    }
+
+    /// <summary>What an event is about.</summary>
+#if MOSHPIT_CLIENT_INTERNAL
+    internal
+#else
+    public
+#endif
+    enum MoshpitEventKind
+    {
+        /// <summary>A name that this client does not know.</summary>
+        Other,
+
+        /// <summary>A message of a peer.</summary>
+        Signal,
+
+        /// <summary>The peer has its stream, for the first time or again.</summary>
+        Connect,
+
+        /// <summary>This client's own: the stream was lost, and the peer is away. <see cref="MoshpitEvent.Failure"/> says why.</summary>
+        Lost,
+
+        /// <summary>Some of what this peer missed while it was away is not kept any more.</summary>
+        Gap,
+
+        /// <summary>The server ends the stream. Unless the peer comes back after that, it is the last event.</summary>
+        Bye,
+
+        /// <summary>Another peer has joined.</summary>
+        Join,
+
+        /// <summary>Another peer has left.</summary>
+        Leave,
+
+        /// <summary>Another peer has no stream at the moment.</summary>
+        Away,
+
+        /// <summary>Another peer has a stream again.</summary>
+        Back,
+    }
+
+    /// <summary>Where a peer stands.</summary>
+#if MOSHPIT_CLIENT_INTERNAL
+    internal
+#else
+    public
+#endif
+    enum MoshpitPeerState
+    {
+        /// <summary>It has not had a stream yet.</summary>
+        Connecting,
+
+        /// <summary>It has a stream.</summary>
+        Live,
+
+        /// <summary>Its stream was lost, and it tries to come back.</summary>
+        Away,
+
+        /// <summary>It has left, or was ended.</summary>
+        Ended,
+    }
+
+    /// <summary>One event of a peer. Immutable.</summary>
     sealed partial class MoshpitEvent
     {
-        internal MoshpitEvent(string name, string data, string lastEventId)
+        private static readonly string[] Members = { "id", "cid", "token", "n", "resumed", "missed" };
+
+        internal MoshpitEvent(string name, string data, string lastEventId, string from = "")
         {
             Name = name;
-            // _cid is for addressing. Left in, it would choose the addressee of a program that writes what it reads.
-            Data = name == "signal" ? Json.WithoutCid(data) : data;
+            Kind = KindOf(name);
             LastEventId = lastEventId;
-            // Only the server speaks under these names; what peers say comes as "signal", whatever members it has.
-            if (name != "connect" && name != "join" && name != "leave")
-                return;
-            string?[] members = Json.StringMembers(data, "id", "cid", "token");
-            Id = members[0];
-            Cid = members[1];
-            Token = members[2];
+            // _cid is for addressing. Left in, it would choose the addressee of a program that writes what it reads.
+            Data = Kind == MoshpitEventKind.Signal ? Json.WithoutCid(data) : data;
+            if (Kind == MoshpitEventKind.Signal)
+            {
+                From = Json.AsString(from);
+                Number = (int?)Json.AsNumber(lastEventId.Substring(lastEventId.IndexOf('.', StringComparison.Ordinal) + 1));
+            }
+            else if (Kind != MoshpitEventKind.Other)
+            {
+                // Only the server speaks under these names; what peers say comes as "signal", whatever members it has.
+                string?[] members = Json.Members(data, Members);
+                Id = Json.AsString(members[0]);
+                Cid = Json.AsString(members[1]);
+                Token = Json.AsString(members[2]);
+                Number = (int?)Json.AsNumber(members[3]);
+                IsResumed = members[4] == "true";
+                Missed = Json.AsNumber(members[5]);
+            }
         }
 
-        /// <summary><c>connect</c> (the first), <c>join</c> and <c>leave</c> (told to the owner), <c>signal</c> (a message), or what else
-        /// the server calls it; <c>message</c> where it gives no name.</summary>
+        /// <summary>The client's own event: the stream was lost.</summary>
+        internal MoshpitEvent(MoshpitException failure, string lastEventId)
+        {
+            Name = "lost";
+            Kind = MoshpitEventKind.Lost;
+            Data = Json.Quote(failure.Message);
+            LastEventId = lastEventId;
+            Failure = failure;
+        }
+
+        /// <summary>What it is about, by its <see cref="Name"/>.</summary>
+        public MoshpitEventKind Kind { get; }
+
+        /// <summary><c>connect</c> (the first), <c>signal</c> (a message), <c>join</c>, <c>leave</c>, <c>away</c> and <c>back</c> (told to
+        /// the owner), <c>gap</c>, <c>bye</c>, or what else the server calls it; <c>message</c> where it gives no name; <c>lost</c>, of
+        /// <see cref="MoshpitEventKind.Lost"/>.</summary>
         public string Name { get; }
 
         /// <summary>The data; from a Moshpit server one JSON value. A <c>signal</c>'s object has no member <c>_cid</c>: that name is
@@ -278,15 +411,33 @@ namespace Moshpit.Client
         /// <summary>The stream's last event id when this event came; empty as long as there was none.</summary>
         public string LastEventId { get; }
 
-        /// <summary>The channel's id, of <c>connect</c>, <c>join</c> and <c>leave</c>; else null.</summary>
+        /// <summary>The channel's id, of what the server tells; else null.</summary>
         public string? Id { get; }
 
-        /// <summary>Of <c>connect</c> this peer's cid, of <c>join</c> and <c>leave</c> the other's; else null.</summary>
+        /// <summary>Of <c>connect</c> this peer's cid, of <c>join</c>, <c>leave</c>, <c>away</c> and <c>back</c> the other's; else
+        /// null.</summary>
         public string? Cid { get; }
 
         /// <summary>Of <c>connect</c> the secret that allows to write as this peer; else null. Don't log it, nor the data that it
         /// stands in.</summary>
         public string? Token { get; }
+
+        /// <summary>Of a message the cid of its sender, as the server says; null where it does not say.</summary>
+        public string? From { get; }
+
+        /// <summary>The number in the channel of the peer that a message came from, that joined or left, or, of <c>connect</c>, of this
+        /// peer: 1, 2, 3 in the order of joining. Null where the server does not say.</summary>
+        public int? Number { get; }
+
+        /// <summary>Of <c>connect</c>: it is the same peer that was lost before, and what follows goes on where it was. False for the first
+        /// time, and when the server did not know the peer or its last event any more: forget what you knew.</summary>
+        public bool IsResumed { get; }
+
+        /// <summary>Of <c>gap</c>: how many events were lost at most; null where the server can't know.</summary>
+        public long? Missed { get; }
+
+        /// <summary>Of <see cref="MoshpitEventKind.Lost"/>: why; else null.</summary>
+        public MoshpitException? Failure { get; }
 
 #if NET8_0_OR_GREATER
         /// <summary>The data as a <typeparamref name="T"/>, with source-generated metadata: for trimmed and native AOT programs.</summary>
@@ -299,6 +450,45 @@ namespace Moshpit.Client
         [RequiresDynamicCode("Uses reflection. In native AOT programs use the overload with a JsonTypeInfo.")]
         public T? Read<T>(JsonSerializerOptions? options = null) => JsonSerializer.Deserialize<T>(Data, options);
 #endif
+
+        private static MoshpitEventKind KindOf(string name)
+        {
+            switch (name)
+            {
+                case "signal": return MoshpitEventKind.Signal;
+                case "connect": return MoshpitEventKind.Connect;
+                case "gap": return MoshpitEventKind.Gap;
+                case "bye": return MoshpitEventKind.Bye;
+                case "join": return MoshpitEventKind.Join;
+                case "leave": return MoshpitEventKind.Leave;
+                case "away": return MoshpitEventKind.Away;
+                case "back": return MoshpitEventKind.Back;
+                default: return MoshpitEventKind.Other;
+            }
+        }
+    }
+
+    /// <summary>What the server says about a message that it has taken.</summary>
+    sealed partial class MoshpitReceipt
+    {
+        private readonly string _answer; // read when it is asked for: most programs never do
+
+        internal MoshpitReceipt(string answer) => _answer = answer;
+
+        /// <summary>The id of its event; null where the server does not say.</summary>
+        public string? Event => Json.AsString(Member("event"));
+
+        /// <summary>How many peers it is for, those that are away included; null where the server does not say.</summary>
+        public int? To => (int?)Json.AsNumber(Member("to"));
+
+        /// <summary>How many of these are away: they get it if they come back.</summary>
+        public int Away => (int?)Json.AsNumber(Member("away")) ?? 0;
+
+        /// <summary>The message was sent more than once, since an answer was lost, and the server had taken it already. It was delivered
+        /// once, and the server says no more about it.</summary>
+        public bool IsDuplicate => Member("duplicate") == "true";
+
+        private string? Member(string name) => Json.Members(_answer, name)[0];
     }
 
     /// <summary>What went wrong between this client and the server: refused, lost, late, or not understood.</summary>
@@ -329,7 +519,8 @@ namespace Moshpit.Client
         public bool IsTransient { get; }
 
         /// <summary>True where a message was sent, wholly or in part, and the server did not say what became of it: it may have been
-        /// delivered or not. It was not sent a second time; to do so is for the caller to decide.</summary>
+        /// delivered or not. On a session it was sent again until the session was lost, or the time was over; without one it was not sent a
+        /// second time. More is for the caller to decide.</summary>
         public bool OutcomeUnknown { get; }
     }
 
@@ -340,41 +531,90 @@ namespace Moshpit.Client
     /// say. It connects as soon as it is made. Safe for use by several threads, with one reader at a time.
     /// </summary>
     /// <remarks>
-    /// The enumeration ends when the server ends the stream in good order (the owner left) or the peer is disposed. Anything else is thrown
-    /// from it: a <see cref="MoshpitException"/>, or an <see cref="OperationCanceledException"/> if the token given to Open was cancelled.
-    /// A stream that was cut, that ends in the middle of an event, or that ends before <c>connect</c>, did not end in good order.
+    /// A peer outlives its streams. When one is lost, the event <c>lost</c> says why, and the peer tries to come back: after a random time
+    /// that grows to 10 seconds, or when the server asks it to, and at once on <see cref="Reconnect"/>. Then <c>connect</c> says whether it
+    /// is the same peer (<see cref="MoshpitEvent.IsResumed"/>). What it has missed follows, each message once, with a <c>gap</c> where
+    /// something is not kept any more. What it writes meanwhile is sent then, each message once.
+    /// The enumeration ends when the server says that the peer's time is over (<c>bye</c>: the owner left, the session goes on elsewhere)
+    /// or when the peer is disposed. Anything else is thrown from it: a <see cref="MoshpitException"/>, or an
+    /// <see cref="OperationCanceledException"/> if the token given to Open was cancelled. That is so when the first stream can't be opened,
+    /// when the peer is refused for good, when it can't come back in time, and when it does not understand the server.
+    /// From a server without sessions a peer can't come back. There the end of the stream is the end of the peer: in good order if the
+    /// owner left, otherwise an exception.
     /// Events wait to be read, up to <see cref="MoshpitClientOptions.ReceiveBufferSize"/>; then the stream is not read any further. After
     /// a <c>break</c> the peer stays, and another enumeration goes on with the next event.
     /// </remarks>
     sealed partial class MoshpitPeer : IAsyncEnumerable<MoshpitEvent>, IAsyncDisposable, IDisposable
     {
+        private static readonly TimeSpan UsualSilence = TimeSpan.FromSeconds(60);
+        private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+
         private readonly MoshpitClientOptions _options;
         private readonly Endpoint _start;
+        private readonly string _secret; // of the session; empty: none is asked for
         private readonly EventQueue _events;
         private readonly Outbox _outbox;
-        private readonly CancellationTokenSource _leaving = new CancellationTokenSource();
         private readonly CancellationToken _canceled;
         private readonly CancellationTokenRegistration _onCanceled;
         private readonly Promise<MoshpitEvent> _connected = new Promise<MoshpitEvent>();
+        private readonly Promise<bool> _completion = new Promise<bool>();
+        private readonly Promise<bool> _left = new Promise<bool>(); // by Dispose, or by the token that was given to Open
         private readonly Task _running;
         private int _isEnumerated;
 
-        internal MoshpitPeer(Endpoint start, MoshpitClientOptions options, CancellationToken cancellationToken)
+        // The running task writes these, the first two are read by others.
+        private volatile bool _isLive;
+        private volatile bool _isSession; // and so it can come back
+        private string _lastEventId;
+        private TimeSpan _grace;
+        private TimeSpan _silence = UsualSilence;
+        private TimeSpan _retry; // what the last stream asked for
+        private int _tries; // to come back, since there was a stream
+        private readonly Stopwatch _away = new Stopwatch();
+
+        private readonly object _lock = new object(); // guards the rest
+        private CancellationTokenSource _stop = new CancellationTokenSource(); // of the present stream, or of the wait for the next
+        private string _stopReason = "";
+        private bool _isStopped;
+        private volatile bool _isLeaving;
+
+        internal MoshpitPeer(Endpoint start, MoshpitClientOptions options, MoshpitPeerOptions own, CancellationToken cancellationToken)
         {
+            own = own.CheckedCopy();
             _start = start;
             _options = options;
+            _secret = own.Session ?? (options.ReconnectWithin == TimeSpan.Zero ? "" : NewSecret());
+            _lastEventId = own.LastEventId ?? "";
             _canceled = cancellationToken;
             _events = new EventQueue(options.ReceiveBufferSize);
-            _outbox = new Outbox(options, _leaving.Token);
+            _outbox = new Outbox(options, () => Stop("The server does not know the peer, which asks for its stream again."));
             Step.Observe(_connected.Task); // a failure is told by the enumeration too
-            _onCanceled = cancellationToken.Register(() => End(new OperationCanceledException(cancellationToken), atOnce: true));
+            Step.Observe(_completion.Task);
+            _onCanceled = cancellationToken.Register(() => Leave(new OperationCanceledException(cancellationToken)));
             // On the thread pool, and so without the caller's SynchronizationContext (Unity's, a window's): nothing below waits for it.
             _running = Task.Run(RunAsync, CancellationToken.None);
         }
 
-        /// <summary>Completes with the <c>connect</c> event (id, cid, token), or fails as the enumeration does, or with a
+        /// <summary>Completes with the first <c>connect</c> event (id, cid, token), or fails as the enumeration does, or with a
         /// <see cref="MoshpitException"/> if the peer ended before it was connected.</summary>
         public Task<MoshpitEvent> Connected => _connected.Task;
+
+        /// <summary>Completes when the peer has ended, for programs that don't enumerate it: fails as the enumeration does.</summary>
+        public Task Completion => _completion.Task;
+
+        /// <summary>Where the peer stands now: for a lamp. What a program does should follow the events, which come in order.</summary>
+        public MoshpitPeerState State => _completion.Task.IsCompleted ? MoshpitPeerState.Ended
+            : _isLive ? MoshpitPeerState.Live
+            : _connected.Task.IsCompleted ? MoshpitPeerState.Away
+            : MoshpitPeerState.Connecting;
+
+        /// <summary>Drops the connections and comes back at once: the network has changed, or the device was asleep. A peer that waits for
+        /// its next try does not wait any longer. It does nothing before <c>connect</c>, nor without a session.</summary>
+        public void Reconnect()
+        {
+            if (_isSession)
+                Stop("The program asked for new connections.");
+        }
 
         /// <summary>The events, <c>connect</c> first. An enumeration after a <c>break</c> goes on where the last one stopped.</summary>
         /// <param name="cancellationToken">Ends this enumeration at once, with an <see cref="OperationCanceledException"/>. No event is
@@ -390,10 +630,11 @@ namespace Moshpit.Client
 
         /// <summary>Sends one JSON value to every peer of the channel, this one included, or to one of them.</summary>
         /// <remarks>
-        /// Works at once: what is written before <c>connect</c> waits for it. Messages are sent in the order of the calls, many of them
-        /// before the first is answered. No message is sent twice unless it is known that the server did not process it. A message that the
-        /// server refuses for now (429 or 503), or that can't be sent because the server can't be reached, is held, with all messages after
-        /// it, and tried again within <see cref="MoshpitClientOptions.SendTimeout"/>.
+        /// Works at once: what is written before <c>connect</c>, or while the peer is away, waits for it. Messages are sent in the order of
+        /// the calls, many of them before the first is answered. Each is delivered once: on a session it has a number, and is sent again if
+        /// the connection broke before its answer; without one it is not sent again unless it is known that the server did not process it.
+        /// A message that the server refuses for now (429 or 503), or that can't be sent because the server can't be reached, is held, with
+        /// all messages after it, and tried again within <see cref="MoshpitClientOptions.SendTimeout"/>.
         /// Await the task before you dispose the peer: what waits then is not sent any more.
         /// </remarks>
         /// <param name="json">Exactly one JSON value, nested at most 63 deep. Of an object the member <c>_cid</c> is taken out and is the
@@ -406,7 +647,7 @@ namespace Moshpit.Client
         /// or is cancelled.</returns>
         /// <exception cref="ArgumentException">Thrown by the call: not one JSON value, an empty <paramref name="cid"/>, a <c>_cid</c> that
         /// is no string or comes with a <paramref name="cid"/>.</exception>
-        public Task Write(string json, string? cid = null, CancellationToken cancellationToken = default)
+        public Task<MoshpitReceipt> Write(string json, string? cid = null, CancellationToken cancellationToken = default)
         {
             if (json is null)
                 throw new ArgumentNullException(nameof(json));
@@ -418,20 +659,21 @@ namespace Moshpit.Client
 
         /// <summary>Sends <paramref name="text"/> as a JSON string.</summary>
         /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
-        public Task WriteText(string text, string? cid = null, CancellationToken cancellationToken = default) =>
+        public Task<MoshpitReceipt> WriteText(string text, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(Json.Quote(text ?? throw new ArgumentNullException(nameof(text))), cid, cancellationToken);
 
 #if NET8_0_OR_GREATER
         /// <summary>Sends <paramref name="value"/> as JSON, with source-generated metadata: for trimmed and native AOT programs.</summary>
         /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
-        public Task WriteAsJson<T>(T value, JsonTypeInfo<T> typeInfo, string? cid = null, CancellationToken cancellationToken = default) =>
+        public Task<MoshpitReceipt> WriteAsJson<T>(
+            T value, JsonTypeInfo<T> typeInfo, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(JsonSerializer.Serialize(value, typeInfo), cid, cancellationToken);
 
         /// <summary>Sends <paramref name="value"/> as JSON, by reflection and with these options.</summary>
         /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
         [RequiresUnreferencedCode("Uses reflection. In trimmed programs use the overload with a JsonTypeInfo.")]
         [RequiresDynamicCode("Uses reflection. In native AOT programs use the overload with a JsonTypeInfo.")]
-        public Task WriteAsJson<T>(
+        public Task<MoshpitReceipt> WriteAsJson<T>(
             T value, JsonSerializerOptions options, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(JsonSerializer.Serialize(value, options), cid, cancellationToken);
 
@@ -439,14 +681,16 @@ namespace Moshpit.Client
         /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
         [RequiresUnreferencedCode("Uses reflection. In trimmed programs use the overload with a JsonTypeInfo.")]
         [RequiresDynamicCode("Uses reflection. In native AOT programs use the overload with a JsonTypeInfo.")]
-        public Task WriteAsJson<T>(T value, string? cid = null, CancellationToken cancellationToken = default) =>
+        public Task<MoshpitReceipt> WriteAsJson<T>(T value, string? cid = null, CancellationToken cancellationToken = default) =>
             Write(JsonSerializer.Serialize(value), cid, cancellationToken);
 #endif
 
-        /// <summary>Leaves the channel at once: the enumeration ends, messages that wait are not sent. Twice does no harm.</summary>
-        public void Dispose() => End(null, atOnce: true);
+        /// <summary>Leaves the channel at once: the enumeration ends, messages that wait are not sent, and the server is told. Twice does
+        /// no harm.</summary>
+        public void Dispose() => Leave(null);
 
-        /// <summary>Leaves the channel at once, as <see cref="Dispose"/>, and completes when the connections are closed.</summary>
+        /// <summary>Leaves the channel at once, as <see cref="Dispose"/>, and completes when the server has been told, which takes at most
+        /// 2 seconds, and the connections are closed.</summary>
         public async ValueTask DisposeAsync()
         {
             Dispose();
@@ -471,35 +715,110 @@ namespace Moshpit.Client
 
         private async Task RunAsync()
         {
-            Exception? failure = null;
-            try
-            {
-                using Connection connection = await OpenStreamAsync();
-                await ReadStreamAsync(connection);
-            }
-            catch (Exception e)
-            {
-                failure = e;
-            }
-
-            End(failure, atOnce: false);
+            Task staying = StayAsync();
+            Step.Observe(staying); // the enumeration tells of it
+            await Task.WhenAny(staying, _left.Task);
+            if (staying.IsCompleted)
+                End(staying.Exception?.InnerException, atOnce: false); // if it was cancelled, it has ended before
             await _outbox.Finished;
+            if (_isSession && (_isLive || !staying.IsCompleted))
+                await _outbox.LeaveAsync(); // while there is a stream: nobody hears that it was lost
+            Stop("The peer has left.", isLast: true);
+            await Task.WhenAny(staying); // whatever its outcome
+            _isLive = false;
             _onCanceled.Dispose(); // not before: there was something to cancel
         }
 
-        private async Task<Connection> OpenStreamAsync()
+        /// <summary>One stream after the other, until the server says that it was the last. Throws if there can be no other.</summary>
+        private async Task StayAsync()
         {
+            while (true)
+            {
+                MoshpitException loss;
+                TryBegin(evenIfStopped: true, out CancellationToken stop);
+                try
+                {
+                    using Connection? connection = await OpenStreamAsync(stop);
+                    if (connection != null)
+                        await ReadStreamAsync(connection, stop);
+                    _isLive = false;
+                    return;
+                }
+                catch (OperationCanceledException) when (_isSession && !_isLeaving)
+                {
+                    loss = new MoshpitException(_stopReason, isTransient: true);
+                }
+                catch (MoshpitException e) when (_isSession && MayPass(e))
+                {
+                    loss = e;
+                }
+
+                if (_isLive)
+                {
+                    _isLive = false;
+                    _away.Restart();
+                    _tries = 0;
+                    _ = _events.AddAsync(new List<MoshpitEvent> { new MoshpitEvent(loss, _lastEventId) });
+                    await _outbox.PauseAsync();
+                }
+
+                _options.Tell(_start + ": the peer is away. " + loss.Message);
+                if (TryBegin(evenIfStopped: false, out stop))
+                    await WaitForNextTryAsync(loss, stop);
+            }
+        }
+
+        /// <summary>Another try may succeed. Not so where the server said that the session is over, or can't be understood.</summary>
+        private static bool MayPass(MoshpitException e) =>
+            e.IsTransient || e.Status == 408 || e.Status >= 500 || (e.Status == 404 && e.RetryAfter != null);
+
+        private async Task WaitForNextTryAsync(MoshpitException loss, CancellationToken stop)
+        {
+            TimeSpan within = _options.ReconnectWithin ?? _grace;
+            TimeSpan left = within == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : within - _away.Elapsed;
+            TimeSpan pause = PauseBefore(_tries++, loss.RetryAfter is { } asked ? Jitter.Above(asked) : _retry);
+            try
+            {
+                if (left > TimeSpan.Zero)
+                    await Task.Delay(pause < left ? pause : left, stop);
+            }
+            catch (OperationCanceledException) when (!_isLeaving)
+            {
+                return; // asked to come back now
+            }
+
+            if (pause >= left)
+                throw new MoshpitException("The stream was lost, and the peer could not come back within " + within + ". " + loss.Message,
+                    loss, loss.Status, loss.Reply, loss.RetryAfter, isTransient: true);
+        }
+
+        /// <summary>The time before the next try to come back. Random, so that not all peers of a server come at once.</summary>
+        /// <param name="tries">How many there were since the stream was lost.</param>
+        /// <param name="least">What the server asks for.</param>
+        internal static TimeSpan PauseBefore(int tries, TimeSpan least)
+        {
+            TimeSpan most = TimeSpan.FromSeconds(0.25) * (1 << Math.Min(tries, 6));
+            TimeSpan pause = Jitter.Between(TimeSpan.Zero, most < LongestPause ? most : LongestPause);
+            return pause > least ? pause : least;
+        }
+
+        /// <summary>Null: the session is over.</summary>
+        private async Task<Connection?> OpenStreamAsync(CancellationToken stop)
+        {
+            string sessionLines = _secret.Length == 0 ? "" : "Moshpit-Session: " + _secret + "\r\n";
+            if (sessionLines.Length > 0 && _lastEventId.Length > 0 && Text.IsFieldValue(_lastEventId))
+                sessionLines += "Last-Event-ID: " + _lastEventId + "\r\n";
             Endpoint endpoint = _start;
             for (int redirects = 0; ; redirects++)
             {
-                Connection connection = await Connection.OpenAsync(endpoint, _options, _leaving.Token);
+                Connection connection = await Connection.OpenAsync(endpoint, _options, stop);
                 bool isStream = false;
                 try
                 {
-                    HttpHead head = await connection.BoundedAsync(_options.ResponseTimeout, _leaving.Token, async () =>
+                    HttpHead head = await connection.BoundedAsync(_options.ResponseTimeout, stop, async () =>
                     {
                         await connection.SendAsync(Encoding.ASCII.GetBytes("GET " + endpoint.Target + " HTTP/1.1\r\nHost: " +
-                            endpoint.HostHeader + "\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n" +
+                            endpoint.HostHeader + "\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n" + sessionLines +
                             connection.HeaderLines + "\r\n"));
                         return await connection.Reader.ReadHeadAsync();
                     });
@@ -509,9 +828,11 @@ namespace Moshpit.Client
                             Text.Short(head["Content-Type"]) + "', Content-Encoding '" + Text.Short(head["Content-Encoding"]) + "'.");
                     if (isStream)
                         return connection;
+                    if (head.Status == 204 && _lastEventId.Length > 0)
+                        return null;
                     if (!head.IsRedirect)
                         throw head.Refusal(endpoint, await connection.BoundedAsync(
-                            _options.ResponseTimeout, _leaving.Token, () => connection.Reader.ReadReplyAsync(head, () => true)));
+                            _options.ResponseTimeout, stop, () => connection.Reader.ReadReplyAsync(head, () => true)));
                     endpoint = endpoint.Follow(head, redirects);
                 }
                 finally
@@ -522,34 +843,39 @@ namespace Moshpit.Client
             }
         }
 
-        /// <summary>Reads the stream to its end; returns if that is a proper one.</summary>
-        private async Task ReadStreamAsync(Connection connection)
+        /// <summary>Reads the stream to its end; returns if the peer ends with it in good order.</summary>
+        private async Task ReadStreamAsync(Connection connection, CancellationToken stop)
         {
             // Before connect nothing can be sent. A stream that never says it (of some other server, say) must not keep writers waiting.
-            using var patience = new System.Threading.Timer( // in full: Windows Forms has a Timer too
-                _ => GiveUpOnConnect(), null, _options.ResponseTimeout, Timeout.InfiniteTimeSpan);
-            using var silence = new Step("The stream was silent for", _options.SilenceTimeout, _leaving.Token);
-            using CancellationTokenRegistration stop = silence.Token.Register(connection.Dispose);
-            var parser = new SseParser(_options.MaxEventSize);
+            using var patience = new Step("The server sent no connect event within", _options.ResponseTimeout, stop);
+            using var silence = new Step("The stream was silent for", _options.SilenceTimeout ?? _silence, patience.Token);
+            using CancellationTokenRegistration onStop = silence.Token.Register(connection.Dispose);
+            try
+            {
+                await ReadEventsAsync(connection, patience, silence);
+            }
+            catch (Exception e)
+            {
+                Exception why = silence.Explain(e, "The connection to " + connection.Endpoint + " was lost");
+                throw why is OperationCanceledException ? patience.Explain(why, "") : why;
+            }
+        }
+
+        private async Task ReadEventsAsync(Connection connection, Step patience, Step silence)
+        {
+            var parser = new SseParser(_options.MaxEventSize, _lastEventId);
             var events = new List<MoshpitEvent>();
+            bool isConnected = false;
             while (true)
             {
-                ReadOnlyMemory<byte> bytes;
-                try
-                {
-                    silence.Restart();
-                    bytes = await connection.Reader.ReadBodyAsync();
-                    silence.Pause();
-                    silence.Token.ThrowIfCancellationRequested(); // a stream that is disposed may end as one that the server has ended
-                }
-                catch (Exception e)
-                {
-                    throw silence.Explain(e, "The connection to " + connection.Endpoint + " was lost");
-                }
-
+                silence.Restart();
+                ReadOnlyMemory<byte> bytes = await connection.Reader.ReadBodyAsync();
+                silence.Pause();
+                silence.Token.ThrowIfCancellationRequested(); // a stream that is disposed may end as one that the server has ended
                 if (bytes.IsEmpty)
                     break;
-                Exception? failure = null;
+                MoshpitException? failure = null;
+                MoshpitEvent? bye = null;
                 try
                 {
                     parser.Push(bytes.Span, events);
@@ -560,39 +886,116 @@ namespace Moshpit.Client
                 }
 
                 // Also when Push or Connect fails: what was complete before that is given out.
+                _lastEventId = parser.LastEventId;
+                _retry = parser.Retry ?? _retry;
                 foreach (MoshpitEvent e in events)
-                    if (e.Name == "connect")
+                    if (e.Kind == MoshpitEventKind.Bye && _isSession)
+                    {
+                        bye = e;
+                    }
+                    else if (e.Kind == MoshpitEventKind.Connect && !isConnected)
+                    {
+                        isConnected = true;
+                        patience.Pause();
                         failure = Connect(e, connection.Endpoint) ?? failure;
-                await _events.AddAsync(events);
+                        silence.Limit = _options.SilenceTimeout ?? _silence;
+                    }
+
+                Task<bool> room = _events.AddAsync(events);
+                if (!room.IsCompleted)
+                    await silence.Stoppable(room);
                 events.Clear();
                 if (failure != null)
                     throw failure;
+                if (bye is null)
+                    continue;
+                if (ReasonToComeBack(bye) is { } reason)
+                    throw new MoshpitException("The server has ended the stream: " + Text.Short(reason) + ".", isTransient: true);
+                return;
             }
 
             // The response is complete, but a proxy whose server has died may have completed it.
-            if (!_connected.Task.IsCompleted)
+            if (!isConnected)
                 throw new MoshpitException("The stream ended before its connect event.", isTransient: true);
             if (parser.IsInsideEvent)
                 throw new MoshpitException("The stream ended in the middle of an event.", isTransient: true);
+            if (_isSession)
+                throw new MoshpitException("The stream ended without a word.", isTransient: true);
         }
 
+        /// <summary>Null: the peer ends with this <c>bye</c>.</summary>
+        private static string? ReasonToComeBack(MoshpitEvent bye)
+        {
+            string?[] members = Json.Members(bye.Data, "reason", "again");
+            string reason = Json.AsString(members[0]) ?? "";
+            // A peer that was replaced looks whether its session goes on elsewhere: the answer is 204 then.
+            return members[1] == "true" || reason == "replaced" ? reason : null;
+        }
+
+        /// <summary>The peer has a stream, for the first time or again.</summary>
         private MoshpitException? Connect(MoshpitEvent connect, Endpoint streamAt)
         {
-            if (_connected.Task.IsCompleted)
-                return null;
-            if (connect.Id is null || connect.Cid is null || connect.Token is null || !Endpoint.IsChannelId(connect.Id))
+            if (connect.Id is null || connect.Cid is null || connect.Token is null || !Text.IsName(connect.Id))
                 return new MoshpitException("The server's connect event has no usable id, cid and token.");
+            string?[] members = Json.Members(connect.Data, "resumed", "grace", "heartbeat", "seq");
+            bool isSession = _secret.Length > 0 && members[0] != null;
+            _grace = Seconds(members[1]) ?? TimeSpan.Zero;
+            if (Seconds(members[2]) is { } heartbeat)
+                _silence = heartbeat > TimeSpan.Zero ? heartbeat * 2.5 : Timeout.InfiniteTimeSpan;
+            _isLive = true;
             // Beside the stream, wherever redirects have led: POST /pit/ID for a stream at /pit/ or /pit/ID.
-            if (_connected.TrySetResult(connect))
-                _outbox.Start(streamAt.Resolve(connect.Id), connect.Token);
+            _outbox.Start(streamAt.Resolve(connect.Id), connect.Token, isSession ? Json.AsNumber(members[3]) ?? 0 : (long?)null);
+            _isSession = isSession;
+            _connected.TrySetResult(connect);
             return null;
         }
 
-        private void GiveUpOnConnect()
+        private static TimeSpan? Seconds(string? text) =>
+            Json.AsNumber(text) is { } seconds ? TimeSpan.FromSeconds(Math.Min(seconds, 1_000_000)) : (TimeSpan?)null;
+
+        private static string NewSecret()
         {
-            var late = new MoshpitException("The server sent no connect event within " + _options.ResponseTimeout + ". Is it a Moshpit?");
-            if (_connected.TrySetException(late))
-                End(late, atOnce: true);
+            byte[] bytes = new byte[32];
+            RandomNumberGenerator.Fill(bytes);
+            return Convert.ToBase64String(bytes).TrimEnd('=').Replace('+', '-').Replace('/', '_');
+        }
+
+        /// <summary>Begins a try to have a stream, or the wait for one. False: what was begun before has been stopped.</summary>
+        private bool TryBegin(bool evenIfStopped, out CancellationToken stop)
+        {
+            lock (_lock)
+            {
+                bool begins = !_isLeaving && (evenIfStopped || !_isStopped);
+                if (begins)
+                {
+                    _stop = new CancellationTokenSource();
+                    _isStopped = false;
+                }
+
+                stop = _stop.Token;
+                return begins;
+            }
+        }
+
+        /// <summary>Ends the present stream or wait. On the thread pool: what ends with it must not run in the caller's context.</summary>
+        private void Stop(string reason, bool isLast = false)
+        {
+            CancellationTokenSource stop;
+            lock (_lock)
+            {
+                stop = _stop;
+                _stopReason = reason;
+                _isStopped = true;
+                _isLeaving |= isLast;
+            }
+
+            _ = Task.Run(stop.Cancel);
+        }
+
+        private void Leave(Exception? why)
+        {
+            End(why, atOnce: true);
+            _left.TrySetResult(true);
         }
 
         /// <summary>The one end of the peer; the first call counts. At once: what waits is dropped, connections are closed.</summary>
@@ -603,10 +1006,14 @@ namespace Moshpit.Client
                 _connected.TrySetCanceled(_canceled);
             else
                 _connected.TrySetException(failure ?? new MoshpitException("The peer ended before it was connected."));
-            if (_outbox.End(failure))
+            if (_outbox.End(failure, atOnce))
                 _options.Tell(_start + ": the peer ended" + (failure is null ? "." : ": " + failure.Message));
-            if (atOnce)
-                _leaving.Cancel();
+            if (failure is null)
+                _completion.TrySetResult(true);
+            else if (failure is OperationCanceledException)
+                _completion.TrySetCanceled(_canceled);
+            else
+                _completion.TrySetException(failure);
         }
     }
 
@@ -615,18 +1022,24 @@ namespace Moshpit.Client
     /// <summary>
     /// Sends the messages of one peer, in order, over one connection at a time. A message waits, is sent, and is answered; its place in the
     /// two queues says which. Several are sent before the first is answered (pipelining, RFC 9112, 9.3.2), but the first message of a
-    /// connection goes alone: its answer shows where messages go and whether the connection stays. One task does that, from connect to the
-    /// end of the peer.
+    /// connection goes alone: its answer shows where messages go and whether the connection stays. One task does that as long as the peer
+    /// has a stream, and another one when it has a stream again.
+    /// <para>
+    /// On a session every message has a number, by which the server knows a repetition: what was sent and not answered is sent again. The
+    /// numbers of what is on a connection are at most 63 apart, as the server demands.
+    /// </para>
     /// </summary>
     internal sealed class Outbox
     {
         private const int MaxSent = 64; // messages on the connection without an answer
         private const int MaxSentSize = 64 * 1024; // and their characters; a larger message goes alone
 
-        private static readonly Stopwatch Clock = Stopwatch.StartNew();
+        private const long LostCount = 64; // a peer that has lost count begins so far above the highest number
+
+        private static readonly TimeSpan LeaveTimeout = TimeSpan.FromSeconds(2);
 
         private readonly MoshpitClientOptions _options;
-        private readonly CancellationToken _leaving;
+        private readonly Action _onUnknownToken;
 
         // The lock guards all fields of this block, and what the messages say about their place. No message is completed under it.
         private readonly object _lock = new object();
@@ -636,36 +1049,45 @@ namespace Moshpit.Client
         private bool _hasEnded;
         private Exception? _failure;
         private MoshpitException? _holdReason;
-        private TimeSpan _heldUntil; // by the Clock
+        private TimeSpan _heldUntil; // by the clock
+        private readonly Stopwatch _clock = new Stopwatch(); // of the time in which the peer has a stream
+        private CancellationTokenSource _stop = new CancellationTokenSource(); // ends the sending task
+
+        // Changed while there is no sending task.
+        private Endpoint? _postTo;
+        private string _token = "";
+        private long _nextNumber; // of the next message; 0: there is no session
 
         // Used by the sending task alone.
         private readonly System.Threading.Timer _patience; // in full: Windows Forms has a Timer too
         private readonly Queue<OutgoingMessage> _sent = new Queue<OutgoingMessage>(); // and not answered yet
         private int _sentSize;
-        private string _bodyStart = "";
         private Endpoint? _redirected; // where a redirect has led
         private bool _pipelines = true;
+        private bool _hasUnknownToken; // says an answer
         private int _failedTries; // in a row
         private byte[] _batch = Array.Empty<byte>();
 
-        public Outbox(MoshpitClientOptions options, CancellationToken leaving)
+        public Outbox(MoshpitClientOptions options, Action onUnknownToken)
         {
             _options = options;
-            _leaving = leaving;
+            _onUnknownToken = onUnknownToken;
             _patience = new System.Threading.Timer(_ => Wake(isMessage: false));
         }
 
-        /// <summary>Completes when nothing is sent any more. Asked after Start.</summary>
+        /// <summary>Completes when nothing is sent. Asked by the task that calls Start.</summary>
         public Task Finished { get; private set; } = Task.CompletedTask;
 
+        private bool IsSession => _nextNumber > 0;
+
         /// <summary>Takes a message, whose task it returns.</summary>
-        public Task Add(OutgoingMessage message)
+        public Task<MoshpitReceipt> Add(OutgoingMessage message)
         {
             message.OnCanceled = message.CancellationToken.Register(() => Cancel(message)); // perhaps right now
             Exception? refusal = null;
             lock (_lock)
             {
-                TimeSpan now = Clock.Elapsed;
+                TimeSpan now = _clock.Elapsed;
                 message.Deadline = _options.SendTimeout == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : now + _options.SendTimeout;
                 if (_hasEnded)
                 {
@@ -678,7 +1100,7 @@ namespace Moshpit.Client
                 }
                 else if (now < _heldUntil && message.Deadline <= _heldUntil)
                 {
-                    refusal = NotDelivered(_holdReason!);
+                    refusal = NotDelivered(message, _holdReason!);
                 }
                 else if (!message.IsCanceled)
                 {
@@ -693,77 +1115,145 @@ namespace Moshpit.Client
             return message.Task;
         }
 
-        /// <summary>The peer is connected: messages go to this place, with this token.</summary>
-        public void Start(Endpoint postTo, string token)
+        /// <summary>The peer has a stream: messages go to this place, with this token.</summary>
+        /// <param name="postTo">The channel.</param>
+        /// <param name="token">Another one than before is that of another peer.</param>
+        /// <param name="highest">The highest number that the server has accepted from the session; null: there is none.</param>
+        public void Start(Endpoint postTo, string token, long? highest)
         {
-            _bodyStart = "{\"token\":" + Json.Quote(token) + ",";
-            Finished = Task.Run(() => SendAllAsync(postTo));
-        }
-
-        /// <summary>Fails what waits, and what is added later; what was sent may still be answered. False: it had ended before.</summary>
-        public bool End(Exception? failure)
-        {
-            List<OutgoingMessage> unsent;
+            var lost = new List<OutgoingMessage>();
             lock (_lock)
             {
+                _postTo = postTo;
+                if (token != _token)
+                {
+                    _token = token;
+                    _nextNumber = highest is null ? 0 : highest == 0 ? 1 : highest.Value + LostCount;
+                    lost = TakeWaiting(message => message.IsUnknown);
+                    foreach (OutgoingMessage message in _waiting)
+                        message.Number = 0; // the old peer's
+                }
+
                 if (_hasEnded)
-                    return false;
+                    return;
+                _clock.Start();
+                _stop = new CancellationTokenSource();
+                CancellationToken stop = _stop.Token;
+                Finished = Task.Run(() => SendAllAsync(stop));
+            }
+
+            foreach (OutgoingMessage message in lost)
+                message.Complete(NotDelivered(message, new MoshpitException("The server has lost the session.")));
+        }
+
+        /// <summary>The peer has no stream. What was sent and not answered waits for the next one, as all else does.</summary>
+        public async Task PauseAsync()
+        {
+            _stop.Cancel();
+            await Finished;
+            _redirected = null;
+            lock (_lock)
+            {
+                _clock.Stop();
+                _heldUntil = TimeSpan.Zero;
+            }
+        }
+
+        /// <summary>Fails what waits, and what is added later; what was sent may still be answered, unless it is to end at once. False: it
+        /// had ended before.</summary>
+        public bool End(Exception? failure, bool atOnce)
+        {
+            List<OutgoingMessage> unsent;
+            bool isFirst;
+            lock (_lock)
+            {
+                isFirst = !_hasEnded;
+                if (isFirst)
+                    _failure = failure;
                 _hasEnded = true;
-                _failure = failure;
-                unsent = TakeWaiting(TimeSpan.MaxValue);
+                unsent = TakeWaiting(_ => true);
             }
 
             Wake(isMessage: false);
+            if (atOnce)
+                _stop.Cancel();
             foreach (OutgoingMessage message in unsent)
-                message.Complete(Ended());
-            return true;
+                message.Complete(Ended(message));
+            return isFirst;
         }
 
-        private async Task SendAllAsync(Endpoint postTo)
+        /// <summary>Tells the server that the peer leaves. After the end, when nothing is sent any more.</summary>
+        public async Task LeaveAsync()
         {
-            while (await WhenWaitingAsync(Timeout.InfiniteTimeSpan))
-                if (await TryConnectAsync(postTo) is { } connection)
+            string body = "{\"token\":" + Json.Quote(_token) + ",\"do\":\"leave\"}";
+            Endpoint target = _redirected ?? _postTo!;
+            try
+            {
+                using var limit = new CancellationTokenSource(LeaveTimeout);
+                using Connection connection = await Connection.OpenAsync(target, _options, limit.Token);
+                await connection.BoundedAsync(LeaveTimeout, limit.Token, async () =>
                 {
-                    while (await UseAsync(connection, _redirected ?? postTo))
+                    await connection.SendAsync(Encoding.ASCII.GetBytes(HeadOf(target, connection) + body.Length + "\r\n\r\n" + body));
+                    return await connection.Reader.ReadHeadAsync();
+                });
+            }
+            catch (Exception e)
+            {
+                _options.Tell("The server could not be told that the peer leaves. " + e.Message);
+            }
+        }
+
+        private async Task SendAllAsync(CancellationToken stop)
+        {
+            using CancellationTokenRegistration onStop = stop.Register(() => Wake(isMessage: false));
+            _hasUnknownToken = false;
+            while (!_hasUnknownToken && await WhenWaitingAsync(Timeout.InfiniteTimeSpan, stop))
+                if (await TryConnectAsync(stop) is { } connection)
+                {
+                    while (await UseAsync(connection, _redirected ?? _postTo!, stop))
                         continue;
                     connection.Dispose();
                 }
 
-            _patience.Dispose();
+            if (_hasUnknownToken)
+                _onUnknownToken();
         }
 
         /// <summary>Null: messages are held, or there was no connection. Then nothing was sent.</summary>
-        private async Task<Connection?> TryConnectAsync(Endpoint postTo)
+        private async Task<Connection?> TryConnectAsync(CancellationToken stop)
         {
             try
             {
                 TimeSpan hold;
                 lock (_lock)
-                    hold = _heldUntil - Clock.Elapsed;
+                    hold = _heldUntil - _clock.Elapsed;
                 if (hold <= TimeSpan.Zero)
-                    return await Connection.OpenAsync(_redirected ?? postTo, _options, _leaving);
-                await Task.Delay(hold + TimeSpan.FromMilliseconds(1), _leaving); // a timer may be early by less than that
+                    return await Connection.OpenAsync(_redirected ?? _postTo!, _options, stop);
+                await Task.Delay(hold + TimeSpan.FromMilliseconds(1), stop); // a timer may be early by less than that
             }
-            catch (Exception e)
+            catch (OperationCanceledException)
+            {
+                // The messages have failed, or they wait for the next stream.
+            }
+            catch (MoshpitException e)
             {
                 _redirected = null;
-                var why = e as MoshpitException ?? new MoshpitException("The peer has left.", e);
-                Hold(why, mayPass: why.IsTransient);
+                Hold(e, mayPass: e.IsTransient);
             }
 
             return null;
         }
 
-        /// <summary>True: a message waits. False: the outbox has ended, or none came for so long.</summary>
-        private async ValueTask<bool> WhenWaitingAsync(TimeSpan patience)
+        /// <summary>True: a message waits. False: nothing is to be sent any more, or none came for so long.</summary>
+        private async ValueTask<bool> WhenWaitingAsync(TimeSpan patience, CancellationToken stop)
         {
             while (true)
             {
                 Task<bool> added;
                 lock (_lock)
                 {
-                    if (_waiting.Count > 0 || _hasEnded)
-                        return !_hasEnded;
+                    if (_waiting.Count > 0 || _hasEnded || stop.IsCancellationRequested)
+                        return !_hasEnded && !stop.IsCancellationRequested;
                     _added = new Promise<bool>();
                     added = _added.Task;
                 }
@@ -782,22 +1272,22 @@ namespace Moshpit.Client
 
         /// <summary>
         /// Sends and reads answers until nothing is left to do or the connection is of no more use. This is the place that decides what the
-        /// end of a connection means for each message. A message without an answer has an unknown outcome, with one exception: after an
-        /// answer with <c>Connection: close</c> the server processes no further request of the connection (RFC 9112, 9.6; Moshpit's
-        /// protocol promises it for 429 and 503). What was sent behind such an answer was not processed, and is sent again.
+        /// end of a connection means for each message. A message without an answer has an unknown outcome, and is sent again on a session
+        /// only, with one exception: after an answer with <c>Connection: close</c> the server processes no further request of the
+        /// connection (RFC 9112, 9.6; Moshpit's protocol promises it for 429 and 503). What was sent behind such an answer was not
+        /// processed.
         /// </summary>
         /// <returns>True: the messages are redirected to another place of the same origin, for which the connection can be used.</returns>
-        private async Task<bool> UseAsync(Connection connection, Endpoint target)
+        private async Task<bool> UseAsync(Connection connection, Endpoint target, CancellationToken stop)
         {
-            string head = "POST " + target.Target + " HTTP/1.1\r\nHost: " + target.HostHeader + "\r\nContent-Type: application/json\r\n" +
-                connection.HeaderLines + "Content-Length: ";
+            string head = HeadOf(target, connection);
             var again = new List<OutgoingMessage>();
             MoshpitException? refusal = null; // for now, by 429 or 503
             MoshpitException? loss = null;
             bool isUsable = true;
             Task writing = Task.CompletedTask;
-            using var step = new Step(Step.LateAnswer, _options.ResponseTimeout, _leaving);
-            using CancellationTokenRegistration stop = step.Token.Register(connection.Dispose);
+            using var step = new Step(Step.LateAnswer, _options.ResponseTimeout, stop);
+            using CancellationTokenRegistration onStop = step.Token.Register(connection.Dispose);
             try
             {
                 Task<(HttpHead Head, string Reply)>? answering = null;
@@ -807,7 +1297,7 @@ namespace Moshpit.Client
                     if (_sent.Count == 0)
                     {
                         step.Pause();
-                        if (!takesMore || !await WhenWaitingAsync(connection.KeepFor))
+                        if (!takesMore || !await WhenWaitingAsync(connection.KeepFor, stop))
                             break;
                         bool isQuiet = connection.IsQuiet;
                         if (!isQuiet && connection.IsProven)
@@ -839,13 +1329,16 @@ namespace Moshpit.Client
                     OutgoingMessage message = _sent.Dequeue();
                     _sentSize -= message.Size;
                     connection.Learn(answer);
-                    if (answer.IsRefusalForNow)
+                    _hasUnknownToken = IsSession && answer.IsUnknownToken(reply) && message.IsFirstDoubt();
+                    bool isRefusalForNow = answer.IsRefusalForNow || (IsSession && answer.IsFromGateway);
+                    if (isRefusalForNow)
                         refusal = answer.Refusal(target, reply, isToMessage: true);
                     else
                         _failedTries = 0;
+                    message.IsUnknown |= answer.IsFromGateway;
                     if (answer.IsSuccess)
-                        Finish(message, null);
-                    else if (answer.IsRefusalForNow || TryRedirect(message, target, answer, reply))
+                        Finish(message, null, reply);
+                    else if (_hasUnknownToken || isRefusalForNow || TryRedirect(message, target, answer, reply))
                         again.Add(message);
                     if (answer.SaysClose)
                     {
@@ -856,7 +1349,7 @@ namespace Moshpit.Client
 
                     if (answer.IsSuccess && _sent.Count == 0)
                         await writing; // a success that came before the end of the message must not cut it off
-                    isUsable = answer.AllowsReuse && connection.Reader.IsBodyRead;
+                    isUsable = answer.AllowsReuse && connection.Reader.IsBodyRead && !_hasUnknownToken;
                     if (_sent.Count == 0) // then what was received after this answer belongs to no message
                         isUsable &= !connection.Reader.HasMore && writing.Status == TaskStatus.RanToCompletion;
                 }
@@ -873,8 +1366,9 @@ namespace Moshpit.Client
 
             if (!writing.IsCompleted)
                 _batch = Array.Empty<byte>(); // the write that is given up may still look at the old one
-            Settle(connection, again, refusal, loss);
-            return isUsable && again.Count > 0 && refusal is null && connection.Endpoint.HasSameOrigin(_redirected ?? target);
+            Settle(connection, again, refusal, loss, stop);
+            bool isRedirected = isUsable && again.Count > 0 && refusal is null && !stop.IsCancellationRequested;
+            return isRedirected && connection.Endpoint.HasSameOrigin(_redirected ?? target);
         }
 
         private async Task<(HttpHead Head, string Reply)> ReadAnswerAsync(HttpReader reader, Step step)
@@ -912,8 +1406,11 @@ namespace Moshpit.Client
             int length = 0;
             foreach (OutgoingMessage message in begun)
             {
+                if (IsSession && message.Number == 0)
+                    message.Number = _nextNumber++;
+                string number = message.Number == 0 ? "" : "\"seq\":" + message.Number.ToString(CultureInfo.InvariantCulture) + ",";
                 string cid = message.Cid is null ? "" : "\"cid\":" + Json.Quote(message.Cid) + ",";
-                string body = _bodyStart + cid + "\"data\":" + message.Data + "}";
+                string body = "{\"token\":" + Json.Quote(_token) + "," + number + cid + "\"data\":" + message.Data + "}";
                 int bodySize = Encoding.UTF8.GetByteCount(body);
                 string start = head + bodySize.ToString(CultureInfo.InvariantCulture) + "\r\n\r\n"; // in ASCII
                 int end = length + start.Length + bodySize;
@@ -926,6 +1423,11 @@ namespace Moshpit.Client
 
             return length;
         }
+
+        /// <summary>The head of a POST, up to the value of Content-Length. On a session the answer is a receipt.</summary>
+        private string HeadOf(Endpoint target, Connection connection) => "POST " + target.Target + " HTTP/1.1\r\nHost: " +
+            target.HostHeader + "\r\nContent-Type: application/json\r\n" + (IsSession ? "Accept: application/json\r\n" : "") +
+            connection.HeaderLines + "Content-Length: ";
 
         /// <summary>True: the answer is a redirect, and this message and all after it follow it. False: the message has failed.</summary>
         private bool TryRedirect(OutgoingMessage message, Endpoint target, HttpHead answer, string reply)
@@ -940,22 +1442,28 @@ namespace Moshpit.Client
             }
             catch (MoshpitException e)
             {
-                Finish(message, e);
+                Finish(message, message.IsUnknown && IsSession ? NotDelivered(message, e) : e);
                 return false;
             }
         }
 
         /// <summary>After the use of a connection: gives each message on it its outcome or its place in the queue.</summary>
-        private void Settle(Connection connection, List<OutgoingMessage> again, MoshpitException? refusal, MoshpitException? loss)
+        private void Settle(
+            Connection connection, List<OutgoingMessage> again, MoshpitException? refusal, MoshpitException? loss, CancellationToken stop)
         {
-            bool wasPipelined = _sent.Count > 1;
             int unknown = _sent.Count;
             foreach (OutgoingMessage message in _sent)
-                Finish(message, new MoshpitException("The outcome is unknown: the message was sent, wholly or in part, and not answered; " +
-                    "it was not sent again. " + loss!.Message, loss, isTransient: loss.IsTransient, outcomeUnknown: true));
+            {
+                message.IsUnknown = true;
+                if (IsSession)
+                    again.Add(message);
+                else
+                    Finish(message, NotDelivered(message, loss!));
+            }
+
             _sent.Clear();
             _sentSize = 0;
-            _pipelines &= !wasPipelined; // perhaps the server can't do it
+            _pipelines &= IsSession || unknown <= 1; // perhaps the server can't do it
             var dropped = new List<OutgoingMessage>();
             lock (_lock)
             {
@@ -970,13 +1478,15 @@ namespace Moshpit.Client
             }
 
             foreach (OutgoingMessage message in dropped)
-                Finish(message, Ended());
+                Finish(message, Ended(message));
             if (loss != null)
             {
                 _redirected = null;
                 _options.Tell(loss.Message + " Messages of unknown outcome: " + unknown + ".");
             }
 
+            if (stop.IsCancellationRequested)
+                return;
             if (refusal != null)
                 Hold(refusal);
             else if (loss != null && (unknown > 0 || !connection.IsProven))
@@ -988,34 +1498,34 @@ namespace Moshpit.Client
         {
             TimeSpan pause = TimeSpan.Zero;
             if (why.RetryAfter > TimeSpan.Zero)
-                pause = why.RetryAfter.Value + Random(TimeSpan.Zero, why.RetryAfter.Value / 4); // not all clients at once
+                pause = Jitter.Above(why.RetryAfter.Value);
             else if (mayPass && _options.SendTimeout != TimeSpan.Zero)
-                pause = Random(TimeSpan.FromMilliseconds(125), TimeSpan.FromMilliseconds(250)) * (1 << Math.Min(_failedTries++, 5));
+                pause = Jitter.Between(TimeSpan.FromMilliseconds(125), TimeSpan.FromMilliseconds(250)) * (1 << Math.Min(_failedTries++, 5));
 
             List<OutgoingMessage> late;
             int held;
             lock (_lock)
             {
                 _holdReason = why;
-                _heldUntil = Clock.Elapsed + pause;
-                late = TakeWaiting(mayPass ? _heldUntil : TimeSpan.MaxValue);
+                _heldUntil = _clock.Elapsed + pause;
+                late = TakeWaiting(message => !mayPass || message.Deadline <= _heldUntil);
                 held = _waiting.Count;
             }
 
             foreach (OutgoingMessage message in late)
-                message.Complete(NotDelivered(why));
+                message.Complete(NotDelivered(message, why));
             if (held > 0)
                 _options.Tell("Messages held for " + pause + ": " + held + ". " + why.Message);
         }
 
-        /// <summary>Takes the messages out of the queue whose time is over then.</summary>
-        private List<OutgoingMessage> TakeWaiting(TimeSpan then)
+        /// <summary>Takes some messages out of the queue.</summary>
+        private List<OutgoingMessage> TakeWaiting(Predicate<OutgoingMessage> which)
         {
             var taken = new List<OutgoingMessage>();
             for (LinkedListNode<OutgoingMessage>? next, node = _waiting.First; node != null; node = next)
             {
                 next = node.Next;
-                if (node.Value.Deadline > then)
+                if (!which(node.Value))
                     continue;
                 _waiting.Remove(node);
                 node.Value.Place = null;
@@ -1026,11 +1536,11 @@ namespace Moshpit.Client
             return taken;
         }
 
-        private void Finish(OutgoingMessage message, Exception? failure)
+        private void Finish(OutgoingMessage message, Exception? failure, string answer = "")
         {
             lock (_lock)
                 _size -= message.Size;
-            message.Complete(failure);
+            message.Complete(failure, answer);
         }
 
         private void Cancel(OutgoingMessage message)
@@ -1052,11 +1562,22 @@ namespace Moshpit.Client
         private MoshpitException Ended() => new MoshpitException("The message was not sent: the peer has left, or its stream has ended.",
             _failure, isTransient: _failure is MoshpitException { IsTransient: true });
 
-        private static MoshpitException NotDelivered(MoshpitException why) => new MoshpitException(
-            "The message was not delivered, and is not tried again. " + why.Message, why, why.Status, why.Reply,
-            why.RetryAfter, why.IsTransient);
+        private MoshpitException Ended(OutgoingMessage message) => message.IsUnknown ? NotDelivered(message, Ended()) : Ended();
 
-        private static TimeSpan Random(TimeSpan least, TimeSpan most) =>
+        private static MoshpitException NotDelivered(OutgoingMessage message, MoshpitException why) => message.IsUnknown
+            ? new MoshpitException("The outcome is unknown: the message was sent, wholly or in part, and not answered; it is not sent " +
+                "again. " + why.Message, why, isTransient: why.IsTransient, outcomeUnknown: true)
+            : new MoshpitException("The message was not delivered, and is not tried again. " + why.Message, why, why.Status, why.Reply,
+                why.RetryAfter, why.IsTransient);
+    }
+
+    /// <summary>Times that are not the same for all clients, so that they don't all come at once.</summary>
+    internal static class Jitter
+    {
+        /// <summary>As long, or up to a quarter longer.</summary>
+        public static TimeSpan Above(TimeSpan least) => Between(least, least + least / 4);
+
+        public static TimeSpan Between(TimeSpan least, TimeSpan most) =>
             least + TimeSpan.FromMilliseconds(RandomNumberGenerator.GetInt32((int)(most - least).TotalMilliseconds + 1));
     }
 
@@ -1065,7 +1586,10 @@ namespace Moshpit.Client
     {
         private const int Overhead = 64;
 
-        private readonly Promise<bool> _done = new Promise<bool>();
+        private static readonly MoshpitReceipt Taken = new MoshpitReceipt("");
+
+        private readonly Promise<MoshpitReceipt> _done = new Promise<MoshpitReceipt>();
+        private bool _wasDoubted;
 
         public OutgoingMessage(string data, string? cid, CancellationToken cancellationToken)
         {
@@ -1083,7 +1607,7 @@ namespace Moshpit.Client
         /// <summary>Its characters, and some for its objects.</summary>
         public int Size => Overhead + Data.Length + (Cid?.Length ?? 0);
 
-        public Task Task => _done.Task;
+        public Task<MoshpitReceipt> Task => _done.Task;
 
         /// <summary>Where it waits; null before and after.</summary>
         public LinkedListNode<OutgoingMessage>? Place { get; set; }
@@ -1097,11 +1621,25 @@ namespace Moshpit.Client
 
         public int Redirects { get; set; }
 
-        public void Complete(Exception? failure)
+        /// <summary>By which the server knows a repetition; 0 until it is sent on a session.</summary>
+        public long Number { get; set; }
+
+        /// <summary>It was sent, wholly or in part, and the server has not said what became of it.</summary>
+        public bool IsUnknown { get; set; }
+
+        /// <summary>Whether the server may have answered so because it has lost the session just now: believed once.</summary>
+        public bool IsFirstDoubt()
+        {
+            bool isFirst = !_wasDoubted;
+            _wasDoubted = true;
+            return isFirst;
+        }
+
+        public void Complete(Exception? failure, string answer = "")
         {
             OnCanceled.Dispose();
             if (failure is null)
-                _done.TrySetResult(true);
+                _done.TrySetResult(answer.Length == 0 ? Taken : new MoshpitReceipt(answer));
             else
                 _done.TrySetException(failure);
         }
@@ -1114,6 +1652,8 @@ namespace Moshpit.Client
     /// <summary>Events between the stream and its reader: one side adds, one side takes.</summary>
     internal sealed class EventQueue
     {
+        private static readonly Task<bool> HasRoom = Task.FromResult(true);
+
         private readonly Queue<MoshpitEvent> _events = new Queue<MoshpitEvent>(); // its lock guards all fields
         private readonly int _capacity;
         private long _size;
@@ -1126,12 +1666,12 @@ namespace Moshpit.Client
         public EventQueue(int capacity) => _capacity = capacity;
 
         /// <summary>Adds them all; the task completes when what waits is below the capacity.</summary>
-        public Task AddAsync(List<MoshpitEvent> events)
+        public Task<bool> AddAsync(List<MoshpitEvent> events)
         {
             lock (_events)
             {
                 if (_hasEnded || events.Count == 0)
-                    return Task.CompletedTask;
+                    return HasRoom;
                 foreach (MoshpitEvent e in events)
                 {
                     _events.Enqueue(e);
@@ -1140,7 +1680,7 @@ namespace Moshpit.Client
 
                 Wake(ref _change);
                 if (_size < _capacity)
-                    return Task.CompletedTask;
+                    return HasRoom;
                 _room = new Promise<bool>();
                 return _room.Task;
             }
@@ -1225,7 +1765,7 @@ namespace Moshpit.Client
 
     /// <summary>
     /// Parses text/event-stream as WHATWG HTML 9.2.5 and 9.2.6 say. Bytes may be cut anywhere. What stands after the last empty line when
-    /// the stream ends is no event. The field <c>retry</c> is ignored: this client does not reconnect.
+    /// the stream ends is no event. Of Moshpit's own is the field <c>from</c>, the cid of a message's sender.
     /// </summary>
     internal sealed class SseParser
     {
@@ -1237,16 +1777,26 @@ namespace Moshpit.Client
         private int _dataSize; // and its size in bytes, as sent
         private string _eventType = "";
         private int _eventTypeSize;
-        private string _lastEventIdBuffer = "";
+        private string _from = "";
+        private string _lastEventIdBuffer;
         private byte[] _line = new byte[256];
         private int _lineLength;
         private bool _isFirstLine = true;
         private bool _isAfterCR; // a CR has ended the last line; an LF right after it belongs to it
 
-        public SseParser(int maxEventSize) => _maxEventSize = maxEventSize;
+        /// <param name="maxEventSize">Bytes of the largest event.</param>
+        /// <param name="lastEventId">The last event id string of the stream before this one.</param>
+        public SseParser(int maxEventSize, string lastEventId = "")
+        {
+            _maxEventSize = maxEventSize;
+            LastEventId = _lastEventIdBuffer = lastEventId;
+        }
 
         /// <summary>The last event id string: what the last complete block left in the buffer, whether it had data or not.</summary>
-        public string LastEventId { get; private set; } = "";
+        public string LastEventId { get; private set; }
+
+        /// <summary>How long the stream asks to wait before a new try; null where it does not say.</summary>
+        public TimeSpan? Retry { get; private set; }
 
         /// <summary>Something of an event was received, and its end was not. A comment is nothing of an event.</summary>
         public bool IsInsideEvent => (_lineLength > 0 && _line[0] != ':') || _dataSize > 0 || _eventType.Length > 0 ||
@@ -1326,6 +1876,13 @@ namespace Moshpit.Client
                     if (value.IndexOf((byte)0) < 0)
                         _lastEventIdBuffer = Decode(value);
                     break;
+                case "from":
+                    _from = Decode(value);
+                    break;
+                case "retry":
+                    if (Json.AsNumber(Decode(value)) is { } milliseconds)
+                        Retry = TimeSpan.FromMilliseconds(Math.Min(milliseconds, int.MaxValue));
+                    break;
             }
         }
 
@@ -1334,7 +1891,8 @@ namespace Moshpit.Client
             LastEventId = _lastEventIdBuffer;
             if (_data.Length > 0)
                 events.Add(new MoshpitEvent(
-                    _eventType.Length > 0 ? _eventType : "message", _data.ToString(0, _data.Length - 1), LastEventId));
+                    _eventType.Length > 0 ? _eventType : "message", _data.ToString(0, _data.Length - 1), LastEventId, _from));
+            _from = "";
             _data.Clear();
             _dataSize = 0;
             _eventType = "";
@@ -1375,9 +1933,13 @@ namespace Moshpit.Client
         /// <summary>The server takes no message now, and may take the same one later.</summary>
         public bool IsRefusalForNow => Status == 429 || Status == 503;
 
-        public bool IsEventStream =>
-            string.Equals((this["Content-Type"] ?? "").Split(';')[0].Trim(), "text/event-stream", StringComparison.OrdinalIgnoreCase) &&
+        /// <summary>A gateway that got no answer from its server does not know what that did.</summary>
+        public bool IsFromGateway => Status == 502 || Status == 504;
+
+        public bool IsEventStream => Is("text/event-stream") &&
             string.Equals(this["Content-Encoding"] ?? "identity", "identity", StringComparison.OrdinalIgnoreCase);
+
+        public bool IsJson => Is("application/json");
 
         public bool AllowsReuse => MinorVersion >= 1 && !SaysClose;
 
@@ -1427,11 +1989,16 @@ namespace Moshpit.Client
         public MoshpitException Refusal(Endpoint endpoint, string reply, bool isToMessage = false)
         {
             string why = IsRedirect ? " A POST follows 307 and 308 only; give the client the URL that it is redirected to." : "";
-            // A gateway that got no answer from its server does not know what that did.
-            bool isUnknown = isToMessage && (Status == 502 || Status == 504);
             return new MoshpitException(endpoint + " answered " + Status + ": " + Text.Short(reply) + why,
-                status: Status, reply: reply, retryAfter: RetryAfter, outcomeUnknown: isUnknown);
+                status: Status, reply: reply, retryAfter: RetryAfter, outcomeUnknown: isToMessage && IsFromGateway);
         }
+
+        /// <summary>The answer to a message says that there is no such peer, or no such channel (any more).</summary>
+        public bool IsUnknownToken(string reply) => Status == 401 || (Status == 404 &&
+            Json.AsString(Json.Members(reply, "error")[0])?.StartsWith("unknown-channel", StringComparison.Ordinal) == true);
+
+        private bool Is(string mediaType) =>
+            string.Equals((this["Content-Type"] ?? "").Split(';')[0].Trim(), mediaType, StringComparison.OrdinalIgnoreCase);
 
         private static TimeSpan? ReadSeconds(string text)
         {
@@ -1535,8 +2102,8 @@ namespace Moshpit.Client
             return bytes;
         }
 
-        /// <summary>The first 4 KiB of the body as text; of a success no text. The status has said what happened: a body that is cut off
-        /// can't change that, but then <see cref="IsBodyRead"/> is false.</summary>
+        /// <summary>The first 4 KiB of the body as text; of a success only if that is JSON. The status has said what happened: a body that
+        /// is cut off can't change that, but then <see cref="IsBodyRead"/> is false.</summary>
         /// <param name="head">The head before the body.</param>
         /// <param name="mayStop">Asked after 4 KiB: no response behind this one is wanted.</param>
         public async Task<string> ReadReplyAsync(HttpHead head, Func<bool> mayStop)
@@ -1548,7 +2115,7 @@ namespace Moshpit.Client
                 ReadOnlyMemory<byte> bytes;
                 while ((left > 0 || !mayStop()) && !(bytes = await ReadBodyAsync()).IsEmpty)
                 {
-                    if (!head.IsSuccess)
+                    if (!head.IsSuccess || head.IsJson)
                         text.Write(bytes.Span.Slice(0, Math.Min(left, bytes.Length)));
                     left -= Math.Min(left, bytes.Length);
                 }
@@ -1707,14 +2274,6 @@ namespace Moshpit.Client
         /// <summary>The value of the Host header: an IPv6 address in brackets, the scheme's own port left out.</summary>
         public string HostHeader =>
             (_url.HostNameType == UriHostNameType.IPv6 ? _url.Host : _url.IdnHost) + (_url.IsDefaultPort ? "" : ":" + _url.Port);
-
-        public static bool IsChannelId(string id)
-        {
-            foreach (char c in id)
-                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
-                    return false;
-            return id.Length > 0;
-        }
 
         /// <summary>The URL that a client is made for, see there. Its path gets a slash at the end, so that ids resolve below it.</summary>
         public static Endpoint Parse(string url)
@@ -2022,14 +2581,13 @@ namespace Moshpit.Client
         public const string LateAnswer = "The server did not answer within";
 
         private readonly string _late;
-        private readonly TimeSpan _limit;
         private readonly CancellationToken _outside;
         private readonly CancellationTokenSource _source;
 
         public Step(string late, TimeSpan limit, CancellationToken outside)
         {
             _late = late;
-            _limit = limit;
+            Limit = limit;
             _outside = outside;
             _source = CancellationTokenSource.CreateLinkedTokenSource(outside);
             _source.CancelAfter(limit);
@@ -2037,8 +2595,11 @@ namespace Moshpit.Client
 
         public CancellationToken Token => _source.Token;
 
+        /// <summary>How long it may take, from the next Restart on.</summary>
+        public TimeSpan Limit { get; set; }
+
         /// <summary>The time begins anew.</summary>
-        public void Restart() => _source.CancelAfter(_limit);
+        public void Restart() => _source.CancelAfter(Limit);
 
         /// <summary>No time limit until the next Restart.</summary>
         public void Pause() => _source.CancelAfter(Timeout.InfiniteTimeSpan);
@@ -2069,7 +2630,7 @@ namespace Moshpit.Client
             if (_outside.IsCancellationRequested)
                 return new OperationCanceledException(_outside);
             if (_source.IsCancellationRequested)
-                return new MoshpitException(_late + " " + _limit + ".", e, isTransient: true);
+                return new MoshpitException(_late + " " + Limit + ".", e, isTransient: true);
             bool isTransient = e is IOException || e is SocketException || e is ObjectDisposedException;
             return e is MoshpitException ? e : new MoshpitException(lost + ": " + e.Message, e, isTransient: isTransient);
         }
@@ -2077,11 +2638,29 @@ namespace Moshpit.Client
         public void Dispose() => _source.Dispose();
     }
 
-    /// <summary>What may stand in messages and logs.</summary>
+    /// <summary>What may stand in requests, and in messages and logs.</summary>
     internal static class Text
     {
         private const int LongestWord = 20; // an id has 32 letters and digits, a token too
         private const int LongestText = 200;
+
+        /// <summary>What a channel's id and a session consist of: ASCII letters, digits, '-' and '_'.</summary>
+        public static bool IsName(string text)
+        {
+            foreach (char c in text)
+                if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '-' && c != '_')
+                    return false;
+            return text.Length > 0;
+        }
+
+        /// <summary>What can stand behind a header's name.</summary>
+        public static bool IsFieldValue(string text)
+        {
+            foreach (char c in text)
+                if ((c < ' ' && c != '\t') || c > '~')
+                    return false;
+            return true;
+        }
 
         /// <summary>A space for each control character.</summary>
         public static string OneLine(string text)
@@ -2165,16 +2744,33 @@ namespace Moshpit.Client
             return members != null && members.Exists(m => m.Name == "_cid") ? WithoutCid(json, members) : json;
         }
 
-        /// <summary>The string members of these names of an object; null for each that it has not; for all if it is no object.</summary>
-        public static string?[] StringMembers(string json, params string[] names)
+        /// <summary>The members of these names of an object, as they are written; null for each that it has not; for all if it is no
+        /// object.</summary>
+        public static string?[] Members(string json, params string[] names)
         {
             List<Member>? members = TryReadMembers(json);
             return Array.ConvertAll(names, name =>
-            {
-                Member? member = members?.FindLast(m => m.Name == name);
-                return member != null && json[member.ValueStart] == '"' ? Unquote(json, member.ValueStart, member.End) : null;
-            });
+                members?.FindLast(m => m.Name == name) is { } m ? json.Substring(m.ValueStart, m.End - m.ValueStart) : null);
         }
+
+        /// <summary>What a value that is a string stands for; null if it is none.</summary>
+        public static string? AsString(string? value)
+        {
+            try
+            {
+                return !string.IsNullOrEmpty(value) && value[0] == '"' && SkipString(value, 0) == value.Length
+                    ? Unquote(value, 0, value.Length)
+                    : null;
+            }
+            catch (FormatException)
+            {
+                return null;
+            }
+        }
+
+        /// <summary>A value that is a whole number, not negative and of at most 18 digits; null if it is none.</summary>
+        public static long? AsNumber(string? value) => value?.Length < 19 &&
+            long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : (long?)null;
 
         public static string Quote(string text)
         {

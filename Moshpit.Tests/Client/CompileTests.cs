@@ -75,7 +75,11 @@ public class CompileTests
         Assert.That(Warnings(Compile("copy", parse, nullable, others, [])), Is.Empty);
     }
 
-    [TestCase("", new[] { "MoshpitClient", "MoshpitClientOptions", "MoshpitEvent", "MoshpitException", "MoshpitPeer" })]
+    [TestCase("", new[]
+    {
+        "MoshpitClient", "MoshpitClientOptions", "MoshpitEvent", "MoshpitEventKind", "MoshpitException", "MoshpitPeer",
+        "MoshpitPeerOptions", "MoshpitPeerState", "MoshpitReceipt",
+    })]
     [TestCase(Internal, new string[0])]
     public void The_file_exports_its_surface_or_with_the_symbol_for_it_nothing(string visibility, string[] exported)
     {

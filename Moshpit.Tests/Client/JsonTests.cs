@@ -172,6 +172,31 @@ public class JsonTests
     {
         string text = string.Concat(Enumerable.Range(0, 0x180).Select(c => (char)c));
         Assert.That(JsonSerializer.Deserialize<string>(CompactJson.Quote(text)), Is.EqualTo(text));
-        Assert.That(CompactJson.StringMembers("{\"a\":" + CompactJson.Quote(text) + "}", "b", "a"), Is.EqualTo(new[] { null, text }));
+        Assert.That(CompactJson.AsString(CompactJson.Quote(text)), Is.EqualTo(text));
+    }
+
+    [TestCase("{\"a\":\"x\",\"b\": [1, 2] ,\"a\":null}", "null", "[1, 2]")]
+    [TestCase("{\"c\":{\"a\":1}}", null, null)]
+    [TestCase("[\"a\",\"b\"]", null, null)]
+    [TestCase("{\"a\":1", null, null)]
+    [TestCase("", null, null)]
+    public void Members_are_found_as_they_are_written_and_the_last_of_a_name_counts(string json, string? a, string? b) =>
+        Assert.That(CompactJson.Members(json, "a", "b"), Is.EqualTo(new[] { a, b }));
+
+    [TestCase("\"\"", "", null)]
+    [TestCase("\"a\\n\"", "a\n", null)]
+    [TestCase("\"a", null, null)]
+    [TestCase("\"a\"b", null, null)]
+    [TestCase("0", null, 0L)]
+    [TestCase("999999999999999999", null, 999999999999999999L)]
+    [TestCase("1000000000000000000", null, null)]
+    [TestCase("-1", null, null)]
+    [TestCase("1.5", null, null)]
+    [TestCase("", null, null)]
+    [TestCase(null, null, null)]
+    public void A_value_is_read_as_a_string_or_as_a_number_if_it_is_one(string? value, string? text, long? number)
+    {
+        Assert.That(CompactJson.AsString(value), Is.EqualTo(text));
+        Assert.That(CompactJson.AsNumber(value), Is.EqualTo(number));
     }
 }

@@ -15,7 +15,15 @@ internal sealed class RawServer : IDisposable
     public const string Token = "3b970f792805fd3081b058a5655a534d";
     public const string StreamHead = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n";
     public const string ConnectEvent = $$"""event: connect{{"\n"}}data: {"id":"{{Id}}","cid":"{{Cid}}","token":"{{Token}}"}{{"\n\n"}}""";
+    public const string Session = "session-of-a-test-0123456789";
+    public const string SessionLine = "Moshpit-Session: " + Session + "\r\n";
     public const string Ok = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nOK";
+
+    /// <summary>What a peer with the session asks for its stream.</summary>
+    public static string RequestFor(string target, string authority) =>
+        $"GET {target} HTTP/1.1\r\nHost: {authority}\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n{SessionLine}\r\n";
+
+    public static MoshpitPeerOptions WithSession { get; } = new() { Session = Session };
 
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 

@@ -12,5 +12,6 @@ public abstract class RawServerTests
     public void Close() => Server.Dispose();
 
     /// <summary>A new peer of the server, which is not connected yet.</summary>
-    private protected MoshpitPeer Open(MoshpitClientOptions? options = null) => new MoshpitClient(Server.Url, options).Open();
+    private protected MoshpitPeer Open(MoshpitClientOptions? options = null, MoshpitPeerOptions? own = null) =>
+        new MoshpitClient(Server.Url, options).Open(own ?? new());
 }

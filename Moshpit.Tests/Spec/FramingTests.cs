@@ -117,7 +117,8 @@ public sealed class FramingTests
     public async Task The_client_file_tells_a_cut_from_an_end(bool gently)
     {
         await using TestServer server = await TestServer.StartAsync();
-        await using MoshpitPeer peer = new MoshpitClient($"http://127.0.0.1:{server.Port}").Open();
+        var options = new MoshpitClientOptions { ReconnectWithin = TimeSpan.Zero };
+        await using MoshpitPeer peer = new MoshpitClient($"http://127.0.0.1:{server.Port}", options).Open();
         await peer.Connected.WaitAsync(RawConnection.Patience);
         Task<int> reading = CountAsync(peer);
         if (gently)
