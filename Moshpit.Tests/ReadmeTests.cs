@@ -21,6 +21,39 @@ public sealed class ReadmeTests
     }
 
     [Test]
+    public async Task The_client_example_survives_that_its_connections_are_cut()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using var relay = new ResettingRelay(server.Port);
+        relay.CutBefore("{\"ball\":\"ping\"}", "{\"ball\":\"pong\"}");
+        string output = await RunAsync(Example("using Moshpit.Client;"), $"http://127.0.0.1:{relay.Port}");
+        Assert.That(output.Trim(), Is.EqualTo("{\"ball\":\"pong\"}"));
+        Assert.That(relay.Cuts, Is.EqualTo(2));
+    }
+
+    [Test]
+    public async Task The_loop_over_what_happens_to_a_peer_is_told_of_all_of_it()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        using var relay = new ResettingRelay(server.Port);
+        relay.CutBefore("\"first\"");
+        string output = await RunAsync(
+            $$"""
+            using Moshpit.Client;
+            await using MoshpitPeer peer = new MoshpitClient(args[0]).Open();
+            _ = peer.WriteText("first");
+            {{Example("await foreach (MoshpitEvent e in peer)")}}
+            void Show(string? from, string data) { Console.WriteLine(data); peer.Dispose(); }
+            void Dim(string why) => Console.WriteLine("lost");
+            void Brighten() => Console.WriteLine("back");
+            void StartAnew(string cid) => Console.WriteLine("new");
+            void Reload() => Console.WriteLine("gap");
+            """,
+            $"http://127.0.0.1:{relay.Port}");
+        Assert.That(output.Split('\n', StringSplitOptions.RemoveEmptyEntries), Is.EqualTo(new[] { "new", "lost", "back", "\"first\"" }));
+    }
+
+    [Test]
     public async Task The_embedding_example_listens() =>
         Assert.That((await RunAsync(Example("using Moshpit.Server;"))).Trim(), Does.Match("^listening on [0-9]+$"));
 

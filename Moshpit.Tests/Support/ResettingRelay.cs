@@ -15,6 +15,7 @@ internal sealed partial class ResettingRelay : IDisposable
     private readonly Socket _listener = NewSocket();
     private readonly List<Connection> _connections = [];
     private readonly Queue<int> _cuts = new();
+    private readonly Queue<string> _cutTexts = new();
     private volatile TaskCompletionSource _way = new();
     private int _untilCut;
 
@@ -59,6 +60,16 @@ internal sealed partial class ResettingRelay : IDisposable
             if (_untilCut == 0)
                 _cuts.TryDequeue(out _untilCut);
         }
+    }
+
+    /// <summary>
+    /// Resets the connection on which the server sends the first of <paramref name="texts"/>, in one piece, which does not get through. The
+    /// next one is looked for from then on.
+    /// </summary>
+    public void CutBefore(params string[] texts)
+    {
+        lock (_gate)
+            Array.ForEach(texts, _cutTexts.Enqueue);
     }
 
     /// <summary>New connections wait until <see cref="LetThrough"/>.</summary>
@@ -183,9 +194,17 @@ internal sealed partial class ResettingRelay : IDisposable
         isCut = false;
         lock (_gate)
         {
-            (isResponse ? connection.FromServer : connection.FromClient).Append(Encoding.Latin1.GetString(bytes));
+            string text = Encoding.Latin1.GetString(bytes);
+            (isResponse ? connection.FromServer : connection.FromClient).Append(text);
             if (connection.IsSilent)
                 return 0;
+            isCut = isResponse && _cutTexts.TryPeek(out string? sought) && text.Contains(sought, StringComparison.Ordinal);
+            if (isCut)
+            {
+                _cutTexts.Dequeue();
+                return 0;
+            }
+
             if (!isResponse || _untilCut == 0)
                 return bytes.Length;
             int count = Math.Min(bytes.Length, _untilCut);
@@ -199,7 +218,8 @@ internal sealed partial class ResettingRelay : IDisposable
     {
         lock (_gate)
         {
-            _cuts.TryDequeue(out _untilCut);
+            if (_untilCut == 0)
+                _cuts.TryDequeue(out _untilCut);
             Cuts++;
             connection.Reset();
         }
