@@ -768,9 +768,10 @@ namespace Moshpit.Client
             }
         }
 
-        /// <summary>Another try may succeed. Not so where the server said that the session is over, or can't be understood.</summary>
-        private static bool MayPass(MoshpitException e) =>
-            e.IsTransient || e.Status == 408 || e.Status >= 500 || (e.Status == 404 && e.RetryAfter != null);
+        /// <summary>Another try may succeed: not where the peer is refused for good, or the server can't be understood. What else a request
+        /// is refused for that was good before lies on the way: a proxy, say, or a network that wants a login first.</summary>
+        private static bool MayPass(MoshpitException e) => e.IsTransient ||
+            (e.Status != null && e.Status != 401 && e.Status != 403 && (e.Status != 404 || e.RetryAfter != null));
 
         private async Task WaitForNextTryAsync(MoshpitException loss, CancellationToken stop)
         {
@@ -1182,24 +1183,36 @@ namespace Moshpit.Client
             return isFirst;
         }
 
-        /// <summary>Tells the server that the peer leaves. After the end, when nothing is sent any more.</summary>
+        /// <summary>Tells the server that the peer leaves; again if that was cut off. After the end, when nothing is sent.</summary>
         public async Task LeaveAsync()
         {
             string body = "{\"token\":" + Json.Quote(_token) + ",\"do\":\"leave\"}";
             Endpoint target = _redirected ?? _postTo!;
-            try
+            using var limit = new CancellationTokenSource(LeaveTimeout);
+            for (bool isTold = false; !isTold && !limit.IsCancellationRequested;)
             {
-                using var limit = new CancellationTokenSource(LeaveTimeout);
-                using Connection connection = await Connection.OpenAsync(target, _options, limit.Token);
-                await connection.BoundedAsync(LeaveTimeout, limit.Token, async () =>
+                Connection? connection = null;
+                try
                 {
-                    await connection.SendAsync(Encoding.ASCII.GetBytes(HeadOf(target, connection) + body.Length + "\r\n\r\n" + body));
-                    return await connection.Reader.ReadHeadAsync();
-                });
-            }
-            catch (Exception e)
-            {
-                _options.Tell("The server could not be told that the peer leaves. " + e.Message);
+                    connection = await Connection.OpenAsync(target, _options, limit.Token);
+                    string head = HeadOf(target, connection);
+                    HttpHead answer = await connection.BoundedAsync(LeaveTimeout, limit.Token, async () =>
+                    {
+                        await connection.SendAsync(Encoding.ASCII.GetBytes(head + body.Length + "\r\n\r\n" + body));
+                        return await connection.Reader.ReadHeadAsync();
+                    });
+                    isTold = answer.Status != 400 && answer.Status != 408; // it did not come whole
+                }
+                catch (Exception e)
+                {
+                    _options.Tell("The server was not told that the peer leaves. " + e.Message);
+                    if (connection is null)
+                        return; // there is no server
+                }
+                finally
+                {
+                    connection?.Dispose();
+                }
             }
         }
 
@@ -1330,7 +1343,7 @@ namespace Moshpit.Client
                     _sentSize -= message.Size;
                     connection.Learn(answer);
                     _hasUnknownToken = IsSession && answer.IsUnknownToken(reply) && message.IsFirstDoubt();
-                    bool isRefusalForNow = answer.IsRefusalForNow || (IsSession && answer.IsFromGateway);
+                    bool isRefusalForNow = answer.IsRefusalForNow || (IsSession && (answer.IsFromGateway || answer.IsOfCutRequest(reply)));
                     if (isRefusalForNow)
                         refusal = answer.Refusal(target, reply, isToMessage: true);
                     else
@@ -1993,9 +2006,16 @@ namespace Moshpit.Client
                 status: Status, reply: reply, retryAfter: RetryAfter, outcomeUnknown: isToMessage && IsFromGateway);
         }
 
+        /// <summary>The answer to a message says that it did not come whole: the way to the server was cut, and the way back was not. If
+        /// not even the head came, the server has not seen that it is asked for JSON.</summary>
+        public bool IsOfCutRequest(string reply) =>
+            Status == 408 || (Status == 400 && (ErrorIn(reply) ?? "incomplete-request") == "incomplete-request");
+
         /// <summary>The answer to a message says that there is no such peer, or no such channel (any more).</summary>
-        public bool IsUnknownToken(string reply) => Status == 401 || (Status == 404 &&
-            Json.AsString(Json.Members(reply, "error")[0])?.StartsWith("unknown-channel", StringComparison.Ordinal) == true);
+        public bool IsUnknownToken(string reply) => Status == 401 ||
+            (Status == 404 && ErrorIn(reply)?.StartsWith("unknown-channel", StringComparison.Ordinal) == true);
+
+        private static string? ErrorIn(string reply) => Json.AsString(Json.Members(reply, "error")[0]);
 
         private bool Is(string mediaType) =>
             string.Equals((this["Content-Type"] ?? "").Split(';')[0].Trim(), mediaType, StringComparison.OrdinalIgnoreCase);

@@ -18,13 +18,23 @@ internal sealed class Relay(int port, Action<Cut> happened) : IDisposable
     private readonly Socket _listener = Listen();
 
     /// <summary>A connection to the server that suffers <paramref name="cut"/>.</summary>
-    public RawConnection Connect(Cut cut)
+    public RawConnection Connect(Cut cut) => Connect(cut, at => RawConnection.Connect(at, mayBreak: true));
+
+    /// <inheritdoc cref="Connect(Cut)"/>
+    public Stream ConnectStream(Cut cut) => Connect(cut, at =>
     {
-        RawConnection client;
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Connect(at);
+        return new NetworkStream(socket, ownsSocket: true);
+    });
+
+    private T Connect<T>(Cut cut, Func<EndPoint, T> connect)
+    {
+        T client;
         Socket front;
         lock (_gate)
         {
-            client = RawConnection.Connect(_listener.LocalEndPoint!, mayBreak: true);
+            client = connect(_listener.LocalEndPoint!);
             front = _listener.Accept();
         }
 
