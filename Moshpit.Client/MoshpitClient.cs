@@ -812,7 +812,7 @@ namespace Moshpit.Client
             Endpoint endpoint = _start;
             for (int redirects = 0; ; redirects++)
             {
-                Connection connection = await Connection.OpenAsync(endpoint, _options, stop);
+                Connection connection = await ConnectAsync(endpoint, stop);
                 bool isStream = false;
                 try
                 {
@@ -841,6 +841,19 @@ namespace Moshpit.Client
                     if (!isStream)
                         connection.Dispose();
                 }
+            }
+        }
+
+        private async Task<Connection> ConnectAsync(Endpoint endpoint, CancellationToken stop)
+        {
+            try
+            {
+                return await Connection.OpenAsync(endpoint, _options, stop);
+            }
+            catch (MoshpitException e) when (_isSession)
+            {
+                // It worked before: a network that wants a login shows another certificate, a callback may not reach its own server.
+                throw new MoshpitException(e.Message, e.InnerException, isTransient: true);
             }
         }
 
