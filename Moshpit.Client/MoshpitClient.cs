@@ -371,7 +371,8 @@ namespace Moshpit.Client
             if (Kind == MoshpitEventKind.Signal)
             {
                 From = Json.AsString(from);
-                Number = (int?)Json.AsNumber(lastEventId.Substring(lastEventId.IndexOf('.', StringComparison.Ordinal) + 1));
+                int point = lastEventId.IndexOf('.', StringComparison.Ordinal); // SEQ.N
+                Number = point < 0 ? null : (int?)Json.AsNumber(lastEventId.Substring(point + 1));
             }
             else if (Kind != MoshpitEventKind.Other)
             {
@@ -758,8 +759,8 @@ namespace Moshpit.Client
                     _isLive = false;
                     _away.Restart();
                     _tries = 0;
+                    await _outbox.PauseAsync(); // first: what is written after the event waits
                     _ = _events.AddAsync(new List<MoshpitEvent> { new MoshpitEvent(loss, _lastEventId) });
-                    await _outbox.PauseAsync();
                 }
 
                 _options.Tell(_start + ": the peer is away. " + loss.Message);

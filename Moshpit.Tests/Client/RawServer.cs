@@ -174,6 +174,13 @@ internal sealed class RawConnection(Socket socket, Stream stream) : IDisposable
     /// <summary>Nothing more is sent, but what comes is still received.</summary>
     public void Finish() => socket.Shutdown(SocketShutdown.Send);
 
+    /// <summary>Ends the connection by a reset.</summary>
+    public void Reset()
+    {
+        socket.LingerState = new LingerOption(true, 0);
+        stream.Dispose();
+    }
+
     public void Dispose() => stream.Dispose();
 }
 

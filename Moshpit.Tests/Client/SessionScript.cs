@@ -10,8 +10,8 @@ internal static class SessionScript
     public const long Joined = 1_000_000_001;
 
     /// <summary>A receipt for a message.</summary>
-    public const string Receipt = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 33\r\n\r\n"
-        + """{"event":"1000000002.1","to":001}""";
+    public const string Receipt = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 32\r\n\r\n"
+        + """{"event":"1000000002.1","to":12}""";
 
     public static string Connect(
         bool resumed = false, long id = Joined, string cid = RawServer.Cid, string token = RawServer.Token, string more = "") =>
