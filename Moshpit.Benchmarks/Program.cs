@@ -6,6 +6,7 @@ using Moshpit.Benchmarks.Clients;
 using Moshpit.Benchmarks.Compare;
 using Moshpit.Benchmarks.Load;
 using Moshpit.Benchmarks.Reconnects;
+using Moshpit.Benchmarks.Recoveries;
 using Moshpit.Benchmarks.Servers;
 
 namespace Moshpit.Benchmarks;
@@ -21,7 +22,8 @@ internal static class Program
         var root = new RootCommand(
             "Measures moshpit. Besides the commands: --filter PATTERN runs the BenchmarkDotNet benchmarks that match.")
         {
-            LoadCommand.Create(), CompareCommand.Create(), ClientCommand.Create(), ReconnectCommand.Create(), ServeCommand.Create(),
+            LoadCommand.Create(), CompareCommand.Create(), ClientCommand.Create(), ReconnectCommand.Create(), RecoverCommand.Create(),
+            ServeCommand.Create(),
         };
         bool isCommand = args.Length > 0 && root.Subcommands.Any(command => command.Name == args[0]);
         bool asksForHelp = args.Length == 0 || (args.Length == 1 && args[0] is "--help" or "-h" or "-?");
