@@ -66,12 +66,12 @@ internal sealed class Conversation
     /// Every message was taken, and has the id that its receipt says, if that says one: the connection may have been cut behind the status.
     /// </summary>
     /// <returns>How many had to be sent again.</returns>
-    public async Task<int> CheckReceiptsAsync()
+    public async Task<int> CheckReceiptsAsync(TimeSpan? patience = null)
     {
         int repeated = 0;
         foreach ((string data, Task<MoshpitReceipt> written) in _writes)
         {
-            MoshpitReceipt receipt = await written.Soon();
+            MoshpitReceipt receipt = await written.WaitAsync(patience ?? RawServer.Patience);
             repeated += receipt.IsDuplicate ? 1 : 0;
             if (receipt.Event is { } id)
                 Assert.That(id, Is.EqualTo(_ids[data]), data);

@@ -38,7 +38,7 @@ internal sealed class ClientRoom(Relay relay, CutWalk walk, int cuts, ClientCoun
 
             await Task.WhenAll(Enumerable.Range(0, Participants).Select(WriteAsync));
             await WhenAllHaveHeardAllAsync(reading);
-            int repeated = await _conversation.CheckReceiptsAsync();
+            int repeated = await _conversation.CheckReceiptsAsync(Patience);
 
             // The channel goes with its owner, and each of the others is told so, or finds it out.
             await _peers[0].DisposeAsync();
