@@ -1203,11 +1203,14 @@ namespace Moshpit.Client
             string body = "{\"token\":" + Json.Quote(_token) + ",\"do\":\"leave\"}";
             Endpoint target = _redirected ?? _postTo!;
             using var limit = new CancellationTokenSource(LeaveTimeout);
-            for (bool isTold = false; !isTold && !limit.IsCancellationRequested;)
+            bool isTold = false;
+            for (int tries = 0; !isTold && !limit.IsCancellationRequested; tries++)
             {
                 Connection? connection = null;
                 try
                 {
+                    if (tries > 0)
+                        await Task.Delay(Jitter.Above(TimeSpan.FromMilliseconds(50)), limit.Token);
                     connection = await Connection.OpenAsync(target, _options, limit.Token);
                     string head = HeadOf(target, connection);
                     HttpHead answer = await connection.BoundedAsync(LeaveTimeout, limit.Token, async () =>
@@ -1215,7 +1218,7 @@ namespace Moshpit.Client
                         await connection.SendAsync(Encoding.ASCII.GetBytes(head + body.Length + "\r\n\r\n" + body));
                         return await connection.Reader.ReadHeadAsync();
                     });
-                    isTold = answer.Status != 400 && answer.Status != 408; // it did not come whole
+                    isTold = answer.Status < 500 && answer.Status != 400 && answer.Status != 408 && answer.Status != 429;
                 }
                 catch (Exception e)
                 {
@@ -1265,7 +1268,7 @@ namespace Moshpit.Client
             catch (MoshpitException e)
             {
                 _redirected = null;
-                Hold(e, mayPass: e.IsTransient);
+                Hold(e, mayPass: e.IsTransient || IsSession); // the stream has connected
             }
 
             return null;
