@@ -221,6 +221,23 @@ public sealed class SessionWriteTests : SessionServerTests
     }
 
     [Test]
+    public async Task A_message_that_the_lost_session_refused_for_now_gets_a_number_of_the_new_one()
+    {
+        (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync();
+        RawConnection post = await ProveAsync(peer);
+        Task<MoshpitReceipt> write = peer.Write("2");
+        await ReadPostsAsync(post, 2);
+        await post.SendAsync(Status(429, "Connection: close\r\nRetry-After: 20\r\n"));
+        await post.WaitForEndAsync();
+        stream.Dispose();
+        await AnswerAsync(StreamHead + Connect(token: new('e', 32), cid: new('d', 32), id: 0));
+        post = await AcceptAsync();
+        Assert.That(NumberIn(await post.ReadRequestAsync()), Is.EqualTo(1));
+        await post.SendAsync(Ok);
+        await write.Soon();
+    }
+
+    [Test]
     public async Task When_the_peer_ends_what_may_have_arrived_has_an_unknown_outcome_and_the_rest_was_not_sent()
     {
         (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync();
