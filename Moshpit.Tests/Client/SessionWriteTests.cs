@@ -104,6 +104,24 @@ public sealed class SessionWriteTests : SessionServerTests
         await Task.WhenAll(before, away).Soon();
     }
 
+    [Test]
+    public async Task The_time_in_which_the_peer_is_away_does_not_count_against_the_time_of_a_message()
+    {
+        var options = new MoshpitClientOptions { SendTimeout = TimeSpan.FromSeconds(2) };
+        (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync(options);
+        await ProveAsync(peer);
+        stream.Dispose();
+        await ReadAsync(peer, MoshpitEventKind.Lost);
+        Task<MoshpitReceipt> write = peer.Write("2");
+        await Task.Delay(options.SendTimeout); // that is what it is about
+        await AnswerAsync(Resumed);
+        RawConnection post = await AcceptAsync();
+        await ReadPostsAsync(post, 2);
+        await post.SendAsync(Status(429, "Connection: close\r\n"));
+        await TakeAsync(2);
+        await write.Soon();
+    }
+
     [TestCase(429, "Connection: close\r\n")]
     [TestCase(503, "Connection: close\r\n")]
     [TestCase(502)]
@@ -285,6 +303,24 @@ public sealed class SessionWriteTests : SessionServerTests
         await ending;
         await disposing.Soon();
         await peer.DisposeAsync();
+    }
+
+    [TestCase("")]
+    [TestCase("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")]
+    [TestCase("HTTP/1.1 503 Later\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")]
+    public async Task A_leave_that_was_cut_off_or_refused_for_now_is_said_again(string answer)
+    {
+        (MoshpitPeer peer, _) = await OpenSessionAsync();
+        Task disposing = peer.DisposeAsync().AsTask();
+        RawConnection post = await AcceptAsync();
+        string said = BodyOf(await post.ReadRequestAsync());
+        await post.SendAsync(answer);
+        post.Dispose();
+        post = await AcceptAsync();
+        Assert.That(BodyOf(await post.ReadRequestAsync()), Is.EqualTo(said));
+        await post.SendAsync(Ok);
+        await disposing.Soon();
+        Assert.That(Server.HasCaller, Is.False);
     }
 
     [Test]
