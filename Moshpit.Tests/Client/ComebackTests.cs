@@ -34,19 +34,19 @@ public sealed class ComebackTests
         (MoshpitPeer owner, MoshpitEvent connect) = await OpenAsync(direct: true);
         (MoshpitPeer peer, MoshpitEvent first) = await OpenAsync(connect.Id);
         await owner.Write("1");
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Signal)).Data, Is.EqualTo("1"));
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Signal)).Data, Is.EqualTo("1"));
         _relay.Reset();
-        MoshpitEvent lost = await ReadAsync(peer, MoshpitEventKind.Lost);
+        MoshpitEvent lost = await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         Assert.That(lost.Failure, Is.Not.Null);
         Assert.That(peer.State, Is.EqualTo(MoshpitPeerState.Away));
         Task<MoshpitReceipt> write = peer.Write("2");
         await owner.Write("3");
-        MoshpitEvent again = await ReadAsync(peer, MoshpitEventKind.Connect);
+        MoshpitEvent again = await peer.ReadUntilAsync(MoshpitEventKind.Connect);
         Assert.That((again.IsResumed, again.Cid, again.Token, again.Number), Is.EqualTo((true, first.Cid, first.Token, 2)));
         Assert.That(peer.State, Is.EqualTo(MoshpitPeerState.Live));
         await write.Soon();
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Signal)).Data, Is.EqualTo("3"));
-        MoshpitEvent own = await ReadAsync(peer, MoshpitEventKind.Signal);
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Signal)).Data, Is.EqualTo("3"));
+        MoshpitEvent own = await peer.ReadUntilAsync(MoshpitEventKind.Signal);
         Assert.That((own.Data, own.From, own.Number), Is.EqualTo(("2", first.Cid, 2)));
     }
 
@@ -66,7 +66,7 @@ public sealed class ComebackTests
             foreach (MoshpitPeer reader in new[] { owner, peer })
             {
                 for (int n = 0; n < Messages; n++)
-                    Assert.That((await ReadAsync(reader, MoshpitEventKind.Signal)).Data, Is.EqualTo($"[{cut},{n}]"));
+                    Assert.That((await reader.ReadUntilAsync(MoshpitEventKind.Signal)).Data, Is.EqualTo($"[{cut},{n}]"));
             }
         }
 
@@ -78,7 +78,7 @@ public sealed class ComebackTests
     {
         (MoshpitPeer owner, MoshpitEvent connect) = await OpenAsync(direct: true);
         (MoshpitPeer peer, MoshpitEvent own) = await OpenAsync(connect.Id);
-        await ReadAsync(owner, MoshpitEventKind.Join);
+        await owner.ReadUntilAsync(MoshpitEventKind.Join);
         await peer.DisposeAsync();
         MoshpitEvent leave = (await owner.ReadAsync(Late))!;
         Assert.That((leave.Kind, leave.Cid), Is.EqualTo((MoshpitEventKind.Leave, own.Cid)));
@@ -95,8 +95,8 @@ public sealed class ComebackTests
         (MoshpitPeer peer, MoshpitEvent first) = await OpenAsync(connect.Id, own: own);
         (MoshpitPeer other, MoshpitEvent second) = await OpenAsync(connect.Id, own: own);
         Assert.That((second.Cid, second.IsResumed), Is.EqualTo((first.Cid, true)));
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Bye)).Data, Does.Contain("replaced"));
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Lost)).Failure!.Message, Does.Contain("replaced"));
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Bye)).Data, Does.Contain("replaced"));
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Lost)).Failure!.Message, Does.Contain("replaced"));
         Assert.That(await peer.ReadAsync(Late), Is.Null);
         await peer.Completion.Soon();
         Assert.That(other.State, Is.EqualTo(MoshpitPeerState.Live));
@@ -108,7 +108,7 @@ public sealed class ComebackTests
         (MoshpitPeer owner, MoshpitEvent connect) = await OpenAsync(direct: true);
         (MoshpitPeer peer, _) = await OpenAsync(connect.Id);
         await owner.DisposeAsync();
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Bye)).Data, Does.Contain("closed"));
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Bye)).Data, Does.Contain("closed"));
         Assert.That(await peer.ReadAsync(Late), Is.Null);
     }
 
@@ -119,12 +119,12 @@ public sealed class ComebackTests
         (MoshpitPeer owner, MoshpitEvent connect) = await OpenAsync(direct: true);
         (MoshpitPeer peer, MoshpitEvent first) = await OpenAsync(connect.Id, own: own);
         await peer.Write("1");
-        MoshpitEvent last = await ReadAsync(peer, MoshpitEventKind.Signal);
+        MoshpitEvent last = await peer.ReadUntilAsync(MoshpitEventKind.Signal);
         await owner.Write("2");
         own.LastEventId = last.LastEventId;
         (MoshpitPeer restarted, MoshpitEvent again) = await OpenAsync(connect.Id, own: own);
         Assert.That((again.IsResumed, again.Cid), Is.EqualTo((true, first.Cid)));
-        Assert.That((await ReadAsync(restarted, MoshpitEventKind.Signal)).Data, Is.EqualTo("2"));
+        Assert.That((await restarted.ReadUntilAsync(MoshpitEventKind.Signal)).Data, Is.EqualTo("2"));
         Assert.That((await restarted.Write("3").Soon()).IsDuplicate, Is.False);
     }
 
@@ -141,18 +141,6 @@ public sealed class ComebackTests
         MoshpitPeer peer = id is null ? client.Open(own ?? new()) : client.Open(id, own ?? new());
         _peers.Add(peer);
         await peer.Connected.Soon();
-        return (peer, await ReadAsync(peer, MoshpitEventKind.Connect));
-    }
-
-    /// <summary>The next event of this kind; those before it are passed over.</summary>
-    private static async Task<MoshpitEvent> ReadAsync(MoshpitPeer peer, MoshpitEventKind kind)
-    {
-        while (await peer.ReadAsync(Late) is { } next)
-        {
-            if (next.Kind == kind)
-                return next;
-        }
-
-        throw new AssertionException($"The peer has ended before an event of the kind {kind}.");
+        return (peer, await peer.ReadUntilAsync(MoshpitEventKind.Connect));
     }
 }

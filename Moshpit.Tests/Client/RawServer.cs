@@ -196,6 +196,19 @@ internal static class Waiting
 
     public static async Task CancellationAsync(this Task task) => await Assert.CatchAsync<OperationCanceledException>(() => task.Soon());
 
+    /// <summary>The next event of this kind; those before it are passed over.</summary>
+    public static async Task<MoshpitEvent> ReadUntilAsync(this MoshpitPeer peer, MoshpitEventKind kind)
+    {
+        using var late = new CancellationTokenSource(RawServer.Patience);
+        while (await peer.ReadAsync(late.Token) is { } next)
+        {
+            if (next.Kind == kind)
+                return next;
+        }
+
+        throw new AssertionException($"The peer has ended before an event of the kind {kind}.");
+    }
+
     public static async Task<List<MoshpitEvent>> ToListAsync(this MoshpitPeer peer)
     {
         using var late = new CancellationTokenSource(RawServer.Patience);

@@ -15,11 +15,11 @@ public sealed class ReconnectTests : SessionServerTests
         (string first, RawConnection stream) = await AnswerAsync(StreamHead + Connect() + Signal(1));
         Assert.That(FieldOf(first, "Moshpit-Session"), Does.Match("^[A-Za-z0-9_-]{43}$"));
         Assert.That(FieldOf(first, "Last-Event-ID"), Is.Null);
-        await ReadAsync(peer, MoshpitEventKind.Signal);
+        await peer.ReadUntilAsync(MoshpitEventKind.Signal);
         stream.Dispose();
         (string second, _) = await AnswerAsync(Resumed);
         Assert.That(second, Is.EqualTo(first.Insert(first.Length - 2, $"Last-Event-ID: {Joined + 1}.3\r\n")));
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Connect)).IsResumed);
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Connect)).IsResumed);
     }
 
     [Test]
@@ -57,7 +57,7 @@ public sealed class ReconnectTests : SessionServerTests
         stream.Dispose();
         (await AnswerAsync(Status(status, fields))).Stream.Dispose();
         await AnswerAsync(Resumed);
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         Assert.That((await peer.ReadAsync(Late))!.IsResumed, "one loss is told once");
     }
 
@@ -70,7 +70,7 @@ public sealed class ReconnectTests : SessionServerTests
         stream.Dispose();
         (await AnswerAsync(response)).Stream.Dispose();
         await AnswerAsync(Resumed);
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         Assert.That((await peer.ReadAsync(Late))!.IsResumed);
     }
 
@@ -131,7 +131,7 @@ public sealed class ReconnectTests : SessionServerTests
         await stream.SendAsync(Bye("replaced", again: false, $"-{Joined}.0"));
         (string request, _) = await AnswerAsync(goesOn ? Status(204) : Resumed);
         Assert.That(FieldOf(request, "Last-Event-ID"), Is.EqualTo($"-{Joined}.0"));
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         if (goesOn)
             await AssertEndedAsync(peer);
         else
@@ -146,7 +146,7 @@ public sealed class ReconnectTests : SessionServerTests
         await stream.SendAsync(Bye(reason, again: true, $"{Joined + 4}.0"));
         (string request, RawConnection _) = await AnswerAsync(Resumed);
         Assert.That(FieldOf(request, "Last-Event-ID"), Is.EqualTo($"{Joined + 4}.0"));
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Lost)).Failure!.Message, Does.Contain(reason));
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Lost)).Failure!.Message, Does.Contain(reason));
     }
 
     [Test]
@@ -156,7 +156,7 @@ public sealed class ReconnectTests : SessionServerTests
         stream.Dispose();
         string cid = new('d', 32);
         await AnswerAsync(StreamHead + Connect(cid: cid, token: new('e', 32), id: 0));
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         MoshpitEvent connect = (await peer.ReadAsync(Late))!;
         Assert.That((connect.Cid, connect.IsResumed), Is.EqualTo((cid, false)));
     }
@@ -167,13 +167,13 @@ public sealed class ReconnectTests : SessionServerTests
         (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync(
             new() { ReconnectWithin = Timeout.InfiniteTimeSpan }, "retry: 36000000\n" + Connect());
         stream.Dispose();
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         Assert.That((peer.State, Server.HasCaller), Is.EqualTo((MoshpitPeerState.Away, false)));
         peer.Reconnect();
         (await AnswerAsync(Status(503, "Retry-After: 36000\r\n"))).Stream.Dispose();
         Assert.That((peer.State, Server.HasCaller), Is.EqualTo((MoshpitPeerState.Away, false)));
         await AskUntilAsync(peer, Resumed);
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Connect)).IsResumed);
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Connect)).IsResumed);
         Assert.That(peer.State, Is.EqualTo(MoshpitPeerState.Live));
     }
 
@@ -181,12 +181,12 @@ public sealed class ReconnectTests : SessionServerTests
     public async Task A_program_that_asks_for_it_gets_new_connections_at_once()
     {
         (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync(text: "retry: 36000000\n" + Connect() + Signal(1));
-        await ReadAsync(peer, MoshpitEventKind.Signal);
+        await peer.ReadUntilAsync(MoshpitEventKind.Signal);
         peer.Reconnect();
         (string request, RawConnection _) = await AnswerAsync(Resumed);
         Assert.That(FieldOf(request, "Last-Event-ID"), Is.EqualTo($"{Joined + 1}.3"));
         await stream.WaitForEndAsync();
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Lost)).Failure!.Message, Does.Contain("asked"));
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Lost)).Failure!.Message, Does.Contain("asked"));
     }
 
     [Test]
@@ -210,7 +210,7 @@ public sealed class ReconnectTests : SessionServerTests
         await peer.Connected.Soon();
         peer.Reconnect();
         await stream.SendAsync("event: signal\ndata: 1\n\n");
-        Assert.That((await ReadAsync(peer, MoshpitEventKind.Signal)).Data, Is.EqualTo("1"));
+        Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Signal)).Data, Is.EqualTo("1"));
         await stream.SendAsync("event: signal\ndata: cut");
         stream.Dispose();
         Assert.That((await peer.DrainAsync()).Failure, Is.TypeOf<MoshpitException>());
@@ -251,7 +251,7 @@ public sealed class ReconnectTests : SessionServerTests
         var options = new MoshpitClientOptions { SilenceTimeout = silence is { } seconds ? TimeSpan.FromSeconds(seconds) : null };
         (MoshpitPeer peer, _) = await OpenSessionAsync(options, Connect(more: heartbeat));
         await AnswerAsync(Resumed);
-        string why = (await ReadAsync(peer, MoshpitEventKind.Lost)).Failure!.Message;
+        string why = (await peer.ReadUntilAsync(MoshpitEventKind.Lost)).Failure!.Message;
         Assert.That(why, Does.Contain("silent for").And.Contain(silence is null ? "00:00:02.5" : "00:00:00.5"));
     }
 

@@ -60,18 +60,6 @@ public abstract class SessionServerTests : RawServerTests
         return (request, stream);
     }
 
-    /// <summary>The next event of this kind; those before it are passed over.</summary>
-    private protected static async Task<MoshpitEvent> ReadAsync(MoshpitPeer peer, MoshpitEventKind kind)
-    {
-        while (await peer.ReadAsync(Late) is { } next)
-        {
-            if (next.Kind == kind)
-                return next;
-        }
-
-        throw new AssertionException($"The peer has ended before an event of the kind {kind}.");
-    }
-
     /// <summary>The peer has ended in good order.</summary>
     private protected static async Task AssertEndedAsync(MoshpitPeer peer)
     {

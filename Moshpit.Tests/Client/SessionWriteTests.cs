@@ -96,7 +96,7 @@ public sealed class SessionWriteTests : SessionServerTests
         Task<MoshpitReceipt> before = peer.Write("2");
         await ReadPostsAsync(post, 2);
         stream.Dispose();
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         await post.WaitForEndAsync();
         Task<MoshpitReceipt> away = peer.Write("3");
         await AnswerAsync(Resumed);
@@ -111,7 +111,7 @@ public sealed class SessionWriteTests : SessionServerTests
         (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync(options);
         await ProveAsync(peer);
         stream.Dispose();
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         Task<MoshpitReceipt> write = peer.Write("2");
         await Task.Delay(options.SendTimeout); // that is what it is about
         await AnswerAsync(Resumed);
@@ -227,7 +227,7 @@ public sealed class SessionWriteTests : SessionServerTests
         Task<MoshpitReceipt> unknown = peer.Write("2");
         await ReadPostsAsync(post, 2);
         stream.Dispose();
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         Task<MoshpitReceipt> waiting = peer.Write("3");
         string token = new('e', 32);
         await AnswerAsync(StreamHead + Connect(token: token, cid: new('d', 32), id: 0));
@@ -263,7 +263,7 @@ public sealed class SessionWriteTests : SessionServerTests
         Task<MoshpitReceipt> unknown = peer.Write("2");
         await ReadPostsAsync(post, 2);
         stream.Dispose();
-        await ReadAsync(peer, MoshpitEventKind.Lost);
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         Task<MoshpitReceipt> waiting = peer.Write("3");
         await AnswerAsync(Status(404));
         Assert.That((await unknown.FailureAsync()).OutcomeUnknown);
