@@ -763,7 +763,6 @@ namespace Moshpit.Client
                     _ = _events.AddAsync(new List<MoshpitEvent> { new MoshpitEvent(loss, _lastEventId) });
                 }
 
-                _options.Tell(_start + ": the peer is away. " + loss.Message);
                 if (TryBegin(evenIfStopped: false, out stop))
                     await WaitForNextTryAsync(loss, stop);
             }
@@ -779,6 +778,7 @@ namespace Moshpit.Client
             TimeSpan within = _options.ReconnectWithin ?? _grace;
             TimeSpan left = within == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : within - _away.Elapsed;
             TimeSpan pause = PauseBefore(_tries++, loss.RetryAfter is { } asked ? Jitter.Above(asked) : _retry);
+            _options.Tell(_start + ": the peer is away, and tries to come back in " + pause + ". " + loss.Message);
             try
             {
                 if (left > TimeSpan.Zero)

@@ -1,3 +1,6 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text.RegularExpressions;
 using static Moshpit.Tests.Client.RawServer;
 using static Moshpit.Tests.Client.SessionScript;
 
@@ -164,15 +167,20 @@ public sealed class ReconnectTests : SessionServerTests
     [Test]
     public async Task It_waits_as_long_as_the_stream_asks_unless_the_program_asks_it_to_come_back()
     {
-        (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync(
-            new() { ReconnectWithin = Timeout.InfiniteTimeSpan }, "retry: 36000000\n" + Connect());
+        var pauses = new ConcurrentQueue<TimeSpan>();
+        var options = new MoshpitClientOptions { ReconnectWithin = Timeout.InfiniteTimeSpan, Log = line => Note(line, pauses) };
+        (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync(options, "retry: 36000000\n" + Connect());
         stream.Dispose();
-        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
-        Assert.That((peer.State, Server.HasCaller), Is.EqualTo((MoshpitPeerState.Away, false)));
+        await Support.Eventually.AsyncTrue(() => pauses.Count == 1);
+        Assert.That(peer.State, Is.EqualTo(MoshpitPeerState.Away));
         peer.Reconnect();
-        (await AnswerAsync(Status(503, "Retry-After: 36000\r\n"))).Stream.Dispose();
-        Assert.That((peer.State, Server.HasCaller), Is.EqualTo((MoshpitPeerState.Away, false)));
-        await AskUntilAsync(peer, Resumed);
+        (await AnswerAsync(Status(503, "Retry-After: 72000\r\n"))).Stream.Dispose();
+        await Support.Eventually.AsyncTrue(() => pauses.Count == 2);
+        peer.Reconnect();
+        await AnswerAsync(Resumed);
+        Assert.That(pauses.First(), Is.EqualTo(TimeSpan.FromHours(10)));
+        Assert.That(pauses.Last(), Is.InRange(TimeSpan.FromHours(20), TimeSpan.FromHours(25)));
+        await peer.ReadUntilAsync(MoshpitEventKind.Lost);
         Assert.That((await peer.ReadUntilAsync(MoshpitEventKind.Connect)).IsResumed);
         Assert.That(peer.State, Is.EqualTo(MoshpitPeerState.Live));
     }
@@ -271,17 +279,10 @@ public sealed class ReconnectTests : SessionServerTests
         }
     }
 
-    /// <summary>Asks for new connections until a request comes: the peer may not have seen yet that its last try has failed.</summary>
-    private async Task AskUntilAsync(MoshpitPeer peer, string response)
+    /// <summary>Notes when the next try is to be, if <paramref name="line"/> of the log says that.</summary>
+    private static void Note(string line, ConcurrentQueue<TimeSpan> pauses)
     {
-        Task<(string, RawConnection)> answering = AnswerAsync(response);
-        while (!answering.IsCompleted)
-        {
-            if (!Server.HasCaller)
-                peer.Reconnect();
-            await Task.WhenAny(answering, Task.Delay(100));
-        }
-
-        await answering;
+        if (Regex.Match(line, " come back in ([0-9:.]+)\\. ") is { Success: true } match)
+            pauses.Enqueue(TimeSpan.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture));
     }
 }
