@@ -361,6 +361,9 @@ namespace Moshpit.Client
     {
         private static readonly string[] Members = { "id", "cid", "token", "n", "resumed", "missed" };
 
+        private readonly string _from; // as JSON
+        private readonly int? _number;
+
         internal MoshpitEvent(string name, string data, string lastEventId, string from = "")
         {
             Name = name;
@@ -368,20 +371,15 @@ namespace Moshpit.Client
             LastEventId = lastEventId;
             // _cid is for addressing. Left in, it would choose the addressee of a program that writes what it reads.
             Data = Kind == MoshpitEventKind.Signal ? Json.WithoutCid(data) : data;
-            if (Kind == MoshpitEventKind.Signal)
-            {
-                From = Json.AsString(from);
-                int point = lastEventId.IndexOf('.', StringComparison.Ordinal); // SEQ.N
-                Number = point < 0 ? null : (int?)Json.AsNumber(lastEventId.Substring(point + 1));
-            }
-            else if (Kind != MoshpitEventKind.Other)
+            _from = Kind == MoshpitEventKind.Signal ? from : "";
+            if (Kind != MoshpitEventKind.Signal && Kind != MoshpitEventKind.Other)
             {
                 // Only the server speaks under these names; what peers say comes as "signal", whatever members it has.
                 string?[] members = Json.Members(data, Members);
                 Id = Json.AsString(members[0]);
                 Cid = Json.AsString(members[1]);
                 Token = Json.AsString(members[2]);
-                Number = (int?)Json.AsNumber(members[3]);
+                _number = (int?)Json.AsNumber(members[3]);
                 IsResumed = members[4] == "true";
                 Missed = Json.AsNumber(members[5]);
             }
@@ -391,6 +389,7 @@ namespace Moshpit.Client
         internal MoshpitEvent(MoshpitException failure, string lastEventId)
         {
             Name = "lost";
+            _from = "";
             Kind = MoshpitEventKind.Lost;
             Data = Json.Quote(failure.Message);
             LastEventId = lastEventId;
@@ -424,11 +423,20 @@ namespace Moshpit.Client
         public string? Token { get; }
 
         /// <summary>Of a message the cid of its sender, as the server says; null where it does not say.</summary>
-        public string? From { get; }
+        public string? From => Json.AsString(_from);
 
         /// <summary>The number in the channel of the peer that a message came from, that joined or left, or, of <c>connect</c>, of this
         /// peer: 1, 2, 3 in the order of joining. Null where the server does not say.</summary>
-        public int? Number { get; }
+        public int? Number
+        {
+            get
+            {
+                int point = LastEventId.IndexOf('.', StringComparison.Ordinal); // SEQ.N
+                return Kind != MoshpitEventKind.Signal ? _number
+                    : point < 0 ? null
+                    : (int?)Json.AsNumber(LastEventId.Substring(point + 1));
+            }
+        }
 
         /// <summary>Of <c>connect</c>: it is the same peer that was lost before, and what follows goes on where it was. False for the first
         /// time, and when the server did not know the peer or its last event any more: forget what you knew.</summary>
@@ -1071,6 +1079,7 @@ namespace Moshpit.Client
         // Changed while there is no sending task.
         private Endpoint? _postTo;
         private string _token = "";
+        private string _bodyStart = ""; // with the token
         private long _nextNumber; // of the next message; 0: there is no session
 
         // Used by the sending task alone.
@@ -1143,6 +1152,7 @@ namespace Moshpit.Client
                 if (token != _token)
                 {
                     _token = token;
+                    _bodyStart = "{\"token\":" + Json.Quote(token) + ",";
                     _nextNumber = highest is null ? 0 : highest == 0 ? 1 : highest.Value + LostCount;
                     lost = TakeWaiting(message => message.IsUnknown);
                     foreach (OutgoingMessage message in _waiting)
@@ -1200,7 +1210,7 @@ namespace Moshpit.Client
         /// <summary>Tells the server that the peer leaves; again if that was cut off. After the end, when nothing is sent.</summary>
         public async Task LeaveAsync()
         {
-            string body = "{\"token\":" + Json.Quote(_token) + ",\"do\":\"leave\"}";
+            string body = _bodyStart + "\"do\":\"leave\"}";
             Endpoint target = _redirected ?? _postTo!;
             using var limit = new CancellationTokenSource(LeaveTimeout);
             bool isTold = false;
@@ -1440,7 +1450,7 @@ namespace Moshpit.Client
                     message.Number = _nextNumber++;
                 string number = message.Number == 0 ? "" : "\"seq\":" + message.Number.ToString(CultureInfo.InvariantCulture) + ",";
                 string cid = message.Cid is null ? "" : "\"cid\":" + Json.Quote(message.Cid) + ",";
-                string body = "{\"token\":" + Json.Quote(_token) + "," + number + cid + "\"data\":" + message.Data + "}";
+                string body = _bodyStart + number + cid + "\"data\":" + message.Data + "}";
                 int bodySize = Encoding.UTF8.GetByteCount(body);
                 string start = head + bodySize.ToString(CultureInfo.InvariantCulture) + "\r\n\r\n"; // in ASCII
                 int end = length + start.Length + bodySize;
@@ -1887,33 +1897,41 @@ namespace Moshpit.Client
             ReadOnlySpan<byte> value = colon < 0 ? default : line.Slice(colon + 1);
             if (!value.IsEmpty && value[0] == ' ')
                 value = value.Slice(1); // one space, not more
-            ProcessField(Decode(name), value);
+            ProcessField(name, value);
         }
 
-        private void ProcessField(string name, ReadOnlySpan<byte> value)
+        private void ProcessField(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
         {
-            switch (name)
+            if (Is(name, "data"))
             {
-                case "event":
-                    _eventType = Decode(value);
-                    _eventTypeSize = value.Length;
-                    break;
-                case "data":
-                    _data.Append(Decode(value)).Append('\n');
-                    _dataSize += value.Length + 1;
-                    break;
-                case "id":
-                    if (value.IndexOf((byte)0) < 0)
-                        _lastEventIdBuffer = Decode(value);
-                    break;
-                case "from":
-                    _from = Decode(value);
-                    break;
-                case "retry":
-                    if (Json.AsNumber(Decode(value)) is { } milliseconds)
-                        Retry = TimeSpan.FromMilliseconds(Math.Min(milliseconds, int.MaxValue));
-                    break;
+                _data.Append(Decode(value)).Append('\n');
+                _dataSize += value.Length + 1;
             }
+            else if (Is(name, "event"))
+            {
+                _eventType = Decode(value);
+                _eventTypeSize = value.Length;
+            }
+            else if (Is(name, "id") && value.IndexOf((byte)0) < 0)
+            {
+                _lastEventIdBuffer = Decode(value);
+            }
+            else if (Is(name, "from"))
+            {
+                _from = Decode(value);
+            }
+            else if (Is(name, "retry") && Json.AsNumber(Decode(value)) is { } milliseconds)
+            {
+                Retry = TimeSpan.FromMilliseconds(Math.Min(milliseconds, int.MaxValue));
+            }
+        }
+
+        private static bool Is(ReadOnlySpan<byte> name, string field)
+        {
+            bool isSame = name.Length == field.Length;
+            for (int i = 0; isSame && i < name.Length; i++)
+                isSame = name[i] == field[i];
+            return isSame;
         }
 
         private void Dispatch(ICollection<MoshpitEvent> events)
@@ -2034,8 +2052,13 @@ namespace Moshpit.Client
 
         private static string? ErrorIn(string reply) => Json.AsString(Json.Members(reply, "error")[0]);
 
-        private bool Is(string mediaType) =>
-            string.Equals((this["Content-Type"] ?? "").Split(';')[0].Trim(), mediaType, StringComparison.OrdinalIgnoreCase);
+        private bool Is(string mediaType)
+        {
+            string value = this["Content-Type"] ?? "";
+            int end = value.IndexOf(';', StringComparison.Ordinal);
+            ReadOnlySpan<char> type = value.AsSpan(0, end < 0 ? value.Length : end).Trim();
+            return type.Equals(mediaType.AsSpan(), StringComparison.OrdinalIgnoreCase);
+        }
 
         private static TimeSpan? ReadSeconds(string text)
         {
@@ -2057,6 +2080,7 @@ namespace Moshpit.Client
 
         private readonly Stream _stream;
         private readonly byte[] _buffer = new byte[8192];
+        private byte[]? _reply;
         private readonly StringBuilder _line = new StringBuilder();
         private int _start; // _buffer[_start.._end] was received and not yet read
         private int _end;
@@ -2145,23 +2169,24 @@ namespace Moshpit.Client
         /// <param name="mayStop">Asked after 4 KiB: no response behind this one is wanted.</param>
         public async Task<string> ReadReplyAsync(HttpHead head, Func<bool> mayStop)
         {
-            using var text = new MemoryStream();
-            int left = MaxReplySize;
+            bool isText = !head.IsSuccess || head.IsJson;
+            int length = 0;
             try
             {
                 ReadOnlyMemory<byte> bytes;
-                while ((left > 0 || !mayStop()) && !(bytes = await ReadBodyAsync()).IsEmpty)
+                while ((length < MaxReplySize || !mayStop()) && !(bytes = await ReadBodyAsync()).IsEmpty)
                 {
-                    if (!head.IsSuccess || head.IsJson)
-                        text.Write(bytes.Span.Slice(0, Math.Min(left, bytes.Length)));
-                    left -= Math.Min(left, bytes.Length);
+                    int count = Math.Min(MaxReplySize - length, bytes.Length);
+                    if (isText)
+                        bytes.Span.Slice(0, count).CopyTo((_reply ??= new byte[MaxReplySize]).AsSpan(length));
+                    length += count;
                 }
             }
             catch (Exception e) when (e is IOException || e is ObjectDisposedException)
             {
             }
 
-            return text.Length == 0 ? "" : Encoding.UTF8.GetString(text.ToArray()).Trim();
+            return isText && length > 0 ? Encoding.UTF8.GetString(_reply!, 0, length).Trim() : "";
         }
 
         /// <summary>How the body is delimited: RFC 9112, 6.3, for responses to GET and POST.</summary>
