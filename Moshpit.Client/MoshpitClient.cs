@@ -379,7 +379,7 @@ namespace Moshpit.Client
                 Id = Json.AsString(members[0]);
                 Cid = Json.AsString(members[1]);
                 Token = Json.AsString(members[2]);
-                _number = (int?)Json.AsNumber(members[3]);
+                _number = Json.AsInt(members[3]);
                 IsResumed = members[4] == "true";
                 Missed = Json.AsNumber(members[5]);
             }
@@ -434,7 +434,7 @@ namespace Moshpit.Client
                 int point = LastEventId.IndexOf('.', StringComparison.Ordinal); // SEQ.N
                 return Kind != MoshpitEventKind.Signal ? _number
                     : point < 0 ? null
-                    : (int?)Json.AsNumber(LastEventId.Substring(point + 1));
+                    : Json.AsInt(LastEventId.Substring(point + 1));
             }
         }
 
@@ -488,10 +488,10 @@ namespace Moshpit.Client
         public string? Event => Json.AsString(Member("event"));
 
         /// <summary>How many peers it is for, those that are away included; null where the server does not say.</summary>
-        public int? To => (int?)Json.AsNumber(Member("to"));
+        public int? To => Json.AsInt(Member("to"));
 
         /// <summary>How many of these are away: they get it if they come back.</summary>
-        public int Away => (int?)Json.AsNumber(Member("away")) ?? 0;
+        public int Away => Json.AsInt(Member("away")) ?? 0;
 
         /// <summary>The message was sent more than once, since an answer was lost, and the server had taken it already. It was delivered
         /// once, and the server says no more about it.</summary>
@@ -2833,6 +2833,9 @@ namespace Moshpit.Client
         /// <summary>A value that is a whole number, not negative and of at most 18 digits; null if it is none.</summary>
         public static long? AsNumber(string? value) => value?.Length < 19 &&
             long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : (long?)null;
+
+        /// <summary>As AsNumber; null also if it is larger than an int: cut off, it would be another peer's number.</summary>
+        public static int? AsInt(string? value) => AsNumber(value) is { } number && number <= int.MaxValue ? (int?)number : null;
 
         public static string Quote(string text)
         {

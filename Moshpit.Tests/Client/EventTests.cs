@@ -28,6 +28,14 @@ public sealed class EventTests
     [TestCase("id: 12\nfrom: abc\n", null, null)]
     [TestCase("id: x.y\nfrom: \"abc\n", null, null)]
     [TestCase("from: 1\n", null, null)]
+    [TestCase("from: {\"cid\":\"abc\"}\n", null, null)]
+    [TestCase("from: \"abc\" \"def\"\n", null, null)]
+    [TestCase("from: \"abc\"\nfrom: \"def\"\n", "def", null)]
+    [TestCase("id: 12.\n", null, null)]
+    [TestCase("id: 12.-3\n", null, null)]
+    [TestCase("id: 12.3.4\n", null, null)]
+    [TestCase("id: 12.4294967299\n", null, null)]
+    [TestCase("id: 12.99999999999999999999\n", null, null)]
     [TestCase("from\n", null, null)]
     [TestCase("", null, null)]
     public void A_signal_names_its_sender_as_far_as_the_server_does(string fields, string? from, int? number)
@@ -57,6 +65,15 @@ public sealed class EventTests
         Assert.That(events.Select(e => e.LastEventId), Is.All.EqualTo("9.0"));
     }
 
+    [TestCase("0")]
+    [TestCase("4294967299")]
+    [TestCase("-1")]
+    [TestCase("1.5")]
+    [TestCase("\"3\"")]
+    [TestCase("null")]
+    public void A_number_of_a_peer_is_read_only_where_it_can_be_one(string n) =>
+        Assert.That(Parse($"event: join\ndata: {{\"cid\":\"c\",\"n\":{n}}}\n\n").Single().Number, Is.EqualTo(n == "0" ? 0 : (int?)null));
+
     [TestCase("retry: 1500\n\n", 1500)]
     [TestCase("retry:0\n\n", 0)]
     [TestCase("retry: 1.5\n\n", null)]
@@ -74,6 +91,9 @@ public sealed class EventTests
     [TestCase("""{"to":0}""", null, 0, 0, false)]
     [TestCase("""{"duplicate":true}""", null, null, 0, true)]
     [TestCase("""{"event":"12.3","to":""", null, null, 0, false)]
+    [TestCase("""{"event":12,"to":4294967299,"away":-1,"duplicate":"true"}""", null, null, 0, false)]
+    [TestCase("""{"event":"12.3","to":{"c":"sent","d":"away"}}""", "12.3", null, 0, false)]
+    [TestCase("""["event","12.3"]""", null, null, 0, false)]
     [TestCase("OK", null, null, 0, false)]
     [TestCase("", null, null, 0, false)]
     public void A_receipt_says_what_the_answer_says(string answer, string? id, int? to, int away, bool isDuplicate)
