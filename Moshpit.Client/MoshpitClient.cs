@@ -1428,8 +1428,10 @@ namespace Moshpit.Client
             lock (_lock)
             {
                 while (_waiting.First is { } first && _sent.Count < most &&
-                    (_sent.Count == 0 || _sentSize + first.Value.Size <= MaxSentSize))
+                    (_sent.Count == 0 || (_sentSize + first.Value.Size <= MaxSentSize && IsNear(first.Value))))
                 {
+                    if (IsSession && first.Value.Number == 0)
+                        first.Value.Number = _nextNumber++;
                     _waiting.RemoveFirst();
                     first.Value.Place = null;
                     _sentSize += first.Value.Size;
@@ -1446,8 +1448,6 @@ namespace Moshpit.Client
             int length = 0;
             foreach (OutgoingMessage message in begun)
             {
-                if (IsSession && message.Number == 0)
-                    message.Number = _nextNumber++;
                 string number = message.Number == 0 ? "" : "\"seq\":" + message.Number.ToString(CultureInfo.InvariantCulture) + ",";
                 string cid = message.Cid is null ? "" : "\"cid\":" + Json.Quote(message.Cid) + ",";
                 string body = _bodyStart + number + cid + "\"data\":" + message.Data + "}";
@@ -1463,6 +1463,11 @@ namespace Moshpit.Client
 
             return length;
         }
+
+        /// <summary>Its number may be sent beside the lowest without an answer. Messages that are sent again may have gaps between
+        /// them, where others were cancelled.</summary>
+        private bool IsNear(OutgoingMessage message) =>
+            (message.Number == 0 ? _nextNumber : message.Number) - _sent.Peek().Number < MaxSent;
 
         /// <summary>The head of a POST, up to the value of Content-Length. On a session the answer is a receipt.</summary>
         private string HeadOf(Endpoint target, Connection connection) => "POST " + target.Target + " HTTP/1.1\r\nHost: " +

@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using static Moshpit.Tests.Client.RawServer;
 using static Moshpit.Tests.Client.SessionScript;
 
@@ -67,5 +69,32 @@ public abstract class SessionServerTests : RawServerTests
             continue;
         await peer.Completion.Soon();
         Assert.That(peer.State, Is.EqualTo(MoshpitPeerState.Ended));
+    }
+
+    private protected static string BodyOf(string request) => request[(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
+
+    private protected static long NumberIn(string request) =>
+        long.Parse(Regex.Match(request, "\"seq\":([0-9]+),").Groups[1].Value, CultureInfo.InvariantCulture);
+
+    /// <summary>Has a first message, the number 1, sent and answered, so that those after it are pipelined.</summary>
+    private protected async Task<RawConnection> ProveAsync(MoshpitPeer peer)
+    {
+        Task first = peer.Write("1");
+        RawConnection post = await AcceptAsync();
+        await post.TakePostAsync(1);
+        await first.Soon();
+        return post;
+    }
+
+    /// <summary>Takes these messages on a new connection. Their data are their numbers.</summary>
+    private protected async Task TakeAsync(params int[] numbers)
+    {
+        RawConnection post = await AcceptAsync();
+        foreach (int number in numbers)
+        {
+            string request = await post.ReadRequestAsync();
+            Assert.That(request, Does.EndWith($"\"seq\":{number},\"data\":{number}}}"));
+            await post.SendAsync(Ok);
+        }
     }
 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text.RegularExpressions;
 using static Moshpit.Tests.Client.RawServer;
 using static Moshpit.Tests.Client.SessionScript;
 
@@ -336,32 +334,5 @@ public sealed class SessionWriteTests : SessionServerTests
     {
         await stream.WaitForEndAsync();
         return true;
-    }
-
-    private static string BodyOf(string request) => request[(request.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
-
-    private static long NumberIn(string request) =>
-        long.Parse(Regex.Match(request, "\"seq\":([0-9]+),").Groups[1].Value, CultureInfo.InvariantCulture);
-
-    /// <summary>Has a first message, the number 1, sent and answered, so that those after it are pipelined.</summary>
-    private async Task<RawConnection> ProveAsync(MoshpitPeer peer)
-    {
-        Task first = peer.Write("1");
-        RawConnection post = await AcceptAsync();
-        await post.TakePostAsync(1);
-        await first.Soon();
-        return post;
-    }
-
-    /// <summary>Takes these messages on a new connection. Their data are their numbers.</summary>
-    private async Task TakeAsync(params int[] numbers)
-    {
-        RawConnection post = await AcceptAsync();
-        foreach (int number in numbers)
-        {
-            string request = await post.ReadRequestAsync();
-            Assert.That(request, Does.EndWith($"\"seq\":{number},\"data\":{number}}}"));
-            await post.SendAsync(Ok);
-        }
     }
 }
