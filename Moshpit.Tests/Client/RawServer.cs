@@ -178,6 +178,7 @@ internal sealed class RawConnection(Socket socket, Stream stream) : IDisposable
     public void Reset()
     {
         socket.LingerState = new LingerOption(true, 0);
+        socket.Dispose(); // first: to dispose the stream would say that all was sent
         stream.Dispose();
     }
 
