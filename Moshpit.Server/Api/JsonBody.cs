@@ -21,7 +21,7 @@ internal static class JsonBody
     /// <summary>Levels of objects and arrays, the outermost included (PROTOCOL.md, part 2: bounded work).</summary>
     public const int MaxDepth = 64;
 
-    // "token" is the longest name. Anything longer than this, once unescaped, is none of the fields.
+    // "stream" is the longest name. Anything longer than this, once unescaped, is none of the fields.
     private const int MaxNameLength = 8;
 
     private enum Field

@@ -114,7 +114,13 @@ internal sealed class OpenStream : IHandler
             ReadOnlySpan<byte> name = Router.ChannelIn(request.Path);
             Channel? channel = creator is { } key ? Channels.FindByCreator(key) : Channels.Find(name);
             if (channel is { IsClosed: true })
+            {
+                // It may not have been forgotten yet.
+                if (creator is { } its)
+                    Channels.RemoveCreator(its, channel);
                 channel = null;
+            }
+
             SessionKey? own = channel is not null ? SessionKey.Of(channel.Id, session.Secret)
                 : ChannelId.TryParse(name, out ChannelId id) ? SessionKey.Of(id, session.Secret) : creator;
             Peer? peer = own is { } mine ? channel?.FindBySession(mine) : null;
@@ -199,11 +205,9 @@ internal sealed class OpenStream : IHandler
         }
         finally
         {
-            if (!isIn && opening.Channel is null)
-            {
-                channel!.TryClose();
+            // Another request of the session may have joined it meanwhile.
+            if (!isIn && opening.Channel is null && channel!.TryClose(ifUnused: true))
                 Channels.RemoveCreator(opening.Creator!.Value, channel);
-            }
         }
     });
 
@@ -312,6 +316,8 @@ internal sealed class OpenStream : IHandler
         isIn = outcome == JoinOutcome.Joined;
         if (outcome == JoinOutcome.Full)
             return ApiRejections.ChannelFull;
+        if (outcome == JoinOutcome.Closed && session?.Creator is not null && !Shutdown.HasBegun)
+            return null; // the session's own channel has just ended: it gets a new one
         if (outcome == JoinOutcome.Closed)
             return Shutdown.HasBegun ? ApiRejections.ShuttingDown : ApiRejections.UnknownChannel;
         if (isIn)

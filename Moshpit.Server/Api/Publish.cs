@@ -72,11 +72,11 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
     {
         exchange.BeforeWaiting();
         Peer leaver = post.Leaver!;
-        bool isOld = post.Stream > 0 && post.Stream < leaver.Session?.Streams;
-        if (!isOld && post.After > 0)
-            leaver.LeaveLater(post.After * MillisecondsPerSecond);
-        else if (!isOld)
-            leaver.TryLeave();
+        long? stream = post.Stream > 0 ? post.Stream : null;
+        if (post.After > 0)
+            leaver.LeaveLater(post.After * MillisecondsPerSecond, stream);
+        else
+            leaver.TryLeave(stream);
         exchange.HeedShutdown();
         if (exchange.Request.NamesJson)
             responses.WriteJson(exchange.Output, exchange.Request, "{}"u8);

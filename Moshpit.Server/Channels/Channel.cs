@@ -113,19 +113,14 @@ internal sealed class Channel : ISlotted
     }
 
     /// <summary>Takes no more peers and messages, and is forgotten. False: it was closed before.</summary>
-    /// <param name="remembersEnds">Its sessions are over: those that come back are told so from this moment on.</param>
-    public bool TryClose(bool remembersEnds = false)
+    /// <param name="ifUnused">Only if no peer has joined; otherwise false.</param>
+    public bool TryClose(bool ifUnused = false)
     {
         lock (_gate)
         {
-            if (_closed)
+            if (_closed || (ifUnused && _owner is not null))
                 return false;
-            _closed = true;
-            foreach (Peer peer in remembersEnds && _sessions is not null ? _sessions.All : [])
-                RememberEnd(peer);
-            while (_waiting?.TryDequeue(out WaitingPublisher? waiting) is true)
-                waiting.SetResult(new Delivery(DeliveryOutcome.ChannelClosed));
-            EndHistory();
+            Close();
         }
 
         _registry.Remove(this);
@@ -357,6 +352,7 @@ internal sealed class Channel : ISlotted
     /// </summary>
     internal void OnLeft(Peer peer, Shard shard, LeaveReason reason, bool wasAway)
     {
+        bool ends = false;
         lock (_gate)
         {
             // Before the removal: a request that finds no peer of the session must find that the session is over.
@@ -364,6 +360,13 @@ internal sealed class Channel : ISlotted
                 RememberEnd(peer);
             _members.Remove(peer);
             RemoveSession(peer);
+
+            // With the owner, so that nobody joins a channel that is about to end. Its sessions are over from this moment on.
+            ends = peer == _owner && !_closed;
+            foreach (Peer other in ends && _sessions is not null ? _sessions.All : [])
+                RememberEnd(other);
+            if (ends)
+                Close();
         }
 
         shard.Remove(peer);
@@ -371,8 +374,10 @@ internal sealed class Channel : ISlotted
             OnAwayEnded(peer.Session!.Usage);
         if (peer != _owner)
             Presence.TellOfLeave(peer, reason);
-        else if (TryClose(remembersEnds: true))
-            EndAll();
+        if (!ends)
+            return;
+        _registry.Remove(this);
+        EndAll();
     }
 
     /// <summary>How many peers there are, and the highest number that was accepted from <paramref name="session"/>.</summary>
@@ -382,7 +387,10 @@ internal sealed class Channel : ISlotted
             return (_members.Count, session.Numbers.Highest);
     }
 
-    /// <summary>Has the history heed its bounds. <paramref name="halfTime"/>: half of the time that anything is kept has passed.</summary>
+    /// <summary>
+    /// Drops what is more than may be kept, and gives back room. <paramref name="halfTime"/>: half of the time that anything is kept has
+    /// passed.
+    /// </summary>
     internal void TrimHistory(bool halfTime)
     {
         lock (_gate)
@@ -394,6 +402,15 @@ internal sealed class Channel : ISlotted
                 history.OnHalfTime();
             history.Compact();
         }
+    }
+
+    /// <summary>Takes no more peers and messages. The lock is held.</summary>
+    private void Close()
+    {
+        _closed = true;
+        while (_waiting?.TryDequeue(out WaitingPublisher? waiting) is true)
+            waiting.SetResult(new Delivery(DeliveryOutcome.ChannelClosed));
+        EndHistory();
     }
 
     /// <summary>Ends every stream, after what was published.</summary>

@@ -19,15 +19,19 @@ internal sealed class EndedSessions
     private readonly Queue<(SessionKey Key, long Until)> _order = new();
 
     /// <summary>Remembers <paramref name="key"/> from <paramref name="now"/> on.</summary>
-    public void Add(SessionKey key, long now)
+    /// <returns>Until when.</returns>
+    public long Add(SessionKey key, long now)
     {
+        long until = now + Memory;
         lock (_gate)
         {
-            _until[key] = now + Memory;
-            _order.Enqueue((key, now + Memory));
+            _until[key] = until;
+            _order.Enqueue((key, until));
             if (_order.Count > Most)
                 RemoveOldest();
         }
+
+        return until;
     }
 
     /// <summary>Whether <paramref name="key"/> is remembered at <paramref name="now"/>.</summary>
@@ -44,6 +48,16 @@ internal sealed class EndedSessions
             _until.Remove(key);
     }
 
+    /// <summary>Forgets <paramref name="key"/>, unless it was ended once more since it was to be remembered until then.</summary>
+    public void Remove(SessionKey key, long until)
+    {
+        lock (_gate)
+        {
+            if (_until.TryGetValue(key, out long last) && last == until)
+                _until.Remove(key);
+        }
+    }
+
     /// <summary>Forgets those whose time is over at <paramref name="now"/>.</summary>
     public void OnTick(long now)
     {
@@ -57,9 +71,6 @@ internal sealed class EndedSessions
     private void RemoveOldest()
     {
         (SessionKey key, long until) = _order.Dequeue();
-
-        // It may have been ended once more since.
-        if (_until.TryGetValue(key, out long last) && last == until)
-            _until.Remove(key);
+        Remove(key, until);
     }
 }

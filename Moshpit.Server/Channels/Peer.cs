@@ -45,7 +45,9 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>What makes it outlive its streams; null: it is a plain peer.</summary>
     public Session? Session { get; }
 
-    /// <summary>Where a plain peer's stream counts, held until that ends; null for a client that is not limited.</summary>
+    /// <summary>
+    /// Where its first stream counts, and of a plain peer the only one, held until that ends; null for a client that is not limited.
+    /// </summary>
     public AddressUsage? Usage { get; }
 
     /// <summary>How fast it may send, where it is limited: made when it first sends.</summary>
@@ -207,15 +209,18 @@ internal sealed class Peer : ISlotted, ISinkOwner
             return Session!.Usage == usage;
     }
 
-    /// <summary>Leaves at its own wish. False: it has left.</summary>
-    public bool TryLeave()
+    /// <summary>
+    /// Leaves at its own wish; with a <paramref name="stream"/> only if it has had no newer one than that. False: it has left, or has a
+    /// newer one.
+    /// </summary>
+    public bool TryLeave(long? stream = null)
     {
         Shard? shard;
         bool wasAway;
         lock (_gate)
         {
             shard = _shard;
-            if (shard is null)
+            if (shard is null || Session?.Streams > stream)
                 return false;
             wasAway = _outlet is null;
             if (_outlet is { HasEnded: false } outlet)
@@ -235,8 +240,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
     public void OnEnded(FrameSink sink, SinkEnd end) => OnEnded(sink, end, Usage);
 
     /// <summary>
-    /// An outlet has ended that counts against <paramref name="usage"/>. Was it the present one, a plain peer leaves, and a session peer is
-    /// away for the grace.
+    /// An outlet has ended that counts against <paramref name="usage"/>. If it was the present one, a plain peer leaves, and a session peer
+    /// is away for the grace.
     /// </summary>
     public void OnEnded(FrameSink sink, SinkEnd end, AddressUsage? usage)
     {
@@ -268,7 +273,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// </summary>
     public void OnGraceOver(int absence, long now) => EndAbsence(absence, now);
 
-    /// <summary>Is it away, it leaves at once.</summary>
+    /// <summary>Leaves at once if it is away.</summary>
     public void EndAbsence() => EndAbsence(null, long.MaxValue);
 
     private void EndAbsence(int? absence, long now)
@@ -291,11 +296,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
     }
 
     /// <summary>Leaves, unless it has had a newer stream than its <paramref name="stream"/>th.</summary>
-    public void OnLeaveDue(int stream)
-    {
-        if (Session is null || Session.Streams == stream)
-            TryLeave();
-    }
+    public void OnLeaveDue(int stream) => TryLeave(stream);
 
     /// <summary>A stream of its session was refused for now: if it is away, its grace begins again.</summary>
     public void RenewGrace()
@@ -307,15 +308,25 @@ internal sealed class Peer : ISlotted, ISinkOwner
         }
     }
 
-    /// <summary>Leaves after <paramref name="delay"/> milliseconds, unless it has a newer stream than now by then.</summary>
-    public void LeaveLater(long delay) => Channel.Away.AddLeave(this, Session?.Streams ?? 0, delay);
+    /// <summary>
+    /// Leaves after <paramref name="delay"/> milliseconds, unless it has by then a newer stream than <paramref name="stream"/>, or than
+    /// now.
+    /// </summary>
+    public void LeaveLater(long delay, long? stream = null)
+    {
+        int streams;
+        lock (_gate)
+            streams = Session?.Streams ?? 0;
+        if (stream is null || stream >= streams)
+            Channel.Away.AddLeave(this, streams, delay);
+    }
 
     /// <summary>Delivers what it has not had, as far as the drain goes that <paramref name="shard"/> is at.</summary>
     internal void Deliver(Shard shard)
     {
         lock (_gate)
         {
-            if (_shard != shard || _outlet is not { HasEnded: false } outlet || !shard.Reaches(_offset))
+            if (_shard != shard || _outlet is not { HasEnded: false } outlet)
                 return;
             long to = shard.EndFor(_offset);
             if (to > _offset)

@@ -33,11 +33,19 @@ internal sealed class Presence(FramePool frames)
             EventWriter.WriteLeave(news, peer.Channel.Id, peer.Cid, peer.Number, reason == LeaveReason.Left ? "left"u8 : "lost"u8);
     });
 
-    /// <summary>Tells that <paramref name="peer"/> has no stream now.</summary>
-    public void TellOfAway(Peer peer) => Tell(peer, (_, news) => EventWriter.WriteAway(news, peer.Channel.Id, peer.Cid));
+    /// <summary>Tells an owner with a session that <paramref name="peer"/> has no stream now.</summary>
+    public void TellOfAway(Peer peer)
+    {
+        if (peer.Channel.Owner!.Session is not null)
+            Tell(peer, (_, news) => EventWriter.WriteAway(news, peer.Channel.Id, peer.Cid));
+    }
 
-    /// <summary>Tells that <paramref name="peer"/> has a stream again.</summary>
-    public void TellOfBack(Peer peer) => Tell(peer, (_, news) => EventWriter.WriteBack(news, peer.Channel.Id, peer.Cid));
+    /// <summary>Tells an owner with a session that <paramref name="peer"/> has a stream again.</summary>
+    public void TellOfBack(Peer peer)
+    {
+        if (peer.Channel.Owner!.Session is not null)
+            Tell(peer, (_, news) => EventWriter.WriteBack(news, peer.Channel.Id, peer.Cid));
+    }
 
     private void Tell(Peer peer, Action<Peer, SharedFrame> write)
     {

@@ -10,7 +10,7 @@ internal sealed class SessionPeers
 
     private readonly Dictionary<SessionKey, Peer> _byKey = [];
     private readonly Dictionary<int, Peer> _byNumber = [];
-    private readonly Queue<SessionKey> _ended = new(0);
+    private readonly Queue<(SessionKey Key, long Until)> _ended = new(0);
 
     private int _away;
 
@@ -63,10 +63,11 @@ internal sealed class SessionPeers
 
         void Remember(SessionKey key)
         {
-            ended.Add(key, now);
-            _ended.Enqueue(key);
-            if (_ended.Count > MostEnded)
-                ended.Remove(_ended.Dequeue());
+            _ended.Enqueue((key, ended.Add(key, now)));
+            if (_ended.Count <= MostEnded)
+                return;
+            (SessionKey oldest, long until) = _ended.Dequeue();
+            ended.Remove(oldest, until);
         }
     }
 }

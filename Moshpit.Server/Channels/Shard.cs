@@ -29,9 +29,6 @@ internal sealed class Shard : IThreadPoolWorkItem
     private bool _isRunning;
     private bool _isDraining;
 
-    /// <summary>The lowest offset to which a peer was set back during the drain that goes on.</summary>
-    private long _setBack = long.MaxValue;
-
     // The drain that goes on: set under the channel's lock when it begins, then changed only by the thread that it runs on.
     private long _from;
     private long _goal;
@@ -79,15 +76,6 @@ internal sealed class Shard : IThreadPoolWorkItem
     /// <summary>Adds <paramref name="peer"/>, which has had everything so far.</summary>
     public void Add(Peer peer) => _peers.Add(peer);
 
-    /// <summary>Goes back to <paramref name="offset"/>, which is in the log, for one of its peers.</summary>
-    public void SetBack(long offset)
-    {
-        if (_isDraining)
-            _setBack = Math.Min(_setBack, offset);
-        else
-            Offset = Math.Min(Offset, offset);
-    }
-
     /// <summary>
     /// True: there is something to deliver and no thread does it, so the caller must now call <see cref="RunInline"/> or
     /// <see cref="Schedule"/>.
@@ -119,8 +107,7 @@ internal sealed class Shard : IThreadPoolWorkItem
         if (!_isDraining)
             return;
         _isDraining = false;
-        Offset = Math.Min(_goal, _setBack);
-        _setBack = long.MaxValue;
+        Offset = _goal;
         HasEnded = Ending != DisconnectReason.None;
         _segment = null;
         _drained = default;
@@ -139,13 +126,7 @@ internal sealed class Shard : IThreadPoolWorkItem
 
     void IThreadPoolWorkItem.Execute() => Run(yields: false);
 
-    /// <summary>
-    /// Whether the drain that goes on brings a peer at <paramref name="offset"/> on: not if the peer was set back, which is for the next
-    /// drain. For that drain, as the members down to <see cref="Read"/> are.
-    /// </summary>
-    public bool Reaches(long offset) => offset >= _from;
-
-    /// <summary>Up to where a peer at <paramref name="offset"/> is brought.</summary>
+    /// <summary>Up to where the drain that goes on brings a peer at <paramref name="offset"/>.</summary>
     public long EndFor(long offset)
     {
         long end = _channel.LogEnd;

@@ -15,7 +15,7 @@ internal sealed partial class OutletTests
 
     public OutletTests()
     {
-        _owner = _channel.Join();
+        _owner = _channel.JoinAsSession();
         _peer = _channel.JoinAsSession();
     }
 
@@ -109,6 +109,52 @@ internal sealed partial class OutletTests
         _channel.Registry.OnTick();
         Assert.That(_channel.Channel.FindByCid(_peer.Peer.Cid), Is.Null);
         Assert.That(_owner.Sink.Text, Does.Contain("event: leave"));
+    }
+
+    [Test]
+    public void A_plain_owner_hears_of_no_absence()
+    {
+        var channel = new TestChannel();
+        (_, RecordingSink owner) = channel.Join();
+        (Peer peer, RecordingSink sink) = channel.JoinAsSession();
+        peer.OnEnded(sink, default);
+        Assert.That(peer.TryResume(new RecordingSink(), channel.Opening, default));
+        Assert.That(peer.TryLeave());
+        Assert.That(owner.Text, Does.Contain("event: join").And.Contain("event: leave"));
+        Assert.That(owner.Text, Does.Not.Contain("event: away").And.Not.Contain("event: back"));
+    }
+
+    [Test]
+    public void A_leave_of_an_older_stream_is_none()
+    {
+        Resume(new RecordingSink(), _peer.Peer.Session!.Joined);
+        Assert.That(_peer.Peer.TryLeave(stream: 1), Is.False);
+        _peer.Peer.LeaveLater(delay: 0, stream: 1);
+        _channel.Registry.OnTick();
+        Assert.That(_channel.Channel.FindByCid(_peer.Peer.Cid), Is.SameAs(_peer.Peer));
+        Assert.That(_peer.Peer.TryLeave(stream: 2));
+    }
+
+    [Test]
+    public void A_channel_that_another_request_has_joined_is_not_closed_as_unused()
+    {
+        Assert.That(_channel.Channel.TryClose(ifUnused: true), Is.False);
+        Assert.That(_channel.Registry.Create(Support.Ids.Channel(7))!.TryClose(ifUnused: true));
+    }
+
+    [Test]
+    public void A_session_that_has_ended_again_is_remembered_from_then_on()
+    {
+        const int Most = 1000;
+        var ended = new EndedSessions();
+        var peers = new SessionPeers();
+        Session[] sessions = [.. Enumerable.Range(1, Most).Select(n => new Session(new SessionKey(new HexId((UInt128)n)), null, default))];
+        foreach (Session session in sessions)
+            peers.RememberEnd(session, ended, now: 0);
+        peers.RememberEnd(sessions[0], ended, now: 1);
+        Assert.That(ended.Contains(sessions[0].Key, 2));
+        peers.RememberEnd(sessions[0], ended, now: 2);
+        Assert.That(ended.Contains(sessions[1].Key, 2), Is.False, "the oldest is forgotten");
     }
 
     [Test]

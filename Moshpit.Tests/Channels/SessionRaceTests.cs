@@ -74,7 +74,7 @@ internal sealed partial class SessionRaceTests
     {
         var random = new Random(seed);
         var channel = new TestChannel();
-        (Peer Peer, RecordingSink Sink) owner = channel.Join();
+        (Peer Peer, RecordingSink Sink) owner = channel.JoinAsSession();
         (Peer Peer, RecordingSink Sink) peer = channel.JoinAsSession();
         List<RecordingSink> sinks = [peer.Sink];
         using var start = new ManualResetEventSlim();

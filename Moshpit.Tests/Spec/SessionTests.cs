@@ -32,6 +32,25 @@ public sealed class SessionTests
     }
 
     [Test]
+    public async Task A_session_that_asks_for_a_channel_while_it_leaves_its_own_or_twice_at_once_always_owns_one()
+    {
+        for (int round = 0; round < 100; round++)
+        {
+            string secret = SessionPeer.NewSecret();
+            Task<SessionPeer>[] opening = [.. Enumerable.Range(0, 2).Select(_ => Task.Run(() => OpenAsync(secret)))];
+            SessionPeer[] both = await Task.WhenAll(opening);
+            Assert.That(both[1].Id, Is.EqualTo(both[0].Id), $"round {round}");
+            Task<RawResponse> leaving = both[0].PostAsync(_server, "\"do\":\"leave\"");
+            SessionPeer next = await OpenAsync(secret);
+            Assert.That((await leaving).Status, Is.EqualTo(200));
+            Assert.That(next.Connect.Number("n"), Is.EqualTo(1), $"round {round}");
+            Array.ForEach([.. both, next], peer => peer.Dispose());
+        }
+
+        Task<SessionPeer> OpenAsync(string secret) => SessionPeer.OpenAsync(_server, "/", secret);
+    }
+
+    [Test]
     public async Task The_first_stream_tells_all_that_a_session_knows()
     {
         using SessionPeer owner = await SessionPeer.OpenAsync(_server, "/", _owns);
