@@ -1,6 +1,7 @@
 namespace Moshpit.Tests.Client;
 
 /// <summary>Tests that have a <see cref="RawServer"/> each.</summary>
+[Parallelizable]
 public abstract class RawServerTests
 {
     private protected RawServer Server { get; private set; } = null!;

@@ -12,7 +12,7 @@ namespace Moshpit.Tests.Soak;
 public sealed class ClientSoakTests
 {
     /// <summary>Most of the time clients wait to come back.</summary>
-    private const int RoomsAtOnce = 24;
+    private const int RoomsAtOnceInShort = 8, RoomsAtOnceInLong = 24;
 
     /// <summary>Each cut may cost seconds before the client comes back.</summary>
     private const int CutsInShort = 3, CutsInLong = 12;
@@ -24,7 +24,9 @@ public sealed class ClientSoakTests
     public async Task Clients_that_are_cut_at_every_byte_say_and_hear_each_message_once_and_in_order()
     {
         (int seconds, int seed) = (SoakSettings.Seconds, SoakSettings.Seed);
-        int cuts = seconds < LongSoak ? CutsInShort : CutsInLong;
+        bool isLong = seconds >= LongSoak;
+        int cuts = isLong ? CutsInLong : CutsInShort;
+        int roomsAtOnce = isLong ? RoomsAtOnceInLong : RoomsAtOnceInShort;
         var random = new Random(seed);
         var walk = new CutWalk(random);
         var counts = new ClientCounts();
@@ -37,7 +39,7 @@ public sealed class ClientSoakTests
         using var relay = new Relay(server.Port, walk.Happened);
         long start = Stopwatch.GetTimestamp();
         await TestContext.Progress.WriteLineAsync($"client soak: {seconds} s, seed {seed}");
-        Task[] running = [.. Enumerable.Range(0, RoomsAtOnce).Select(_ => RunAsync())];
+        Task[] running = [.. Enumerable.Range(0, roomsAtOnce).Select(_ => RunAsync())];
         await Task.WhenAll(running);
         await TestContext.Progress.WriteLineAsync($"client soak: {counts}, {walk.Count} cuts, of streams at {walk.CutBytes} bytes");
         Assert.That(new[] { counts.Rooms, counts.Repeated, counts.Lost, walk.Count }, Is.All.Positive);
