@@ -41,15 +41,18 @@ internal sealed class OpenStream : IHandler
     public ValueTask<Outcome> HandleAsync(Exchange exchange)
     {
         HttpRequest request = exchange.Request;
+        SessionRequest session = default;
+        Rejection? mistake = request.Method == HttpMethod.Head ? null : SessionRequest.Read(request, out session);
+
+        // Before all else: a source whose session is over is not to come back, not even because the server is stopping.
+        if (mistake is null && session.IsSession && session.Last.IsOver)
+            return new(End(exchange));
         if (CheckServer(request) is { } refusal)
             return new(refusal);
-        if (request.Method != HttpMethod.Head)
-        {
-            if (SessionRequest.Read(request, out SessionRequest session) is { } mistake)
-                return new(mistake);
-            if (session.IsSession)
-                return HandleSessionAsync(exchange, session);
-        }
+        if (mistake is not null)
+            return new(mistake);
+        if (session.IsSession)
+            return HandleSessionAsync(exchange, session);
 
         if (CheckChannel(request, out Channel? channel) is { } rejection)
             return new(rejection);
@@ -104,8 +107,6 @@ internal sealed class OpenStream : IHandler
     /// <summary>Opens or resumes the stream of a session.</summary>
     private ValueTask<Outcome> HandleSessionAsync(Exchange exchange, in SessionRequest session)
     {
-        if (session.Last.IsOver)
-            return new(End(exchange));
         HttpRequest request = exchange.Request;
         var origin = SessionKey.Hash(request[KeptField.Origin]);
         SessionKey? creator = IsRoot(request) ? SessionKey.OfCreator(session.Secret) : null;

@@ -451,6 +451,21 @@ public sealed class SessionTests
     }
 
     [Test]
+    public async Task A_source_whose_session_is_over_is_stopped_while_the_server_stops_too()
+    {
+        using RawConnection source = _server.Connect();
+        string request = Asking.Text("GET", "/", SessionPeer.FieldsOf(_owns, last: "-1"));
+        source.Send(request[..^2]);
+        await Eventually.AsyncTrue(() => _server.Server.Parts.Http.Connections.Count == 1);
+        Task stopping = _server.Server.StopAsync();
+        await Eventually.AsyncTrue(() => _server.Server.Parts.Shutdown.HasBegun);
+        source.Send(request[^2..]);
+        Assert.That((await source.ReadHeadAsync()).Status, Is.EqualTo(204));
+        source.Dispose();
+        await stopping.WaitAsync(RawConnection.Patience);
+    }
+
+    [Test]
     public async Task Streams_of_http_1_0_are_sessions_too()
     {
         using SessionPeer owner = await SessionPeer.OpenAsync(_server, "/", _owns);
