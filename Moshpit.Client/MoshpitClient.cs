@@ -731,7 +731,7 @@ namespace Moshpit.Client
                 End(staying.Exception?.InnerException, atOnce: false); // if it was cancelled, it has ended before
             await _outbox.Finished;
             if (_isSession && (_isLive || !staying.IsCompleted))
-                await _outbox.LeaveAsync(); // while there is a stream: nobody hears that it was lost
+                await _outbox.LeaveAsync(); // while there is a stream: the owner hears of no loss
             Stop("The peer has left.", isLast: true);
             await Task.WhenAny(staying); // whatever its outcome
             _isLive = false;

@@ -38,7 +38,7 @@ internal sealed class FaultyRelay : IDisposable
 
     public void Accept() => _listener = Listen(_at);
 
-    /// <summary>The connections that there are deliver nothing more, and nobody is told. New ones work.</summary>
+    /// <summary>The connections that there are deliver nothing more, without a sign of it. New ones work.</summary>
     public void GoHalfOpen() => ForEach(link => link.Swallows = true);
 
     /// <summary>What comes is held until <see cref="GoOn"/>.</summary>

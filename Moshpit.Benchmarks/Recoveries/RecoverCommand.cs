@@ -70,7 +70,7 @@ internal static class RecoverCommand
     {
         Scenario.Killed => "all connections reset",
         Scenario.Suspended => $"nothing passes for {times.Suspended.TotalSeconds:0.#} s",
-        Scenario.HalfOpen => "connections go dead, and nobody is told",
+        Scenario.HalfOpen => "connections go dead without a sign",
         Scenario.Restarted => "server killed, and started again after 1 s",
         _ => $"connections reset, and refused for {times.Refused.TotalSeconds:0.#} s",
     };

@@ -9,7 +9,7 @@ internal enum Scenario
     /// <summary>Nothing passes for some time, and nothing is lost.</summary>
     Suspended,
 
-    /// <summary>The connections deliver nothing more, and nobody is told. New ones work at once.</summary>
+    /// <summary>The connections deliver nothing more, without a sign of it. New ones work at once.</summary>
     HalfOpen,
 
     /// <summary>The server is killed, and another one starts a second later.</summary>

@@ -352,7 +352,7 @@ internal sealed class Channel : ISlotted
     /// </summary>
     internal void OnLeft(Peer peer, Shard shard, LeaveReason reason, bool wasAway)
     {
-        bool ends = false;
+        bool ends;
         lock (_gate)
         {
             // Before the removal: a request that finds no peer of the session must find that the session is over.
@@ -361,7 +361,7 @@ internal sealed class Channel : ISlotted
             _members.Remove(peer);
             RemoveSession(peer);
 
-            // With the owner, so that nobody joins a channel that is about to end. Its sessions are over from this moment on.
+            // With the owner, so that no peer joins a channel that is about to end. Its sessions are over from this moment on.
             ends = peer == _owner && !_closed;
             foreach (Peer other in ends && _sessions is not null ? _sessions.All : [])
                 RememberEnd(other);

@@ -18,7 +18,7 @@ public abstract class SessionServerTests : RawServerTests
     [TearDown]
     public async Task LeaveAsync()
     {
-        Close(); // nobody waits for an answer to a leave
+        Close(); // so that no peer waits for an answer to its leave
         _connections.ForEach(connection => connection.Dispose());
         foreach (MoshpitPeer peer in _peers)
             await peer.DisposeAsync();

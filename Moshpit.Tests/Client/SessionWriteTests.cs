@@ -296,7 +296,7 @@ public sealed class SessionWriteTests : SessionServerTests
         RawConnection post = await AcceptAsync();
         Assert.That(BodyOf(await post.ReadRequestAsync()), Is.EqualTo($$"""{"token":"{{Token}}","do":"leave"}"""));
         Task<bool> ending = EndsAsync(stream);
-        Assert.That(ending.IsCompleted, Is.False, "nobody is to hear that it is away");
+        Assert.That(ending.IsCompleted, Is.False, "the owner is not to hear that it is away");
         await post.SendAsync(Ok);
         await ending;
         await disposing.Soon();

@@ -78,7 +78,7 @@ internal sealed class ClientSessionRun(TestServer server, Dictionary<string, int
                 program.Peer.Reconnect();
                 break;
             case ClientSessionStepKind.Restart:
-                // What the old program had written and nobody knows of would be a matter of chance.
+                // Whether what the old program had under way still arrives would be a matter of chance.
                 await SettleAsync();
                 await program.KillAsync();
                 program.Start(index == 0 ? null : id);
