@@ -1,3 +1,4 @@
+using Moshpit.Server.Channels;
 using Moshpit.Server.Http;
 using Moshpit.Server.Limits;
 
@@ -62,6 +63,12 @@ internal static class ApiRejections
     public static readonly Rejection NumberTooOld = new(
         409, "seq-too-old",
         "The seq is more than 63 below the highest that was accepted, so nothing is known of it; send the message with a new one.");
+
+    public static readonly Rejection MalformedEcho = new(
+        400, "malformed-echo", "The field echo is malformed; it must be false for a message that you do not want back, or true.");
+
+    public static readonly Rejection TooManyCids = new(
+        400, "too-many-cids", $"The cid names more than {Addressees.Most} peers; send the message to them in several parts.");
 
     public static readonly Rejection UnknownVerb = new(
         400, "unknown-verb", "The field do is not understood; the verb is leave. To send a message, send data.");

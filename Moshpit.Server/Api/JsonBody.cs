@@ -7,6 +7,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Channels;
 using Moshpit.Server.Forms;
 using Moshpit.Server.Sse;
 
@@ -30,6 +31,7 @@ internal static class JsonBody
         Token,
         Data,
         Cid,
+        Echo,
         Number,
         Verb,
         Stream,
@@ -80,7 +82,7 @@ internal static class JsonBody
         if (reader.TokenType == JsonTokenType.StartObject)
         {
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
-                ReadField(ref reader, ref message, ref data);
+                ReadField(ref reader, body, ref message, ref data);
         }
         else if (reader.TokenType == JsonTokenType.StartArray)
         {
@@ -96,7 +98,7 @@ internal static class JsonBody
         return true;
     }
 
-    private static void ReadField(ref Utf8JsonReader reader, ref Message message, ref Range data)
+    private static void ReadField(ref Utf8JsonReader reader, ReadOnlySpan<byte> body, ref Message message, ref Range data)
     {
         Field field = FieldNamed(reader.ValueSpan);
         reader.Read();
@@ -117,11 +119,14 @@ internal static class JsonBody
             case Field.Cid when reader.TokenType == JsonTokenType.Null:
                 message.SetCid(default);
                 break;
-            case Field.Cid when IsListOfOne(reader, out ReadOnlySpan<byte> only) && TryUnescape(only, id, out int length):
-                message.SetListedCid(id[..length]);
+            case Field.Cid when TryReadStrings(reader, body, out Addressees? several):
+                message.SetCids(several);
                 break;
             case Field.Cid:
                 message.SetMalformedCid();
+                break;
+            case Field.Echo:
+                message.SetEcho(reader.TokenType is JsonTokenType.True or JsonTokenType.False ? reader.ValueSpan : default);
                 break;
             case Field.Number:
                 message.SetNumber(WholeNumber(reader));
@@ -150,14 +155,22 @@ internal static class JsonBody
     private static ReadOnlySpan<byte> WholeNumber(in Utf8JsonReader reader) =>
         reader.TokenType == JsonTokenType.Number ? reader.ValueSpan : default;
 
-    /// <summary>Looks ahead, on a copy of <paramref name="reader"/>, whether an array of a single string follows.</summary>
-    private static bool IsListOfOne(Utf8JsonReader reader, out ReadOnlySpan<byte> escaped)
+    /// <summary>Looks ahead, on a copy of <paramref name="reader"/>, whether an array of strings follows, which name peers.</summary>
+    private static bool TryReadStrings(Utf8JsonReader reader, ReadOnlySpan<byte> body, [NotNullWhen(true)] out Addressees? several)
     {
-        escaped = default;
-        if (reader.TokenType != JsonTokenType.StartArray || !reader.Read() || reader.TokenType != JsonTokenType.String)
+        several = null;
+        if (reader.TokenType != JsonTokenType.StartArray)
             return false;
-        escaped = reader.ValueSpan;
-        return reader.Read() && reader.TokenType == JsonTokenType.EndArray;
+        Span<byte> id = stackalloc byte[HexId.Length];
+        var names = new Addressees();
+        while (reader.Read() && reader.TokenType == JsonTokenType.String)
+        {
+            ReadOnlySpan<byte> json = body[(int)reader.TokenStartIndex..(int)reader.BytesConsumed];
+            names.Add(TryUnescape(reader.ValueSpan, id, out int length) ? id[..length] : default, json);
+        }
+
+        several = reader.TokenType == JsonTokenType.EndArray ? names : null;
+        return several is not null;
     }
 
     private static Field FieldNamed(ReadOnlySpan<byte> escaped)
@@ -169,6 +182,7 @@ internal static class JsonBody
         return name.SequenceEqual("token"u8) ? Field.Token
             : name.SequenceEqual("data"u8) ? Field.Data
             : name.SequenceEqual("cid"u8) ? Field.Cid
+            : name.SequenceEqual("echo"u8) ? Field.Echo
             : name.SequenceEqual("seq"u8) ? Field.Number
             : name.SequenceEqual("do"u8) ? Field.Verb
             : name.SequenceEqual("stream"u8) ? Field.Stream

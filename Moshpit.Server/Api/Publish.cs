@@ -30,7 +30,7 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         if (Read(exchange.Request, channel!, exchange.Body, out Post post) is { } mistake)
             return mistake;
         if (post.IsRepeated)
-            return Answer(exchange, new Delivery(DeliveryOutcome.Repeated));
+            return Answer(exchange, new Delivery(DeliveryOutcome.Repeated), null);
         if (post.Leaver is not null)
             return Leave(exchange, post);
         Publication publication = post.Publication;
@@ -47,18 +47,19 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
             DeliveryOutcome.ChannelClosed => ApiRejections.UnknownChannel,
             DeliveryOutcome.AddresseeGone => channel!.IsClosed ? ApiRejections.UnknownChannel : ApiRejections.UnknownPeer,
             DeliveryOutcome.TooOld => ApiRejections.NumberTooOld,
-            _ => Answer(exchange, delivery),
+            _ => Answer(exchange, delivery, publication.Several),
         };
     }
 
     /// <summary>Says that a message was delivered, and to a client that asks for it, how.</summary>
-    private Outcome Answer(Exchange exchange, in Delivery delivery)
+    private Outcome Answer(Exchange exchange, in Delivery delivery, Addressees? several)
     {
         exchange.HeedShutdown();
         if (exchange.Request.NamesJson)
         {
-            Span<byte> receipt = stackalloc byte[Receipt.MaxLength];
-            responses.WriteJson(exchange.Output, exchange.Request, receipt[..Receipt.Write(receipt, delivery)]);
+            int bound = Receipt.LengthBound(several);
+            Span<byte> receipt = bound <= Receipt.MaxLength ? stackalloc byte[Receipt.MaxLength] : new byte[bound];
+            responses.WriteJson(exchange.Output, exchange.Request, receipt[..Receipt.Write(receipt, delivery, several)]);
         }
         else
         {
@@ -168,6 +169,10 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         long number = sender.Session is null ? 0 : message.Number;
         if (number < 0)
             return ApiRejections.MalformedNumber;
+        if (message.Echo == EchoField.Malformed)
+            return ApiRejections.MalformedEcho;
+        if (message.Several is { AreTooMany: true })
+            return ApiRejections.TooManyCids;
         DeliveryOutcome known = number > 0 ? channel.Judge(sender, number) : DeliveryOutcome.Delivered;
         if (known == DeliveryOutcome.TooOld)
             return ApiRejections.NumberTooOld;
@@ -177,15 +182,33 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
             return null;
         }
 
-        if (message.CidField != IdField.Absent)
+        Addressees? several = message.Several;
+        if (message.CidField != IdField.Absent && several is not { All.Count: > 1 })
         {
-            addressee = message.CidField == IdField.Present ? channel.FindByCid(message.Cid) : null;
+            addressee = FindOne(channel, message);
             if (addressee is null)
                 return ApiRejections.UnknownPeer;
         }
 
-        post = new Post { Publication = new Publication(sender, addressee, frame, number) };
+        bool isToAll = message.CidField == IdField.Absent;
+        post = new Post
+        {
+            Publication = new Publication(sender, addressee, frame, number)
+            {
+                Several = several, HasNoEcho = isToAll && message.Echo == EchoField.No,
+            },
+        };
         return null;
+    }
+
+    /// <summary>The one peer that a message names, by its cid or by an array of one.</summary>
+    private static Peer? FindOne(Channel channel, in Message message)
+    {
+        if (message.CidField != IdField.Present)
+            return null;
+        if (message.Several is not { } several)
+            return channel.FindByCid(message.Cid);
+        return several.All is [{ Unknown: null } only] ? channel.FindByCid(only.Cid) : null;
     }
 
     private static Rejection? ReadVerb(Peer sender, in Message message, out Post post)

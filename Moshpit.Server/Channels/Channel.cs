@@ -135,7 +135,12 @@ internal sealed class Channel : ISlotted
     public ValueTask<Delivery> PublishAsync(in Publication publication)
     {
         if (publication.Addressee is { } addressee)
-            return new(addressee.Send(publication));
+        {
+            Delivery sent = addressee.Send(publication);
+            publication.Several?.OnSentToOne(sent);
+            return new(sent);
+        }
+
         WaitingPublisher waiting;
         lock (_gate)
         {
@@ -261,7 +266,7 @@ internal sealed class Channel : ISlotted
             if (_sessions is not null)
                 EventWriter.AddId(frame, sequence, sender, publication.Sender.Cid);
             long end = offset;
-            SharedFrame? copy = isAway ? null : CopyFrom(ref end, frame.Length, isChunked);
+            SharedFrame? copy = isAway ? null : CopyFrom(addressee, ref end, frame.Length, isChunked);
             copy?.Append(isChunked ? frame.Span : frame.Span[ChunkFraming.EventIn(frame.Span)]);
             try
             {
@@ -286,18 +291,30 @@ internal sealed class Channel : ISlotted
     /// <summary>
     /// What a peer at <paramref name="offset"/> has missed, in a frame of the caller's; null: nothing. It counts as delivered.
     /// </summary>
-    internal SharedFrame? CopyMissed(ref long offset, bool isChunked)
+    internal SharedFrame? CopyMissed(Peer peer, ref long offset, bool isChunked)
     {
         lock (_gate)
-            return CopyFrom(ref offset, 0, isChunked);
+            return CopyFrom(peer, ref offset, 0, isChunked);
     }
 
-    /// <summary>Copies events, beginning in or after <paramref name="segment"/>.</summary>
-    internal SharedFrame Copy(EventSegment segment, long from, long to, bool isChunked, int more = 0)
+    /// <summary>Whether what stands from <paramref name="offset"/> on is for all, as far as a reader has seen the log's end.</summary>
+    internal bool IsForAll(long offset) => offset >= _log.SelectiveTo;
+
+    /// <summary>Copies events that are for all, beginning in or after <paramref name="segment"/>.</summary>
+    internal SharedFrame Copy(EventSegment segment, long from, long to, bool isChunked)
     {
-        SharedFrame copy = _registry.Frames.Rent((int)(to - from) + more);
+        SharedFrame copy = _registry.Frames.Rent((int)(to - from));
         segment.CopyTo(copy, from, to, isChunked);
         return copy;
+    }
+
+    /// <summary>
+    /// Copies events that the peer with the number <paramref name="reader"/> is to get; 0 stands for a peer that no event there names.
+    /// </summary>
+    internal SharedFrame CopyFor(int reader, long from, long to, bool isChunked)
+    {
+        lock (_gate)
+            return _log.Copy(reader, from, to, isChunked);
     }
 
     /// <summary>
@@ -435,13 +452,51 @@ internal sealed class Channel : ISlotted
         DeliveryOutcome verdict = publication.Judge();
         if (verdict != DeliveryOutcome.Delivered)
             return new Delivery(verdict);
-        long sequence = _log.Sequence + 1;
-        int sender = publication.Sender.Number;
-        if (_sessions is not null)
-            EventWriter.AddId(publication.Frame, sequence, sender, publication.Sender.Cid);
-        _log.Append(publication.Frame, sequence);
+        if (publication.Several is { } several)
+            return AppendFor(several, publication);
+        Peer sender = publication.Sender;
+        Audience audience = publication.HasNoEcho ? Audience.AllBut(sender.Number) : Audience.All;
+        long sequence = AddId(publication);
+        if (publication.HasNoEcho)
+            sender.NamedTo = _log.End + publication.Frame.Length;
+        _log.Append(publication.Frame, sequence, [audience]);
         publication.Accept();
-        return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender, _members.Count, _sessions?.Away ?? 0);
+        int to = _members.Count, away = _sessions?.Away ?? 0;
+        if (publication.HasNoEcho && _members.Find(sender.Cid) is not null)
+        {
+            to--;
+            away = Math.Max(0, away - (sender.IsAway ? 1 : 0));
+        }
+
+        return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender.Number, to, away);
+    }
+
+    /// <summary>Gives a message to several peers, of which one at least is here, its number. The lock is held.</summary>
+    private Delivery AppendFor(Addressees several, in Publication publication)
+    {
+        Span<Audience> audiences = stackalloc Audience[Addressees.Most];
+        int count = several.Find(_members, audiences);
+        if (count == 0)
+            return new Delivery(DeliveryOutcome.AddresseeGone);
+        long sequence = AddId(publication);
+        foreach (Addressee addressee in several.All)
+        {
+            if (addressee.Peer is { } peer)
+                peer.NamedTo = _log.End + publication.Frame.Length;
+        }
+
+        _log.Append(publication.Frame, sequence, audiences[..count]);
+        publication.Accept();
+        return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), publication.Sender.Number, count);
+    }
+
+    /// <summary>The number that a message gets next, which is added to its event if peers are told numbers.</summary>
+    private long AddId(in Publication publication)
+    {
+        long sequence = _log.Sequence + 1;
+        if (_sessions is not null)
+            EventWriter.AddId(publication.Frame, sequence, publication.Sender.Number, publication.Sender.Cid);
+        return sequence;
     }
 
     /// <summary>The number as peers are told it; 0: they are not.</summary>
@@ -545,11 +600,11 @@ internal sealed class Channel : ISlotted
         return published;
     }
 
-    private SharedFrame? CopyFrom(ref long offset, int more, bool isChunked)
+    private SharedFrame? CopyFrom(Peer peer, ref long offset, int more, bool isChunked)
     {
         if (offset == _log.End)
             return null;
-        SharedFrame copy = Copy(_log.Find(offset)!, offset, _log.End, isChunked, more);
+        SharedFrame copy = _log.Copy(offset < peer.NamedTo ? peer.Number : 0, offset, _log.End, isChunked, more);
         offset = _log.End;
         return copy;
     }

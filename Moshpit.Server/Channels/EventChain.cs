@@ -36,18 +36,21 @@ internal class EventChain(FramePool frames)
     /// <summary>The sequence number of the newest event that was dropped.</summary>
     public long Dropped { get; private set; }
 
+    /// <summary>The sequence number of the newest event that was dropped and was not for named peers alone.</summary>
+    public long DroppedForAll { get; private set; }
+
     /// <summary>
     /// Appends <paramref name="frame"/>, one event, which stays the caller's: the chain holds a reference of its own, or a copy.
     /// </summary>
     /// <param name="frame">The event, encoded.</param>
     /// <param name="sequence">Its number.</param>
-    /// <param name="addressee">The number of the peer that gets it; 0: all get it.</param>
+    /// <param name="audiences">Which peers get it: one audience, or one for each of several peers.</param>
     /// <param name="segmentLength">Bytes of a new segment, if one is needed and the event is not longer.</param>
-    public void Append(SharedFrame frame, long sequence, int addressee, int segmentLength)
+    public void Append(SharedFrame frame, long sequence, ReadOnlySpan<Audience> audiences, int segmentLength)
     {
         // Whatever may fail comes first: if it does, nothing has happened.
         EventSegment segment = _last is { } last && last.HasRoom(frame.Length) ? last : AddSegment(frame, segmentLength);
-        segment.Add(frame, sequence, addressee);
+        segment.Add(frame, sequence, audiences);
         Volatile.Write(ref _end, _end + frame.Length);
     }
 
@@ -86,18 +89,21 @@ internal class EventChain(FramePool frames)
             FreeFirst();
     }
 
-    /// <summary>The oldest event that was not dropped. False: there is none.</summary>
-    public bool TryPeek(out EventEntry entry, out long offset, out int length)
+    /// <summary>The oldest entry that was not dropped. False: there is none.</summary>
+    /// <param name="entry">It.</param>
+    /// <param name="end">The offset after its event.</param>
+    /// <param name="length">Bytes that go with it.</param>
+    public bool TryPeek(out EventEntry entry, out long end, out int length)
     {
         if (First is not { } segment || _droppedOfFirst == segment.Entries.Length)
         {
             entry = default;
-            offset = length = 0;
+            end = length = 0;
             return false;
         }
 
         entry = segment.Entries[_droppedOfFirst];
-        offset = segment.Start + entry.Start;
+        end = segment.Start + segment.EventAt(_droppedOfFirst).Bytes.End.Value;
         length = segment.LengthOf(_droppedOfFirst);
         return true;
     }
@@ -105,19 +111,23 @@ internal class EventChain(FramePool frames)
     /// <summary>Bytes of all events that were not dropped, and of their entries.</summary>
     public long CountKept()
     {
-        if (!TryPeek(out _, out long oldest, out _))
+        if (!TryPeek(out EventEntry first, out _, out _))
             return 0;
+        long oldest = First!.Start + first.Start;
         long entries = -_droppedOfFirst;
         for (EventSegment? segment = First; segment is not null; segment = segment.Next)
             entries += segment.Entries.Length;
         return End - oldest + entries * EventEntry.Size;
     }
 
-    /// <summary>Drops the oldest event.</summary>
+    /// <summary>Drops the oldest entry, and with the last of an event its bytes.</summary>
     public void DropFirst()
     {
         EventSegment segment = First!;
-        Dropped = segment.Entries[_droppedOfFirst++].Sequence;
+        EventEntry entry = segment.Entries[_droppedOfFirst++];
+        Dropped = entry.Sequence;
+        if (entry.Audience.Only == 0)
+            DroppedForAll = entry.Sequence;
         if (_droppedOfFirst == segment.Entries.Length)
             FreeFirst();
     }

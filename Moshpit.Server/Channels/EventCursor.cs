@@ -1,16 +1,16 @@
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// Goes over the events of a chain that come after a given number: those to one addressee alone, or (addressee 0) those to all. For the
-/// holder of the channel's lock.
+/// Goes over the events of a chain that come after a given number and that the peer with the number <c>reader</c> is to get. For the holder
+/// of the channel's lock.
 /// </summary>
 internal struct EventCursor
 {
-    private readonly int _addressee;
+    private readonly int _reader;
 
-    public EventCursor(EventSegment? first, long after, int addressee)
+    public EventCursor(EventSegment? first, long after, int reader)
     {
-        _addressee = addressee;
+        _reader = reader;
         Segment = first;
         while (Segment is not null && Segment.Entries[^1].Sequence <= after)
             Segment = Segment.Next;
@@ -27,7 +27,7 @@ internal struct EventCursor
 
     public readonly long Sequence => Segment!.Entries[Index].Sequence;
 
-    private readonly bool IsWanted => Segment!.Entries[Index].Addressee == _addressee;
+    private readonly bool IsWanted => Segment!.Entries[Index].Audience.Includes(_reader);
 
     public void MoveNext()
     {

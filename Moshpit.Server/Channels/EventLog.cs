@@ -9,6 +9,9 @@ namespace Moshpit.Server.Channels;
 /// <remarks>As for its base: all members but <see cref="EventChain.End"/> are for the holder of the channel's lock.</remarks>
 internal sealed class EventLog(FramePool frames) : EventChain(frames)
 {
+    private readonly FramePool _frames = frames;
+    private long _selectiveTo;
+
     /// <summary>Every reader has had what stands before this offset.</summary>
     public long Floor { get; private set; }
 
@@ -25,14 +28,37 @@ internal sealed class EventLog(FramePool frames) : EventChain(frames)
     public long TakeNumber() => ++Sequence;
 
     /// <summary>
-    /// Appends <paramref name="frame"/>, one broadcast, which stays the caller's, as the event with the number <paramref name="sequence"/>.
-    /// If that fails, nothing has happened.
+    /// From this offset on all is for all readers, but for those that an event excepts. <see cref="Copy"/> reads what stands before it. May
+    /// be read at any time; one that reads <see cref="EventChain.End"/> first is told early enough.
     /// </summary>
-    public void Append(SharedFrame frame, long sequence)
+    public long SelectiveTo => Volatile.Read(ref _selectiveTo);
+
+    /// <summary>
+    /// Appends <paramref name="frame"/>, which stays the caller's, as the event with the number <paramref name="sequence"/> for
+    /// <paramref name="audiences"/>: a broadcast, or a message to several peers. If that fails, nothing has happened.
+    /// </summary>
+    public void Append(SharedFrame frame, long sequence, ReadOnlySpan<Audience> audiences)
     {
-        Append(frame, sequence, addressee: 0, History?.SegmentLength ?? SegmentLength);
+        if (audiences[0].Only != 0)
+            Volatile.Write(ref _selectiveTo, End + frame.Length);
+        Append(frame, sequence, audiences, History?.SegmentLength ?? SegmentLength);
         Sequence = sequence;
-        History?.Count(frame.Length);
+        History?.Count(frame.Length, audiences.Length);
+    }
+
+    /// <summary>
+    /// What the peer with the number <paramref name="reader"/> gets of <paramref name="from"/> to <paramref name="to"/>, in a frame of the
+    /// caller's with room for <paramref name="more"/>; 0 stands for a peer that no event there names.
+    /// </summary>
+    public SharedFrame Copy(int reader, long from, long to, bool isChunked, int more = 0)
+    {
+        SharedFrame copy = _frames.Rent((int)(to - from) + more);
+        EventSegment segment = Find(from)!;
+        if (reader == 0 && from >= SelectiveTo)
+            segment.CopyTo(copy, from, to, isChunked);
+        else
+            segment.CopyFor(reader, copy, from, to, isChunked);
+        return copy;
     }
 
     /// <summary>

@@ -40,15 +40,16 @@ internal sealed class EventSegment
     /// <summary>The events in it. For the holder of the channel's lock.</summary>
     public ReadOnlySpan<EventEntry> Entries => _entries.AsSpan(0, _count);
 
-    /// <summary>Bytes of the event at <paramref name="index"/>. For the holder of the channel's lock.</summary>
+    /// <summary>
+    /// Bytes that only the entry at <paramref name="index"/> keeps: those of its event, but of an event with several entries the last one
+    /// alone has them. For the holder of the channel's lock.
+    /// </summary>
     public int LengthOf(int index) => (index + 1 < _count ? _entries[index + 1].Start : (int)(_end - Start)) - _entries[index].Start;
 
-    /// <summary>Where the event at <paramref name="index"/> stands: bytes of a frame that stays the segment's. As above.</summary>
-    public (SharedFrame Frame, Range Bytes) EventAt(int index)
-    {
-        int start = _entries[index].Start;
-        return (_frame!, start..(start + LengthOf(index)));
-    }
+    /// <summary>
+    /// Where the event of the entry at <paramref name="index"/> stands: bytes of a frame that stays the segment's. As above.
+    /// </summary>
+    public (SharedFrame Frame, Range Bytes) EventAt(int index) => (_frame!, _entries[index].Start..EndOf(ref index));
 
     public bool HasRoom(int length) => !_isShared && _frame!.Room >= length;
 
@@ -74,11 +75,11 @@ internal sealed class EventSegment
         Volatile.Write(ref _end, start);
     }
 
-    /// <summary>Adds an event that there is room for. If that fails, nothing has happened.</summary>
-    public void Add(SharedFrame frame, long sequence, int addressee)
+    /// <summary>Adds an event that there is room for, with an entry for each audience. If that fails, nothing has happened.</summary>
+    public void Add(SharedFrame frame, long sequence, ReadOnlySpan<Audience> audiences)
     {
-        if (_count == _entries.Length)
-            Grow();
+        if (_count + audiences.Length > _entries.Length)
+            Grow(_count + audiences.Length);
         if (_frame is null)
         {
             frame.AddReference();
@@ -89,7 +90,8 @@ internal sealed class EventSegment
             _frame.Append(frame.Span);
         }
 
-        _entries[_count++] = new EventEntry(sequence, (int)(_end - Start), addressee);
+        foreach (Audience audience in audiences)
+            _entries[_count++] = new EventEntry(sequence, (int)(_end - Start), audience);
         Volatile.Write(ref _end, _end + frame.Length);
     }
 
@@ -176,20 +178,81 @@ internal sealed class EventSegment
         }
     }
 
-    private void Grow()
+    /// <summary>
+    /// As <see cref="CopyTo"/>, but only the events that the peer with the number <paramref name="number"/> is to get. For the holder of
+    /// the channel's lock.
+    /// </summary>
+    public void CopyFor(int number, SharedFrame copy, long from, long to, bool isChunked)
     {
-        EventEntry[] larger = ArrayPool<EventEntry>.Shared.Rent(2 * _entries.Length);
+        for (EventSegment? segment = this; segment is not null && segment.Start < to; segment = segment.Next)
+        {
+            int first = (int)Math.Max(0, from - segment.Start);
+            int last = (int)(Math.Min(to, segment.End) - segment.Start);
+            for (int index = segment.IndexFrom(first); index < segment._count && segment._entries[index].Start < last; index++)
+            {
+                bool isFor = segment.Includes(number, index);
+                int start = segment._entries[index].Start;
+                ReadOnlySpan<byte> bytes = segment._frame!.Span[start..segment.EndOf(ref index)];
+                if (isFor && isChunked)
+                    copy.Append(bytes);
+                else if (isFor)
+                    ChunkFraming.AppendEvents(bytes, copy);
+            }
+        }
+    }
+
+    /// <summary>Whether the event whose first entry is at <paramref name="index"/> is for the peer with that number.</summary>
+    private bool Includes(int number, int index)
+    {
+        int start = _entries[index].Start;
+        for (; index < _count && _entries[index].Start == start; index++)
+        {
+            if (_entries[index].Audience.Includes(number))
+                return true;
+        }
+
+        return false;
+    }
+
+    /// <summary>Where the event of the entry at <paramref name="index"/> ends; the index becomes that of its last entry.</summary>
+    private int EndOf(ref int index)
+    {
+        int start = _entries[index].Start;
+        while (index + 1 < _count && _entries[index + 1].Start == start)
+            index++;
+        return start + LengthOf(index);
+    }
+
+    /// <summary>The first entry of an event that begins at or after <paramref name="start"/>.</summary>
+    private int IndexFrom(int start)
+    {
+        int low = 0, high = _count;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            if (_entries[middle].Start < start)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+
+        return low;
+    }
+
+    private void Grow(int entries)
+    {
+        EventEntry[] larger = ArrayPool<EventEntry>.Shared.Rent(Math.Max(entries, 2 * _entries.Length));
         Entries.CopyTo(larger);
         ArrayPool<EventEntry>.Shared.Return(_entries);
         _entries = larger;
     }
 }
 
-/// <summary>Where an event stands in a log.</summary>
+/// <summary>Where an event stands in a log, and which peers get it.</summary>
 /// <param name="Sequence">Its number.</param>
 /// <param name="Start">Where it begins in its segment.</param>
-/// <param name="Addressee">The number of the peer that gets it; 0: all get it.</param>
-internal readonly record struct EventEntry(long Sequence, int Start, int Addressee = 0)
+/// <param name="Audience">Which peers get it. An event to several peers has an entry for each, one behind the other.</param>
+internal readonly record struct EventEntry(long Sequence, int Start, Audience Audience)
 {
     /// <summary>Bytes of an entry.</summary>
     public const int Size = sizeof(long) + 2 * sizeof(int);

@@ -48,9 +48,9 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     }
 
     /// <summary>An event of so many bytes more is kept in the log; the oldest of all go if that is too much.</summary>
-    public void Count(int length)
+    public void Count(int length, int entries = 1)
     {
-        Add(length + EventEntry.Size);
+        Add(length + entries * EventEntry.Size);
         HeedLimit();
     }
 
@@ -61,7 +61,7 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     public void Append(SharedFrame frame, long sequence, int addressee)
     {
         _addressed ??= new EventChain(frames);
-        _addressed.Append(frame, sequence, addressee, SegmentLength);
+        _addressed.Append(frame, sequence, [Audience.Of(addressee)], SegmentLength);
         Count(frame.Length);
     }
 
@@ -73,7 +73,7 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     {
         bool isUsable = !last.IsGiven || (last.IsNumber && last.Sequence >= session.Joined && last.Sequence <= log.Sequence);
         long after = last.IsGiven && isUsable ? last.Sequence : session.Joined;
-        long lost = Math.Max(log.Dropped, session.DroppedAddressed);
+        long lost = Math.Max(log.DroppedForAll, session.DroppedAddressed);
         long gap = lost > after ? lost : isUsable ? 0 : session.Joined;
         long from = Math.Max(after, gap);
         CopyAfter(from, number, replay);
@@ -82,12 +82,12 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
 
     /// <summary>
     /// Adds to <paramref name="replay"/>, in their order, all events after the one with the number <paramref name="after"/> that the peer
-    /// with the number <paramref name="addressee"/> is to get.
+    /// with the number <paramref name="reader"/> is to get.
     /// </summary>
-    public void CopyAfter(long after, int addressee, Replay replay)
+    public void CopyAfter(long after, int reader, Replay replay)
     {
-        var broadcasts = new EventCursor(log.First, after, 0);
-        var addressed = new EventCursor(_addressed?.First, after, addressee);
+        var broadcasts = new EventCursor(log.First, after, reader);
+        var addressed = new EventCursor(_addressed?.First, after, reader);
         while (broadcasts.HasEvent || addressed.HasEvent)
         {
             bool isBroadcast = !addressed.HasEvent || (broadcasts.HasEvent && broadcasts.Sequence < addressed.Sequence);
@@ -135,7 +135,7 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     private bool TryPeekOldest(out EventChain chain, out EventEntry entry, out int length)
     {
         chain = log;
-        bool some = log.TryPeek(out entry, out long offset, out length) && offset + length <= log.Floor;
+        bool some = log.TryPeek(out entry, out long end, out length) && end <= log.Floor;
         if (_addressed is null || !_addressed.TryPeek(out EventEntry other, out _, out int otherLength))
             return some;
         if (some && entry.Sequence < other.Sequence)
@@ -154,7 +154,7 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     {
         chain.DropFirst();
         Add(-length - EventEntry.Size);
-        if (entry.Addressee != 0)
-            dropped(entry.Addressee, entry.Sequence);
+        if (entry.Audience.Only is > 0 and int addressee)
+            dropped(addressee, entry.Sequence);
     }
 }

@@ -19,6 +19,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>The shard that delivers to it, as long as it is in the channel.</summary>
     private Shard? _shard;
     private long _offset;
+    private long _namedTo;
 
     private SendRate? _rate;
 
@@ -61,6 +62,19 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
     /// <summary>What it is sent may still arrive.</summary>
     public bool IsListening => Volatile.Read(ref _outlet) is { HasEnded: false };
+
+    /// <summary>It has no stream, and may come back.</summary>
+    public bool IsAway => Session is not null && !IsListening;
+
+    /// <summary>
+    /// Up to this offset the log has events that name it: to several peers, or to all others. Set with the channel's lock held, before the
+    /// log has them. May be read at any time.
+    /// </summary>
+    internal long NamedTo
+    {
+        get => Volatile.Read(ref _namedTo);
+        set => Volatile.Write(ref _namedTo, value);
+    }
 
     /// <inheritdoc cref="FrameSink.WhenRoom"/>
     public Task? WhenRoom() => Volatile.Read(ref _outlet)?.WhenRoom();
@@ -329,11 +343,17 @@ internal sealed class Peer : ISlotted, ISinkOwner
             if (_shard != shard || _outlet is not { HasEnded: false } outlet)
                 return;
             long to = shard.EndFor(_offset);
-            if (to > _offset)
-            {
-                SharedFrame frame = shard.Read(_offset, to, out Range bytes);
+            long from = _offset;
+            if (to > from)
                 _offset = to;
-                outlet.Write(frame, bytes);
+            if (to > from && from < NamedTo)
+            {
+                WriteOnce(outlet, Channel.CopyFor(Number, from, to, outlet.IsChunked));
+            }
+            else if (to > from)
+            {
+                SharedFrame frame = shard.Read(from, to, out Range bytes);
+                Write(outlet, frame, bytes);
             }
 
             if (shard.Ending != DisconnectReason.None)
@@ -344,7 +364,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>Ends <paramref name="outlet"/> in good order; a session is told why.</summary>
     private void EndOutlet(FrameSink outlet, ByeReason bye, DisconnectReason reason)
     {
-        if (Channel.CopyMissed(ref _offset, outlet.IsChunked) is { } missed)
+        if (Channel.CopyMissed(this, ref _offset, outlet.IsChunked) is { } missed)
             WriteOnce(outlet, missed);
         if (Session is not null)
             Channel.Events.WriteBye(outlet, bye, Math.Max(Session.LastAddressed, Channel.SequenceBefore(_offset)));
@@ -363,7 +383,14 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
     private static void WriteOnce(FrameSink? outlet, SharedFrame frame)
     {
-        outlet?.Write(frame, 0..frame.Length);
+        Write(outlet, frame, 0..frame.Length);
         frame.Release();
+    }
+
+    /// <summary>Of what was published there may be nothing for this peer.</summary>
+    private static void Write(FrameSink? outlet, SharedFrame frame, Range bytes)
+    {
+        if (!bytes.End.Equals(bytes.Start))
+            outlet?.Write(frame, bytes);
     }
 }

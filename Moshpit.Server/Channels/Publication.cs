@@ -11,8 +11,14 @@ internal readonly record struct Publication(Peer Sender, Peer? Addressee, Shared
 {
     public Channel Channel => Sender.Channel;
 
+    /// <summary>The peers that get it, where it names several; null otherwise.</summary>
+    public Addressees? Several { get; init; }
+
+    /// <summary>Its sender does not get it, though it is for all.</summary>
+    public bool HasNoEcho { get; init; }
+
     /// <summary>The peer that must not be lost for it: the addressee, or the owner, with which the channel would end.</summary>
-    public Peer? MustKeepUp => Addressee ?? Channel.Owner;
+    public Peer? MustKeepUp => Addressee ?? (Several is null || Several.Include(Channel.Owner!) ? Channel.Owner : null);
 
     /// <summary>What is to be done by the number that a session peer gave it. The lock of the channel is held.</summary>
     public DeliveryOutcome Judge()

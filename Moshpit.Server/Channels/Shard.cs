@@ -37,8 +37,8 @@ internal sealed class Shard : IThreadPoolWorkItem
     private int _next;
 
     /// <summary>
-    /// What does not lie together in the log, or lies there in chunks that its peers do not know: a copy, shared by all peers that miss
-    /// just that.
+    /// What does not lie together in the log, or not for all, or lies there in chunks that its peers do not know: a copy, shared by all
+    /// peers that miss just that.
     /// </summary>
     private SharedFrame? _copy;
     private long _copyFrom;
@@ -138,12 +138,13 @@ internal sealed class Shard : IThreadPoolWorkItem
     /// </summary>
     public SharedFrame Read(long from, long to, out Range bytes)
     {
-        if (_segment!.TryRead(from, to, out SharedFrame frame, out bytes) && IsChunked)
+        bool isForAll = _channel.IsForAll(from);
+        if (_segment!.TryRead(from, to, out SharedFrame frame, out bytes) && IsChunked && isForAll)
             return frame;
         if (_copy is null || _copyFrom != from || _copyTo != to)
         {
             ReleaseCopy();
-            _copy = _channel.Copy(_segment, from, to, IsChunked);
+            _copy = isForAll ? _channel.Copy(_segment, from, to, IsChunked) : _channel.CopyFor(0, from, to, IsChunked);
             (_copyFrom, _copyTo) = (from, to);
         }
 

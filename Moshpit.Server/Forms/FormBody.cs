@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Numerics;
 using System.Text;
 using System.Text.Unicode;
+using Moshpit.Server.Channels;
 
 namespace Moshpit.Server.Forms;
 
@@ -79,10 +80,12 @@ internal static class FormBody
             FormNodeKind? cid = tree.Field("cid"u8, out ReadOnlySpan<byte> cidText);
             if (cid == FormNodeKind.Text)
                 message.SetCid(cidText);
-            else if (tree.IsListOfOne("cid"u8, out cidText))
-                message.SetListedCid(cidText);
+            else if (tree.TryReadStrings("cid"u8, out Addressees? several))
+                message.SetCids(several);
             else if (cid is not null)
                 message.SetMalformedCid();
+            if (tree.Field("echo"u8, out ReadOnlySpan<byte> echo) is not null)
+                message.SetEcho(echo);
             if (tree.Field("seq"u8, out ReadOnlySpan<byte> number) is not null)
                 message.SetNumber(number);
             if (tree.Field("do"u8, out ReadOnlySpan<byte> verb) is not null)

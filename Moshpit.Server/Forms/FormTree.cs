@@ -1,5 +1,7 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using Moshpit.Server.Channels;
 using Moshpit.Server.Sse;
 
 namespace Moshpit.Server.Forms;
@@ -76,14 +78,27 @@ internal ref struct FormTree
         return node < 0 ? null : _nodes[node].Kind;
     }
 
-    /// <summary>Whether the member <paramref name="name"/> is an array of a single string, which is <paramref name="text"/>.</summary>
-    public readonly bool IsListOfOne(ReadOnlySpan<byte> name, out ReadOnlySpan<byte> text)
+    /// <summary>Whether the member <paramref name="name"/> is an array of strings, which name peers.</summary>
+    public readonly bool TryReadStrings(ReadOnlySpan<byte> name, [NotNullWhen(true)] out Addressees? several)
     {
+        several = null;
         int list = FindField(name);
-        int only = list >= 0 && _nodes[list].Kind == FormNodeKind.Array ? _nodes[list].FirstChild : -1;
-        bool found = only >= 0 && _nodes[only].NextSibling < 0 && _nodes[only].Kind == FormNodeKind.Text;
-        text = found ? _nodes[only].Text.Of(_text) : default;
-        return found;
+        if (list < 0 || _nodes[list].Kind != FormNodeKind.Array)
+            return false;
+        var names = new Addressees();
+        var json = new ArrayBufferWriter<byte>();
+        for (int element = _nodes[list].FirstChild; element >= 0; element = _nodes[element].NextSibling)
+        {
+            if (_nodes[element].Kind != FormNodeKind.Text)
+                return false;
+            ReadOnlySpan<byte> text = _nodes[element].Text.Of(_text);
+            json.ResetWrittenCount();
+            JsonText.WriteString(text, json);
+            names.Add(text, json.WrittenSpan);
+        }
+
+        several = names;
+        return true;
     }
 
     /// <summary>Writes the member <paramref name="name"/> as JSON.</summary>

@@ -1,4 +1,5 @@
 using Moshpit.Server.Buffers;
+using Moshpit.Server.Channels;
 
 namespace Moshpit.Server.Forms;
 
@@ -9,6 +10,12 @@ internal struct Message
     public Token Token;
     public IdField CidField;
     public PeerId Cid;
+
+    /// <summary>The peers that are named by an array; null: there is none.</summary>
+    public Addressees? Several;
+
+    /// <summary>What is said of a broadcast's way back to its sender.</summary>
+    public EchoField Echo;
     public bool HasData;
 
     /// <summary>The sender's own number for the message; 0: none; negative: what stands there is no such number.</summary>
@@ -64,19 +71,32 @@ internal struct Message
     {
         bool parsed = PeerId.TryParse(text, out Cid);
         CidField = parsed ? IdField.Present : text.IsEmpty ? IdField.Absent : IdField.Malformed;
+        Several = null;
     }
 
     /// <summary>
-    /// Sets a <c>cid</c> that was sent as an array with the string <paramref name="text"/> alone. An empty string is malformed there: if it
-    /// counted as absent, a message for one peer would go to all.
+    /// Sets a <c>cid</c> that was sent as an array of strings. An empty array, or one of empty strings, names no peer: if it counted as
+    /// absent, a message for a few would go to all.
     /// </summary>
-    public void SetListedCid(ReadOnlySpan<byte> text) => CidField = PeerId.TryParse(text, out Cid) ? IdField.Present : IdField.Malformed;
+    public void SetCids(Addressees several)
+    {
+        CidField = IdField.Present;
+        Several = several;
+    }
 
-    /// <summary>Sets a <c>cid</c> that was sent as something else than a string or an array of one.</summary>
+    /// <summary>Sets a <c>cid</c> that was sent as something else than a string or an array of strings.</summary>
     public void SetMalformedCid()
     {
         CidField = IdField.Malformed;
-        Cid = default;
+        Several = null;
+    }
+
+    /// <summary>Sets an <c>echo</c> that was sent as <paramref name="text"/>.</summary>
+    public void SetEcho(ReadOnlySpan<byte> text)
+    {
+        bool isYes = text.SequenceEqual("true"u8) || text.SequenceEqual("1"u8);
+        bool isNo = text.SequenceEqual("false"u8) || text.SequenceEqual("0"u8);
+        Echo = isYes ? EchoField.Yes : isNo ? EchoField.No : EchoField.Malformed;
     }
 }
 
@@ -97,11 +117,20 @@ internal enum IdField : byte
     Absent,
 
     /// <summary>
-    /// The field is there, but is no string of 32 lower-case hex digits, nor, for <c>cid</c>, an array of one such string. Such a field can
-    /// name no peer.
+    /// The field is there, but is no string of 32 lower-case hex digits, nor, for <c>cid</c>, an array of strings. Such a field can name no
+    /// peer.
     /// </summary>
     Malformed,
 
     /// <summary>The field is there, and well formed.</summary>
     Present,
+}
+
+/// <summary>What stood in a field that says whether a sender hears its own broadcast.</summary>
+internal enum EchoField : byte
+{
+    Absent,
+    Yes,
+    No,
+    Malformed,
 }

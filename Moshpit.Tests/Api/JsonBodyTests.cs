@@ -136,25 +136,42 @@ internal sealed class JsonBodyTests
         Assert.That(parsed.Data, Is.EqualTo("1"));
     }
 
-    [TestCase("null", (int)IdField.Absent)]
-    [TestCase("\"\"", (int)IdField.Absent)]
-    [TestCase("0", (int)IdField.Malformed)]
-    [TestCase("false", (int)IdField.Malformed)]
-    [TestCase("[]", (int)IdField.Malformed)]
-    [TestCase("[\"\"]", (int)IdField.Malformed)]
-    [TestCase("[null]", (int)IdField.Malformed)]
-    [TestCase("[\"3b970f792805fd3081b058a5655a534\"]", (int)IdField.Malformed)]
-    [TestCase("[\"3b970f792805fd3081b058a5655a534d\",\"3b970f792805fd3081b058a5655a534d\"]", (int)IdField.Malformed)]
-    [TestCase("[[\"3b970f792805fd3081b058a5655a534d\"]]", (int)IdField.Malformed)]
-    [TestCase("[ \"3b970f792805fd3081b058a5655a534d\" ]", (int)IdField.Present)]
-    [TestCase("[\"\\u0033b970f792805fd3081b058a5655a534d\"]", (int)IdField.Present)]
-    [TestCase("\"__proto__\"", (int)IdField.Malformed)]
-    [TestCase("\"3b970f792805fd3081b058a5655a534d\"", (int)IdField.Present)]
-    public void A_cid_is_a_string_or_an_array_of_one_and_absent_where_it_is_empty_or_null(string cid, int expected)
+    [TestCase("null", "all")]
+    [TestCase("\"\"", "all")]
+    [TestCase("0", "none")]
+    [TestCase("false", "none")]
+    [TestCase("[]", "[]")]
+    [TestCase("[\"\"]", "[\"\"]")]
+    [TestCase("[null]", "none")]
+    [TestCase("[\"" + Hex + "\",7]", "none")]
+    [TestCase("[\"a\",\"\\ud800\",\"a\",\"a b\"]", "[\"a\",\"\\ud800\",\"a b\"]")]
+    [TestCase("[\"" + Hex + "\",\"" + Hex + "\"]", "[" + Hex + "]")]
+    [TestCase("[[\"" + Hex + "\"]]", "none")]
+    [TestCase("[ \"" + Hex + "\" ]", "[" + Hex + "]")]
+    [TestCase("[\"\\u0033b970f792805fd3081b058a5655a534d\"]", "[" + Hex + "]")]
+    [TestCase("\"__proto__\"", "none")]
+    [TestCase("\"" + Hex + "\"", Hex)]
+    [TestCase("[\"" + Hex + "\"],\"cid\":null", "all")]
+    [TestCase("[\"x\"],\"cid\":\"" + Hex + "\"", Hex)]
+    [TestCase("[\"x\"],\"cid\":7", "none")]
+    public void A_cid_is_a_string_or_an_array_of_strings_and_absent_where_it_is_empty_or_null(string cid, string expected) =>
+        Assert.That(ParsedBody.Json($"{{\"cid\":{cid}}}").For, Is.EqualTo(expected));
+
+    [TestCase("false", (int)EchoField.No)]
+    [TestCase("true", (int)EchoField.Yes)]
+    [TestCase("0", (int)EchoField.Malformed)]
+    [TestCase("null", (int)EchoField.Malformed)]
+    [TestCase("\"false\"", (int)EchoField.Malformed)]
+    [TestCase("[false]", (int)EchoField.Malformed)]
+    public void An_echo_is_true_or_false(string echo, int expected) =>
+        Assert.That((int)ParsedBody.Json($"{{\"echo\":{echo}}}").Message.Echo, Is.EqualTo(expected));
+
+    [Test]
+    public void An_array_of_more_than_100_cids_is_one_of_too_many()
     {
-        Message message = ParsedBody.Json($"{{\"cid\":{cid}}}").Message;
-        Assert.That((int)message.CidField, Is.EqualTo(expected));
-        Assert.That(message.Cid.Value, Is.EqualTo(message.CidField == IdField.Present ? Id : default));
+        string Cids(int count) => $"{{\"cid\":[{string.Join(',', Enumerable.Repeat($"\"{Hex}\"", count))}]}}";
+        Assert.That(ParsedBody.Json(Cids(100)).Message.Several!.AreTooMany, Is.False);
+        Assert.That(ParsedBody.Json(Cids(101)).Message.Several!.AreTooMany, Is.True);
     }
 
     [TestCase("")]
@@ -244,7 +261,7 @@ internal sealed class JsonBodyTests
         byte[][] bodies =
         [
             Encoding.UTF8.GetBytes($"{{\"token\":\"{Hex}\",\"data\":{{\"boom\":\"boom\"}}}}"),
-            Encoding.UTF8.GetBytes($"{{ \"tok\\u0065n\": \"{Hex}\", \"cid\": [ \"{Hex}\" ], " +
+            Encoding.UTF8.GetBytes($"{{ \"tok\\u0065n\": \"{Hex}\", \"cid\": \"{Hex}\" , " +
                 $"\"data\": [ \"a: b\u2028\", {{ \"x\" : 1 }} ] }}"),
         ];
 

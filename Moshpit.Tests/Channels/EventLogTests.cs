@@ -48,8 +48,45 @@ internal sealed class EventLogTests
         Assert.That(Append(log, "a;"), Is.EqualTo(1));
         Assert.That(log.TakeNumber(), Is.EqualTo(2));
         Assert.That(Append(log, "b;"), Is.EqualTo(3));
-        Assert.That(log.Find(0)!.Entries.ToArray(), Is.EqualTo(new[] { new EventEntry(1, 0), new EventEntry(3, 2) }));
+        EventEntry[] both = [new(1, 0, Audience.All), new(3, 2, Audience.All)];
+        Assert.That(log.Find(0)!.Entries.ToArray(), Is.EqualTo(both));
         Assert.That(log.Sequence, Is.EqualTo(3));
+        Empty(log);
+    }
+
+    [Test]
+    public void A_reader_gets_what_is_for_all_and_what_names_it_wherever_it_begins_and_ends()
+    {
+        var random = new Random(5);
+        EventLog log = NewLog();
+        List<(string Text, Audience[] Audiences, long Start)> all = [];
+        for (int n = 0; n < 3000; n++)
+        {
+            Audience[] audiences = random.Next(4) switch
+            {
+                0 => [Audience.AllBut(random.Next(1, 4))],
+                1 => [Audience.Of(1), Audience.Of(3)],
+                2 => [Audience.Of(2)],
+                _ => [Audience.All],
+            };
+            string text = new((char)('a' + n % 26), random.Next(1, n % 500 == 0 ? 20_000 : 90));
+            all.Add((text, audiences, log.End));
+            Append(log, text, audiences);
+        }
+
+        Assert.That(log.First!.Next?.Next, Is.Not.Null, "they fill several segments");
+        for (int n = 0; n < 200; n++)
+        {
+            int from = random.Next(all.Count), to = random.Next(from, all.Count), reader = random.Next(4);
+            SharedFrame copy = log.Copy(reader, all[from].Start, all[to].Start, isChunked: true);
+            Assert.That(
+                Encoding.Latin1.GetString(copy.Span),
+                Is.EqualTo(string.Concat(all[from..to].Where(e => e.Audiences.Any(a => a.Includes(reader))).Select(e => e.Text))));
+            copy.Release();
+        }
+
+        (string lastText, _, long lastStart) = all.FindLast(e => e.Audiences[0].Only != 0);
+        Assert.That(log.SelectiveTo, Is.EqualTo(lastStart + lastText.Length));
         Empty(log);
     }
 
@@ -63,13 +100,29 @@ internal sealed class EventLogTests
         var budget = new HistoryBudget(Limit, 10 * Limit, 1000);
         Dictionary<int, long> dropped = [];
         EventLog log = NewLog();
-        List<(long Sequence, int Addressee, string Text)> all = [];
+        List<Kept> all = [];
         log.BeginHistory(new History(log, _frames, budget, (addressee, sequence) => dropped[addressee] = sequence));
         for (int n = 0; n < 500; n++)
         {
-            int addressee = random.Next(3) == 0 ? random.Next(1, 4) : 0;
             string text = new((char)('a' + n % 26), random.Next(1, 60));
-            all.Add((Append(log, text, addressee: addressee), addressee, text));
+            int named = random.Next(1, 4);
+            switch (random.Next(6))
+            {
+                case 0:
+                    Keep(Append(log, text, addressee: named), text, inLog: false, Audience.Of(named));
+                    break;
+                case 1:
+                    Keep(Append(log, text, Audience.AllBut(named)), text, inLog: true, Audience.AllBut(named));
+                    break;
+                case 2:
+                    Audience[] several = [.. Enumerable.Range(1, 3).Where(peer => peer != named).Select(Audience.Of)];
+                    Keep(Append(log, text, several), text, inLog: true, several);
+                    break;
+                default:
+                    Keep(Append(log, text), text, inLog: true, Audience.All);
+                    break;
+            }
+
             if (random.Next(4) > 0)
                 log.Trim(log.End);
             if (random.Next(5) == 0)
@@ -77,16 +130,14 @@ internal sealed class EventLogTests
 
             // Everything that was delivered and is more than fits is gone, oldest first, and nothing else is.
             int kept = 0, first = all.Count;
-            while (first > 0 && (kept += all[first - 1].Text.Length + EventEntry.Size) <= Limit)
+            while (first > 0 && (kept += all[first - 1].Bytes + EventEntry.Size) <= Limit)
                 first--;
-            long floor = log.Floor;
-            bool Delivered((long Sequence, int Addressee, string Text) e) => e.Addressee != 0 || OffsetAfter(all, e.Sequence) <= floor;
-            int gone = Enumerable.Range(0, first).TakeWhile(i => Delivered(all[i])).Count();
-            Assert.That(budget.Used, Is.EqualTo(all.Skip(gone).Sum(e => e.Text.Length + EventEntry.Size)));
+            int gone = all.Take(first).TakeWhile(e => e.End <= log.Floor).Count();
+            Assert.That(budget.Used, Is.EqualTo(all.Skip(gone).Sum(e => e.Bytes + EventEntry.Size)));
             long NewestTo(int addressee) =>
-                all.Take(gone).Where(e => e.Addressee == addressee).Select(e => e.Sequence).DefaultIfEmpty().Max();
+                all.Take(gone).Where(e => e.Audience.Only == addressee).Select(e => e.Sequence).DefaultIfEmpty().Max();
             long lastGone = gone == 0 ? 0 : all[gone - 1].Sequence;
-            Assert.That(log.Dropped, Is.EqualTo(NewestTo(0)));
+            Assert.That(log.DroppedForAll, Is.EqualTo(NewestTo(0)));
             for (int peer = 1; peer < 4; peer++)
             {
                 int own = peer;
@@ -98,8 +149,14 @@ internal sealed class EventLogTests
                 SharedFrame opening = _frames.Rent(1);
                 replay.Write(sink, opening);
                 opening.Release();
-                Assert.That(sink.Text, Is.EqualTo(string.Concat(
-                    all.Where(e => e.Sequence > after && (e.Addressee == 0 || e.Addressee == own)).Select(e => e.Text))));
+                IEnumerable<Kept> missed = all.Where(e => e.Sequence > after && e.Audience.Includes(own));
+                Assert.That(sink.Text, Is.EqualTo(string.Concat(missed.Select(e => e.Text))));
+            }
+
+            void Keep(long sequence, string bytes, bool inLog, params Audience[] audiences)
+            {
+                foreach (Audience audience in audiences)
+                    all.Add(new Kept(sequence, audience, bytes, audience == audiences[^1] ? bytes.Length : 0, inLog ? log.End : 0));
             }
         }
 
@@ -261,9 +318,6 @@ internal sealed class EventLogTests
         return (all.ToString(), ends);
     }
 
-    private static long OffsetAfter(List<(long Sequence, int Addressee, string Text)> all, long sequence) =>
-        all.Where(e => e.Addressee == 0 && e.Sequence <= sequence).Sum(e => (long)e.Text.Length);
-
     private EventLog NewLog() => new(_frames);
 
     private EventLog NewLog(HistoryBudget budget)
@@ -273,15 +327,21 @@ internal sealed class EventLogTests
         return log;
     }
 
-    private long Append(EventLog log, string text, int addressee = 0)
+    private long Append(EventLog log, string text) => Append(log, text, Audience.All);
+
+    private long Append(EventLog log, string text, params Audience[] audiences) =>
+        Append(log, text, (frame, sequence) => log.Append(frame, sequence, audiences));
+
+    private long Append(EventLog log, string text, int addressee) => addressee == 0
+        ? Append(log, text)
+        : Append(log, text, (frame, sequence) => log.AppendAddressed(frame, sequence, addressee));
+
+    private long Append(EventLog log, string text, Action<SharedFrame, long> append)
     {
         SharedFrame frame = _frames.Rent(text.Length);
         frame.Append(Encoding.Latin1.GetBytes(text));
         long sequence = log.Sequence + 1;
-        if (addressee == 0)
-            log.Append(frame, sequence);
-        else
-            log.AppendAddressed(frame, sequence, addressee);
+        append(frame, sequence);
         frame.Release();
         return sequence;
     }
@@ -304,4 +364,7 @@ internal sealed class EventLogTests
         log.Trim(log.End);
         Assert.That(_frames.Outstanding, Is.Zero);
     }
+
+    /// <summary>An entry of the log: of an event to several peers the last one has the bytes.</summary>
+    private sealed record Kept(long Sequence, Audience Audience, string Text, int Bytes, long End);
 }

@@ -176,26 +176,33 @@ internal sealed class FormBodyTests
         Assert.That(message.Token.Value, Is.EqualTo(message.TokenField == IdField.Present ? Id : default));
     }
 
-    [TestCase("cid=" + Hex, (int)IdField.Present)]
-    [TestCase("cid=", (int)IdField.Absent)]
-    [TestCase("cid", (int)IdField.Absent)]
-    [TestCase("x=1", (int)IdField.Absent)]
-    [TestCase("cid=__proto__", (int)IdField.Malformed)]
-    [TestCase("cid[]=" + Hex, (int)IdField.Present)]
-    [TestCase("cid[7]=" + Hex, (int)IdField.Present)]
-    [TestCase("cid[]=", (int)IdField.Malformed)]
-    [TestCase("cid[]=nope", (int)IdField.Malformed)]
-    [TestCase("cid[]=" + Hex + "&cid[]=" + Hex, (int)IdField.Malformed)]
-    [TestCase("cid=" + Hex + "&cid=" + Hex, (int)IdField.Malformed)]
-    [TestCase("cid[0][0]=" + Hex, (int)IdField.Malformed)]
-    [TestCase("cid[a]=" + Hex, (int)IdField.Malformed)]
-    [TestCase("cid[a]=", (int)IdField.Malformed)]
-    public void A_cid_is_one_string_or_an_array_of_one_and_none_where_it_is_empty(string body, int expected)
-    {
-        Message message = ParsedBody.Form(body).Message;
-        Assert.That((int)message.CidField, Is.EqualTo(expected));
-        Assert.That(message.Cid.Value, Is.EqualTo(message.CidField == IdField.Present ? Id : default));
-    }
+    [TestCase("cid=" + Hex, Hex)]
+    [TestCase("cid=", "all")]
+    [TestCase("cid", "all")]
+    [TestCase("x=1", "all")]
+    [TestCase("cid=__proto__", "none")]
+    [TestCase("cid[]=" + Hex, "[" + Hex + "]")]
+    [TestCase("cid[7]=" + Hex, "[" + Hex + "]")]
+    [TestCase("cid[]=", "[\"\"]")]
+    [TestCase("cid[]=no%22pe", "[\"no\\\"pe\"]")]
+    [TestCase("cid[]=" + Hex + "&cid[]=" + Hex, "[" + Hex + "]")]
+    [TestCase("cid=" + Hex + "&cid=x&cid=x", "[" + Hex + ",\"x\"]")]
+    [TestCase("cid[0][0]=" + Hex, "none")]
+    [TestCase("cid[a]=" + Hex, "none")]
+    [TestCase("cid[a]=", "none")]
+    public void A_cid_is_a_string_or_an_array_of_strings_and_absent_where_it_is_an_empty_string(string body, string expected) =>
+        Assert.That(ParsedBody.Form(body).For, Is.EqualTo(expected));
+
+    [TestCase("echo=false", (int)EchoField.No)]
+    [TestCase("echo=0", (int)EchoField.No)]
+    [TestCase("echo=true", (int)EchoField.Yes)]
+    [TestCase("echo=1", (int)EchoField.Yes)]
+    [TestCase("echo=", (int)EchoField.Malformed)]
+    [TestCase("echo=no", (int)EchoField.Malformed)]
+    [TestCase("echo[]=0", (int)EchoField.Malformed)]
+    [TestCase("x=1", (int)EchoField.Absent)]
+    public void An_echo_is_true_or_false(string body, int expected) =>
+        Assert.That((int)ParsedBody.Form(body).Message.Echo, Is.EqualTo(expected));
 
     [TestCase("data%5Bhello%5D=me&token=" + Hex)]
     [TestCase("data[a][b][c]=x&data[l][]=1&data[l][]=2&data[a][d]=e+f&cid=" + Hex + "&token=" + Hex)]
