@@ -25,7 +25,8 @@
 //
 // What stands where:
 //
-//     1. The surface      MoshpitClient, MoshpitClientOptions, MoshpitPeerOptions, MoshpitEvent, MoshpitReceipt, MoshpitException
+//     1. The surface      MoshpitClient, MoshpitClientOptions, MoshpitPeerOptions, MoshpitEvent, MoshpitRecipients,
+//                         MoshpitReceipt, MoshpitException
 //     2. The peer         MoshpitPeer: opens the stream, reads it, and comes back when it was lost
 //     3. Writing          Outbox: sends messages in order, and decides what becomes of them; OutgoingMessage
 //     4. Reading          EventQueue (what waits to be read), SseParser (bytes in, events out; WHATWG HTML, section 9.2)
@@ -40,6 +41,7 @@
 #pragma warning disable CA1031, CA1032, CA1054 // failures are told by tasks; only the client makes its exceptions; a Unix socket is no Uri
 #pragma warning disable CA1001, CA2000, CA2025, CA2213 // what a method opens is disposed of by the peer or the outbox
 #pragma warning disable CA1068, CA1510, CA1849 // a lambda reads best last; netstandard2.1 has no ThrowIfNull; no Dispose here blocks
+#pragma warning disable CA2225 // a cid converts to its recipients without a second name for that
 #pragma warning disable CA1515, CA1812 // types are public or internal by MOSHPIT_CLIENT_INTERNAL; a library may make no client
 
 using System;
@@ -73,6 +75,7 @@ namespace Moshpit.Client
     public partial class MoshpitPeer { }
     public partial class MoshpitPeerOptions { }
     public partial class MoshpitReceipt { }
+    public partial class MoshpitRecipients { }
 #endif
 
     // ---- 1. The surface ---------------------------------------------------------------------------------------------
@@ -178,7 +181,7 @@ namespace Moshpit.Client
         public int ReceiveBufferSize { get; set; } = 1 << 20;
 
         /// <summary>How many characters may wait to be sent and answered; each message counts 64 more. Default: 1 Mi. A
-        /// <see cref="MoshpitPeer.Write(string, string, CancellationToken)"/> beyond it fails; nothing else does.</summary>
+        /// <see cref="MoshpitPeer.Write(string, MoshpitRecipients, CancellationToken)"/> beyond it fails; nothing else does.</summary>
         public int WriteBufferSize { get; set; } = 1 << 20;
 
         /// <summary>Headers to add to every request. They go to the origin (scheme, host, port) of the client's URL alone, not to another
@@ -477,6 +480,40 @@ namespace Moshpit.Client
         }
     }
 
+    /// <summary>Which peers get a message. A cid converts to it; null stands for all, the sender included.</summary>
+    sealed partial class MoshpitRecipients
+    {
+        private const int Most = 100;
+
+        private MoshpitRecipients(string members) => Members = members;
+
+        /// <summary>All peers but the sender. A server without sessions sends the message to the sender too.</summary>
+        public static MoshpitRecipients Others { get; } = new MoshpitRecipients("\"echo\":false,");
+
+        /// <summary>The members of a request that name them.</summary>
+        internal string Members { get; }
+
+        /// <summary>Several peers, each of which gets the message once. A server without sessions refuses more than one.</summary>
+        /// <param name="cids">From 1 to 100 cids.</param>
+        /// <exception cref="ArgumentException">There is none, or more than 100, or one is null or empty.</exception>
+        public static MoshpitRecipients Of(IEnumerable<string> cids)
+        {
+            string[] all = (cids ?? throw new ArgumentNullException(nameof(cids))).ToArray();
+            if (all.Length == 0 || all.Length > Most)
+                throw new ArgumentException("There are " + all.Length + " cids. Give 1 to " + Most + "; null is all.", nameof(cids));
+            return new MoshpitRecipients("\"cid\":[" + string.Join(",", all.Select(cid => Quote(cid, nameof(cids)))) + "],");
+        }
+
+        /// <summary>One peer; null: all.</summary>
+        /// <exception cref="ArgumentException">The cid is empty.</exception>
+        public static implicit operator MoshpitRecipients?(string? cid) =>
+            cid is null ? null : new MoshpitRecipients("\"cid\":" + Quote(cid, nameof(cid)) + ",");
+
+        private static string Quote(string? cid, string name) => !string.IsNullOrEmpty(cid)
+            ? Json.Quote(cid)
+            : throw new ArgumentException("A cid is empty. To send to all, give null.", name); // an oversight must not tell all
+    }
+
     /// <summary>What the server says about a message that it has taken.</summary>
     sealed partial class MoshpitReceipt
     {
@@ -488,14 +525,23 @@ namespace Moshpit.Client
         public string? Event => Json.AsString(Member("event"));
 
         /// <summary>How many peers it is for, those that are away included; null where the server does not say.</summary>
-        public int? To => Json.AsInt(Member("to"));
+        public int? To =>
+            Member("to") is { } to && to[0] == '{' ? Count(to, "sent") + Count(to, "away") : Json.AsInt(Member("to"));
 
         /// <summary>How many of these are away: they get it if they come back.</summary>
-        public int Away => Json.AsInt(Member("away")) ?? 0;
+        public int Away => Member("to") is { } to && to[0] == '{' ? Count(to, "away") : Json.AsInt(Member("away")) ?? 0;
 
         /// <summary>The message was sent more than once, since an answer was lost, and the server had taken it already. It was delivered
         /// once, and the server says no more about it.</summary>
         public bool IsDuplicate => Member("duplicate") == "true";
+
+        /// <summary>Of a message to <see cref="MoshpitRecipients.Of"/>: what became of it for the peer <paramref name="cid"/>: <c>sent</c>,
+        /// <c>away</c> (it gets the message if it comes back) or <c>gone</c>; null for another peer or message.</summary>
+        public string? StateOf(string cid) =>
+            Member("to") is { } to ? Json.AsString(Json.Members(to, cid ?? throw new ArgumentNullException(nameof(cid)))[0]) : null;
+
+        private static int Count(string states, string state) =>
+            Json.Values(states).Count(value => Json.AsString(value) == state);
 
         private string? Member(string name) => Json.Members(_answer, name)[0];
     }
@@ -536,8 +582,8 @@ namespace Moshpit.Client
     // ---- 2. The peer ------------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// A peer of a channel: enumerate it for what it is told, <see cref="Write(string, string, CancellationToken)"/> for what it has to
-    /// say. It connects as soon as it is made. Safe for use by several threads, with one reader at a time.
+    /// A peer of a channel: enumerate it for what it is told, <see cref="Write(string, MoshpitRecipients, CancellationToken)"/> for what it
+    /// has to say. It connects as soon as it is made. Safe for use by several threads, with one reader at a time.
     /// </summary>
     /// <remarks>
     /// A peer outlives its streams. When one is lost, the event <c>lost</c> says why, and the peer tries to come back: after a random time
@@ -637,7 +683,7 @@ namespace Moshpit.Client
         /// <exception cref="InvalidOperationException">Another call, or an enumeration, is waiting for the next event.</exception>
         public ValueTask<MoshpitEvent?> ReadAsync(CancellationToken cancellationToken = default) => _events.TakeAsync(cancellationToken);
 
-        /// <summary>Sends one JSON value to every peer of the channel, this one included, or to one of them.</summary>
+        /// <summary>Sends one JSON value to every peer of the channel, this one included, or to some of them.</summary>
         /// <remarks>
         /// Works at once: what is written before <c>connect</c>, or while the peer is away, waits for it. Messages are sent in the order of
         /// the calls, many of them before the first is answered. Each is delivered once: on a session it has a number, and is sent again if
@@ -648,50 +694,50 @@ namespace Moshpit.Client
         /// </remarks>
         /// <param name="json">Exactly one JSON value, nested at most 63 deep. Of an object the member <c>_cid</c> is taken out and is the
         /// addressee (empty or null: to all). The server's limit is 10 KiB for all of the request's body.</param>
-        /// <param name="cid">The addressee; null: to all.</param>
+        /// <param name="to">A cid, <see cref="MoshpitRecipients.Of"/> several, <see cref="MoshpitRecipients.Others"/>; null: all.</param>
         /// <param name="cancellationToken">A message not yet begun is taken back. One under way may have been delivered; its task is
         /// cancelled at once all the same.</param>
         /// <returns>A task that completes when the server has taken the message. It fails with a <see cref="MoshpitException"/> (the status
         /// and the server's sentence; or <see cref="MoshpitException.OutcomeUnknown"/>; or too much waits to be sent; or the peer ended),
         /// or is cancelled.</returns>
-        /// <exception cref="ArgumentException">Thrown by the call: not one JSON value, an empty <paramref name="cid"/>, a <c>_cid</c> that
-        /// is no string or comes with a <paramref name="cid"/>.</exception>
-        public Task<MoshpitReceipt> Write(string json, string? cid = null, CancellationToken cancellationToken = default)
+        /// <exception cref="ArgumentException">Thrown by the call: not one JSON value, an empty cid, a <c>_cid</c> that is no string or
+        /// comes with <paramref name="to"/>.</exception>
+        public Task<MoshpitReceipt> Write(string json, MoshpitRecipients? to = null, CancellationToken cancellationToken = default)
         {
-            if (json is null)
-                throw new ArgumentNullException(nameof(json));
-            if (cid is { Length: 0 })
-                throw new ArgumentException("The cid is empty. To send to all, give null.", nameof(cid)); // an oversight must not tell all
-            string data = Json.TakeOutCid(json, ref cid);
-            return _outbox.Add(new OutgoingMessage(data, cid, cancellationToken));
+            string data = Json.TakeOutCid(json ?? throw new ArgumentNullException(nameof(json)), out string? cid);
+            if (cid != null && to != null)
+                throw new ArgumentException("There is a _cid in the object, and recipients beside it. Say it once.", nameof(to));
+            return _outbox.Add(new OutgoingMessage(data, (to ?? cid)?.Members ?? "", cancellationToken));
         }
 
         /// <summary>Sends <paramref name="text"/> as a JSON string.</summary>
-        /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
-        public Task<MoshpitReceipt> WriteText(string text, string? cid = null, CancellationToken cancellationToken = default) =>
-            Write(Json.Quote(text ?? throw new ArgumentNullException(nameof(text))), cid, cancellationToken);
+        /// <inheritdoc cref="Write(string, MoshpitRecipients, CancellationToken)"/>
+        public Task<MoshpitReceipt> WriteText(
+            string text, MoshpitRecipients? to = null, CancellationToken cancellationToken = default) =>
+            Write(Json.Quote(text ?? throw new ArgumentNullException(nameof(text))), to, cancellationToken);
 
 #if NET8_0_OR_GREATER
         /// <summary>Sends <paramref name="value"/> as JSON, with source-generated metadata: for trimmed and native AOT programs.</summary>
-        /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
+        /// <inheritdoc cref="Write(string, MoshpitRecipients, CancellationToken)"/>
         public Task<MoshpitReceipt> WriteAsJson<T>(
-            T value, JsonTypeInfo<T> typeInfo, string? cid = null, CancellationToken cancellationToken = default) =>
-            Write(JsonSerializer.Serialize(value, typeInfo), cid, cancellationToken);
+            T value, JsonTypeInfo<T> typeInfo, MoshpitRecipients? to = null, CancellationToken cancellationToken = default) =>
+            Write(JsonSerializer.Serialize(value, typeInfo), to, cancellationToken);
 
         /// <summary>Sends <paramref name="value"/> as JSON, by reflection and with these options.</summary>
-        /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
+        /// <inheritdoc cref="Write(string, MoshpitRecipients, CancellationToken)"/>
         [RequiresUnreferencedCode("Uses reflection. In trimmed programs use the overload with a JsonTypeInfo.")]
         [RequiresDynamicCode("Uses reflection. In native AOT programs use the overload with a JsonTypeInfo.")]
         public Task<MoshpitReceipt> WriteAsJson<T>(
-            T value, JsonSerializerOptions options, string? cid = null, CancellationToken cancellationToken = default) =>
-            Write(JsonSerializer.Serialize(value, options), cid, cancellationToken);
+            T value, JsonSerializerOptions options, MoshpitRecipients? to = null, CancellationToken cancellationToken = default) =>
+            Write(JsonSerializer.Serialize(value, options), to, cancellationToken);
 
         /// <summary>Sends <paramref name="value"/> as JSON, by reflection.</summary>
-        /// <inheritdoc cref="Write(string, string, CancellationToken)"/>
+        /// <inheritdoc cref="Write(string, MoshpitRecipients, CancellationToken)"/>
         [RequiresUnreferencedCode("Uses reflection. In trimmed programs use the overload with a JsonTypeInfo.")]
         [RequiresDynamicCode("Uses reflection. In native AOT programs use the overload with a JsonTypeInfo.")]
-        public Task<MoshpitReceipt> WriteAsJson<T>(T value, string? cid = null, CancellationToken cancellationToken = default) =>
-            Write(JsonSerializer.Serialize(value), cid, cancellationToken);
+        public Task<MoshpitReceipt> WriteAsJson<T>(
+            T value, MoshpitRecipients? to = null, CancellationToken cancellationToken = default) =>
+            Write(JsonSerializer.Serialize(value), to, cancellationToken);
 #endif
 
         /// <summary>Leaves the channel at once: the enumeration ends, messages that wait are not sent, and the server is told. Twice does
@@ -1088,7 +1134,8 @@ namespace Moshpit.Client
         private int _sentSize;
         private Endpoint? _redirected; // where a redirect has led
         private bool _pipelines = true;
-        private bool _hasUnknownToken; // says an answer
+        private bool _hasUnknownToken; // says an answer that is not believed yet: the server may have lost the session just now
+        private string? _doubtfulToken; // of which that was said last; null once a message with it was taken
         private int _failedTries; // in a row
         private byte[] _batch = Array.Empty<byte>();
 
@@ -1369,7 +1416,11 @@ namespace Moshpit.Client
                     OutgoingMessage message = _sent.Dequeue();
                     _sentSize -= message.Size;
                     connection.Learn(answer);
-                    _hasUnknownToken = IsSession && answer.IsUnknownToken(reply) && message.IsFirstDoubt();
+                    _hasUnknownToken = IsSession && answer.IsUnknownToken(reply) && _doubtfulToken != _token;
+                    if (_hasUnknownToken)
+                        _doubtfulToken = _token;
+                    else if (answer.IsSuccess)
+                        _doubtfulToken = null;
                     bool isRefusalForNow = answer.IsRefusalForNow || (IsSession && (answer.IsFromGateway || answer.IsOfCutRequest(reply)));
                     if (isRefusalForNow)
                         refusal = answer.Refusal(target, reply, isToMessage: true);
@@ -1449,8 +1500,7 @@ namespace Moshpit.Client
             foreach (OutgoingMessage message in begun)
             {
                 string number = message.Number == 0 ? "" : "\"seq\":" + message.Number.ToString(CultureInfo.InvariantCulture) + ",";
-                string cid = message.Cid is null ? "" : "\"cid\":" + Json.Quote(message.Cid) + ",";
-                string body = _bodyStart + number + cid + "\"data\":" + message.Data + "}";
+                string body = _bodyStart + number + message.Recipients + "\"data\":" + message.Data + "}";
                 int bodySize = Encoding.UTF8.GetByteCount(body);
                 string start = head + bodySize.ToString(CultureInfo.InvariantCulture) + "\r\n\r\n"; // in ASCII
                 int end = length + start.Length + bodySize;
@@ -1634,23 +1684,23 @@ namespace Moshpit.Client
         private static readonly MoshpitReceipt Taken = new MoshpitReceipt("");
 
         private readonly Promise<MoshpitReceipt> _done = new Promise<MoshpitReceipt>();
-        private bool _wasDoubted;
 
-        public OutgoingMessage(string data, string? cid, CancellationToken cancellationToken)
+        public OutgoingMessage(string data, string recipients, CancellationToken cancellationToken)
         {
             Data = data;
-            Cid = cid;
+            Recipients = recipients;
             CancellationToken = cancellationToken;
         }
 
         public string Data { get; }
 
-        public string? Cid { get; }
+        /// <summary>The members of the request that name the peers that get it; empty: all do.</summary>
+        public string Recipients { get; }
 
         public CancellationToken CancellationToken { get; }
 
         /// <summary>Its characters, and some for its objects.</summary>
-        public int Size => Overhead + Data.Length + (Cid?.Length ?? 0);
+        public int Size => Overhead + Data.Length + Recipients.Length;
 
         public Task<MoshpitReceipt> Task => _done.Task;
 
@@ -1671,14 +1721,6 @@ namespace Moshpit.Client
 
         /// <summary>It was sent, wholly or in part, and the server has not said what became of it.</summary>
         public bool IsUnknown { get; set; }
-
-        /// <summary>Whether the server may have answered so because it has lost the session just now: believed once.</summary>
-        public bool IsFirstDoubt()
-        {
-            bool isFirst = !_wasDoubted;
-            _wasDoubted = true;
-            return isFirst;
-        }
 
         public void Complete(Exception? failure, string answer = "")
         {
@@ -2771,8 +2813,9 @@ namespace Moshpit.Client
 
         /// <summary>Checks that the text is one value. The member <c>_cid</c> of an object is taken out and is the addressee.</summary>
         /// <exception cref="ArgumentException">It is not, or <c>_cid</c> can't be an addressee.</exception>
-        public static string TakeOutCid(string json, ref string? cid)
+        public static string TakeOutCid(string json, out string? cid)
         {
+            cid = null;
             List<Member> members;
             try
             {
@@ -2786,8 +2829,6 @@ namespace Moshpit.Client
 
             if (!members.Exists(m => m.Name == "_cid"))
                 return json;
-            if (cid != null)
-                throw new ArgumentException("There is a _cid in the object and a cid beside it. Say the addressee once.", nameof(json));
             foreach (Member member in members.FindAll(m => m.Name == "_cid"))
             {
                 if (json[member.ValueStart] == '"')
@@ -2819,6 +2860,10 @@ namespace Moshpit.Client
             return Array.ConvertAll(names, name =>
                 members?.FindLast(m => m.Name == name) is { } m ? json.Substring(m.ValueStart, m.End - m.ValueStart) : null);
         }
+
+        /// <summary>The values of an object's members, as they are written; none if it is no object.</summary>
+        public static IEnumerable<string> Values(string json) =>
+            TryReadMembers(json)?.Select(m => json.Substring(m.ValueStart, m.End - m.ValueStart)) ?? Array.Empty<string>();
 
         /// <summary>What a value that is a string stands for; null if it is none.</summary>
         public static string? AsString(string? value)

@@ -31,7 +31,7 @@ public class CancelTests : RawServerTests
         for (int i = 0; i < 3; i++)
         {
             using var change = new CancellationTokenSource();
-            Task first = peer.Write("12345", "abcde", cancellationToken: change.Token);
+            Task first = peer.Write("1234567890", cancellationToken: change.Token);
             await change.CancelAsync();
             await first.CancellationAsync();
         }

@@ -51,6 +51,34 @@ public sealed class ComebackTests
     }
 
     [Test]
+    public async Task A_message_goes_to_several_peers_or_to_all_but_the_sender_and_the_receipt_tells_of_each()
+    {
+        (MoshpitPeer owner, MoshpitEvent connect) = await OpenAsync(direct: true);
+        (MoshpitPeer one, MoshpitEvent first) = await OpenAsync(connect.Id, direct: true);
+        (MoshpitPeer two, MoshpitEvent second) = await OpenAsync(connect.Id, direct: true);
+        MoshpitReceipt others = await owner.Write("1", MoshpitRecipients.Others);
+        MoshpitReceipt several = await one.WriteText("2", MoshpitRecipients.Of([second.Cid!, connect.Cid!, "gone"]));
+        await two.WriteAsJson(3, first.Cid);
+        await two.Write("4");
+        Assert.That((others.To, others.Away, others.StateOf(first.Cid!)), Is.EqualTo((2, 0, (string?)null)));
+        Assert.That((several.To, several.Away, several.Event is null), Is.EqualTo((2, 0, false)));
+        Assert.That(
+            (several.StateOf(second.Cid!), several.StateOf("gone"), several.StateOf(first.Cid!)),
+            Is.EqualTo(("sent", "gone", (string?)null)));
+        Assert.That(await HearAsync(owner), Is.EqualTo("\"2\" 4"));
+        Assert.That(await HearAsync(one), Is.EqualTo("1 3 4"));
+        Assert.That(await HearAsync(two), Is.EqualTo("1 \"2\" 4"));
+
+        async Task<string> HearAsync(MoshpitPeer peer)
+        {
+            List<string> heard = [];
+            while (heard.LastOrDefault() != "4")
+                heard.Add((await peer.ReadUntilAsync(MoshpitEventKind.Signal)).Data);
+            return string.Join(' ', heard);
+        }
+    }
+
+    [Test]
     public async Task Messages_whose_connection_is_reset_at_any_byte_are_delivered_once_and_in_order()
     {
         const int Messages = 3;

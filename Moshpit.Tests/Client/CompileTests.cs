@@ -78,7 +78,7 @@ public class CompileTests
     [TestCase("", new[]
     {
         "MoshpitClient", "MoshpitClientOptions", "MoshpitEvent", "MoshpitEventKind", "MoshpitException", "MoshpitPeer",
-        "MoshpitPeerOptions", "MoshpitPeerState", "MoshpitReceipt",
+        "MoshpitPeerOptions", "MoshpitPeerState", "MoshpitReceipt", "MoshpitRecipients",
     })]
     [TestCase(Internal, new string[0])]
     public void The_file_exports_its_surface_or_with_the_symbol_for_it_nothing(string visibility, string[] exported)

@@ -19,8 +19,7 @@ public class JsonTests
     {
         using (JsonDocument.Parse(json))
         {
-            string? cid = null;
-            Assert.That(CompactJson.TakeOutCid(json, ref cid), Is.EqualTo(json));
+            Assert.That(CompactJson.TakeOutCid(json, out string? cid), Is.EqualTo(json));
             Assert.That(cid, Is.Null);
         }
     }
@@ -70,15 +69,13 @@ public class JsonTests
     public void Anything_else_is_an_argument_error(string json)
     {
         Assert.Catch<JsonException>(() => JsonDocument.Parse(json).Dispose(), "the case itself is wrong");
-        string? cid = null;
-        Assert.That(() => CompactJson.TakeOutCid(json, ref cid), Throws.ArgumentException);
+        Assert.That(() => CompactJson.TakeOutCid(json, out _), Throws.ArgumentException);
     }
 
     [Test]
     public void Half_a_surrogate_pair_is_an_argument_error()
     {
-        string? cid = null;
-        Assert.That(() => CompactJson.TakeOutCid("\"\ud800\"", ref cid), Throws.ArgumentException);
+        Assert.That(() => CompactJson.TakeOutCid("\"\ud800\"", out _), Throws.ArgumentException);
     }
 
     [Test]
@@ -106,8 +103,7 @@ public class JsonTests
         {
             try
             {
-                string? cid = null;
-                CompactJson.TakeOutCid(json, ref cid);
+                CompactJson.TakeOutCid(json, out _);
                 return true;
             }
             catch (ArgumentException)
@@ -133,11 +129,10 @@ public class JsonTests
     [Test]
     public void Nesting_is_bounded()
     {
-        string? cid = null;
         string deepest = new string('[', 63) + new string(']', 63);
-        Assert.That(CompactJson.TakeOutCid(deepest, ref cid), Is.EqualTo(deepest));
-        Assert.That(() => CompactJson.TakeOutCid("[" + deepest + "]", ref cid), Throws.ArgumentException);
-        Assert.That(() => CompactJson.TakeOutCid(new string('[', 1_000_000), ref cid), Throws.ArgumentException);
+        Assert.That(CompactJson.TakeOutCid(deepest, out _), Is.EqualTo(deepest));
+        Assert.That(() => CompactJson.TakeOutCid("[" + deepest + "]", out _), Throws.ArgumentException);
+        Assert.That(() => CompactJson.TakeOutCid(new string('[', 1_000_000), out _), Throws.ArgumentException);
     }
 
     [TestCase("{\"_cid\":\"x\"}", "{}", "x")]
@@ -153,8 +148,7 @@ public class JsonTests
     [TestCase("\"_cid\"", "\"_cid\"", null)]
     public void A_cid_at_the_top_of_an_object_is_taken_out(string json, string rest, string? addressee)
     {
-        string? cid = null;
-        Assert.That(CompactJson.TakeOutCid(json, ref cid), Is.EqualTo(rest));
+        Assert.That(CompactJson.TakeOutCid(json, out string? cid), Is.EqualTo(rest));
         Assert.That(cid, Is.EqualTo(addressee));
     }
 
@@ -163,8 +157,7 @@ public class JsonTests
     [TestCase("{\"_cid\":false}")]
     public void A_cid_that_is_no_string_is_an_argument_error(string json)
     {
-        string? cid = null;
-        Assert.That(() => CompactJson.TakeOutCid(json, ref cid), Throws.ArgumentException);
+        Assert.That(() => CompactJson.TakeOutCid(json, out _), Throws.ArgumentException);
     }
 
     [Test]

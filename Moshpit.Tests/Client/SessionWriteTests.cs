@@ -218,6 +218,28 @@ public sealed class SessionWriteTests : SessionServerTests
     }
 
     [Test]
+    public async Task A_server_that_knows_the_session_but_refuses_each_of_its_messages_is_asked_for_the_stream_once()
+    {
+        (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync();
+        RawConnection post = await ProveAsync(peer);
+        Task<MoshpitReceipt> write = peer.Write("2");
+        await ReadPostsAsync(post, 2);
+        await post.SendAsync(Refusal(401, "invalid-token"));
+        await stream.WaitForEndAsync();
+        await AnswerAsync(Resumed);
+        for (int number = 3; number < 6; number++)
+        {
+            post = await AcceptAsync();
+            Assert.That(await post.ReadRequestAsync(), Does.StartWith("POST"));
+            await post.SendAsync(Refusal(401, "invalid-token"));
+            Assert.That((await write.FailureAsync()).Status, Is.EqualTo(401));
+            write = peer.Write($"{number}");
+        }
+
+        Assert.That(peer.State, Is.EqualTo(MoshpitPeerState.Live));
+    }
+
+    [Test]
     public async Task When_the_session_is_lost_only_messages_that_may_have_arrived_fail()
     {
         (MoshpitPeer peer, RawConnection stream) = await OpenSessionAsync();

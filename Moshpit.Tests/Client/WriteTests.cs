@@ -102,7 +102,11 @@ public class WriteTests : RawServerTests
     {
         await using MoshpitPeer peer = Open();
         Assert.That(() => { _ = peer.Write("{\"_cid\":\"a\"}", "a"); }, Throws.ArgumentException);
+        Assert.That(() => { _ = peer.Write("{\"_cid\":\"a\"}", MoshpitRecipients.Others); }, Throws.ArgumentException);
         Assert.That(() => { _ = peer.Write("1", ""); }, Throws.ArgumentException);
+        Assert.That(() => MoshpitRecipients.Of([]), Throws.ArgumentException);
+        Assert.That(() => MoshpitRecipients.Of(["a", ""]), Throws.ArgumentException);
+        Assert.That(() => MoshpitRecipients.Of(Enumerable.Repeat("a", 101)), Throws.ArgumentException);
         Assert.That(() => { _ = peer.Write(null!); }, Throws.ArgumentNullException);
     }
 

@@ -30,7 +30,7 @@ internal sealed class ClientJsonTarget : FuzzTarget
         string? refusal = null;
         try
         {
-            data = Json.TakeOutCid(json, ref cid);
+            data = Json.TakeOutCid(json, out cid);
         }
         catch (ArgumentException e)
         {
@@ -54,10 +54,9 @@ internal sealed class ClientJsonTarget : FuzzTarget
 
     public override void Probe(byte[] input)
     {
-        string? cid = null;
         try
         {
-            Json.TakeOutCid(Encoding.UTF8.GetString(input), ref cid);
+            Json.TakeOutCid(Encoding.UTF8.GetString(input), out _);
         }
         catch (ArgumentException)
         {
