@@ -177,7 +177,7 @@ internal sealed class ServerParts : IAsyncDisposable
             (long)Math.Max(_options.HistoryTime.TotalMilliseconds, _options.Grace.TotalMilliseconds)),
         Away = new AwayPeers((long)_options.Grace.TotalMilliseconds, () => Clock.Now),
         Now = () => Clock.Now,
-        Presence = new Presence(Frames),
+        OwnerNews = new OwnerNews(Frames),
         SessionEvents = new SessionEvents(Frames, (long)_options.Grace.TotalMilliseconds, (long)_options.Heartbeat.TotalSeconds),
         Frames = Frames,
         Logger = _log,
@@ -228,7 +228,7 @@ internal sealed class ServerParts : IAsyncDisposable
             .Map(HttpMethod.Get, Router.Channel, stream)
             .Map(HttpMethod.Head, "/", stream)
             .Map(HttpMethod.Head, Router.Channel, stream)
-            .Map(HttpMethod.Post, Router.Channel, new Publish(Channels, Frames, pace, responses))
+            .Map(HttpMethod.Post, Router.Channel, new Publish(Channels, Frames, pace, new Control(responses), responses))
             .Map(HttpMethod.Options, Router.Any, new Preflight(responses));
         return new HttpServices
         {

@@ -35,14 +35,15 @@ public class PublishBenchmarks
             History = new HistoryBudget(limit: 0, total: 0, time: 0),
             Away = new AwayPeers(grace: 0, () => 0),
             Now = () => 0,
-            Presence = new Presence(_frames),
+            OwnerNews = new OwnerNews(_frames),
             SessionEvents = new SessionEvents(_frames, grace: 0, heartbeatSeconds: 0),
             Frames = _frames,
             Logger = NullLogger.Instance,
         };
         Span<HexId> ids = stackalloc HexId[2];
         HexId.Fill(ids);
-        _channel = registry.Create(new ChannelId(ids[0])) ?? throw new InvalidOperationException("There is room for a channel.");
+        _channel = registry.Create(new ChannelId(ids[0]), RoomSettings.Default)
+            ?? throw new InvalidOperationException("There is room for a channel.");
         SharedFrame nothing = _frames.Rent(1);
         for (int n = 0; n < Shards * PeersPerShard; n++)
         {

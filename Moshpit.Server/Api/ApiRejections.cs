@@ -35,6 +35,29 @@ internal static class ApiRejections
         429, "too-many-opens", "This session opened too many streams within a few seconds; wait before it opens another.",
         retryAfter: 10);
 
+    public static readonly Rejection RepeatedParameter = new(
+        400, "repeated-parameter",
+        "The query names a parameter more than once; name create, presence, meta, max, publish and keep once each.");
+
+    public static readonly Rejection MalformedCreate = new(
+        400, "malformed-create", "The parameter create is malformed; it must be 1, or be left out to join a channel that is there.");
+
+    public static readonly Rejection MalformedPresence = new(
+        400, "malformed-presence", "The parameter presence is malformed; it must be all, or be left out.");
+
+    public static readonly Rejection MalformedMeta = new(
+        400, "malformed-meta", "The parameter meta is malformed; it must be one JSON value of at most 512 bytes, percent-encoded.");
+
+    public static readonly Rejection MalformedSettings = new(
+        400, "malformed-settings",
+        "The settings of the new channel are malformed; max must be a whole number, publish owner or all, and keep 0 or 1.");
+
+    public static readonly Rejection Locked = new(
+        403, "locked", "The owner of this channel has locked it; peers that are in it may come back, others may not join.");
+
+    public static readonly Rejection RoomFull = new(
+        503, "room-full", "The channel has as many peers as its owner allows.", isTemporary: false);
+
     public static readonly Rejection NotAcceptable = new(
         406, "not-acceptable", "Accept does not allow an event stream; it must allow text/event-stream.");
 
@@ -71,7 +94,28 @@ internal static class ApiRejections
         400, "too-many-cids", $"The cid names more than {Addressees.Most} peers; send the message to them in several parts.");
 
     public static readonly Rejection UnknownVerb = new(
-        400, "unknown-verb", "The field do is not understood; the verb is leave. To send a message, send data.");
+        400, "unknown-verb",
+        "The field do is not understood; the verbs are leave, peers, kick, owner, room and close. To send a message, send data.");
+
+    public static readonly Rejection MalformedFrom = new(
+        400, "malformed-from", "The field from is malformed; it must be the number of a peer, from which on you want the others.");
+
+    public static readonly Rejection MissingCid = new(
+        400, "missing-cid", "The field cid is missing; name the peer that you want to throw out or hand over to.");
+
+    public static readonly Rejection MalformedChange = new(
+        400, "malformed-room",
+        "The settings of the room are missing or malformed; send locked or keep (true or false), max (a whole number) or publish (owner or "
+        + "all).");
+
+    public static readonly Rejection OwnerOnly = new(
+        403, "owner-only", "Only the owner of this channel may do that.");
+
+    public static readonly Rejection OwnerPublishes = new(
+        403, "owner-publishes", "Only the owner of this channel sends to more than one peer; name one peer in cid.");
+
+    public static readonly Rejection NoHeir = new(
+        409, "no-heir", "That peer has no session or no stream just now; hand over to a peer with a session that is here.");
 
     public static readonly Rejection MalformedLeave = new(
         400, "malformed-leave",

@@ -22,7 +22,7 @@ internal static class JsonBody
     /// <summary>Levels of objects and arrays, the outermost included (PROTOCOL.md, part 2: bounded work).</summary>
     public const int MaxDepth = 64;
 
-    // "stream" is the longest name. Anything longer than this, once unescaped, is none of the fields.
+    // "publish" is the longest name. Anything longer than this, once unescaped, is none of the fields.
     private const int MaxNameLength = 8;
 
     private enum Field
@@ -36,6 +36,11 @@ internal static class JsonBody
         Verb,
         Stream,
         After,
+        From,
+        Max,
+        Publish,
+        Locked,
+        Keep,
     }
 
     /// <summary>Reads <paramref name="body"/>; writes its <c>data</c>, compact and on one line, to <paramref name="data"/>.</summary>
@@ -74,6 +79,26 @@ internal static class JsonBody
         return true;
     }
 
+    /// <summary>Writes <paramref name="json"/> compact and on one line. False: it is not one JSON value, and nothing was written.</summary>
+    public static bool TryWriteValue(ReadOnlySpan<byte> json, IBufferWriter<byte> output)
+    {
+        if (!Utf8.IsValid(json))
+            return false;
+        try
+        {
+            var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
+            while (reader.Read())
+                continue;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+
+        JsonText.WriteCompact(json, output);
+        return true;
+    }
+
     private static bool TryRead(ReadOnlySpan<byte> body, ref Message message, out Range data)
     {
         data = default;
@@ -104,7 +129,7 @@ internal static class JsonBody
         reader.Read();
         int start = (int)reader.TokenStartIndex;
         Span<byte> id = stackalloc byte[HexId.Length];
-        int verbLength = 0;
+        int textLength = 0;
         switch (field)
         {
             case Field.Token when reader.TokenType == JsonTokenType.String && TryUnescape(reader.ValueSpan, id, out int length):
@@ -126,14 +151,30 @@ internal static class JsonBody
                 message.SetMalformedCid();
                 break;
             case Field.Echo:
-                message.SetEcho(reader.TokenType is JsonTokenType.True or JsonTokenType.False ? reader.ValueSpan : default);
+                message.SetEcho(Flag(reader));
                 break;
             case Field.Number:
                 message.SetNumber(WholeNumber(reader));
                 break;
             case Field.Verb:
-                bool isText = reader.TokenType == JsonTokenType.String && TryUnescape(reader.ValueSpan, id, out verbLength);
-                message.SetVerb(isText ? id[..verbLength] : default);
+                bool isText = reader.TokenType == JsonTokenType.String && TryUnescape(reader.ValueSpan, id, out textLength);
+                message.SetVerb(isText ? id[..textLength] : default);
+                break;
+            case Field.Publish:
+                isText = reader.TokenType == JsonTokenType.String && TryUnescape(reader.ValueSpan, id, out textLength);
+                message.SetPublish(isText ? id[..textLength] : default);
+                break;
+            case Field.From:
+                message.SetFrom(WholeNumber(reader));
+                break;
+            case Field.Max:
+                message.SetMax(WholeNumber(reader));
+                break;
+            case Field.Locked:
+                message.SetLocked(Flag(reader));
+                break;
+            case Field.Keep:
+                message.SetKeep(Flag(reader));
                 break;
             case Field.Stream:
                 message.SetStream(WholeNumber(reader));
@@ -150,6 +191,10 @@ internal static class JsonBody
             data = start..(int)reader.BytesConsumed;
         }
     }
+
+    /// <summary>The word of a truth value; empty for what is none.</summary>
+    private static ReadOnlySpan<byte> Flag(in Utf8JsonReader reader) =>
+        reader.TokenType is JsonTokenType.True or JsonTokenType.False ? reader.ValueSpan : default;
 
     /// <summary>The digits of a number; empty for what is none.</summary>
     private static ReadOnlySpan<byte> WholeNumber(in Utf8JsonReader reader) =>
@@ -186,6 +231,11 @@ internal static class JsonBody
             : name.SequenceEqual("seq"u8) ? Field.Number
             : name.SequenceEqual("do"u8) ? Field.Verb
             : name.SequenceEqual("stream"u8) ? Field.Stream
+            : name.SequenceEqual("from"u8) ? Field.From
+            : name.SequenceEqual("max"u8) ? Field.Max
+            : name.SequenceEqual("publish"u8) ? Field.Publish
+            : name.SequenceEqual("locked"u8) ? Field.Locked
+            : name.SequenceEqual("keep"u8) ? Field.Keep
             : name.SequenceEqual("after"u8) ? Field.After
             : Field.None;
     }

@@ -41,8 +41,10 @@ internal sealed class OpenStream : IHandler
     public ValueTask<Outcome> HandleAsync(Exchange exchange)
     {
         HttpRequest request = exchange.Request;
-        SessionRequest session = default;
-        Rejection? mistake = request.Method == HttpMethod.Head ? null : SessionRequest.Read(request, out session);
+        SessionRequest session;
+        Rejection? mistake = SessionRequest.Read(request, out session);
+        if (request.Method == HttpMethod.Head)
+            return new(AnswerHead(exchange, session));
 
         // Before all else: a source whose session is over is not to come back, not even because the server is stopping.
         if (mistake is null && session.IsSession && session.Last.IsOver)
@@ -54,16 +56,40 @@ internal sealed class OpenStream : IHandler
         if (session.IsSession)
             return HandleSessionAsync(exchange, session);
 
-        if (CheckChannel(request, out Channel? channel) is { } rejection)
-            return new(rejection);
-        if (request.Method == HttpMethod.Head)
-        {
-            request.KeepAlive = false;
-            Responses.WriteStreamHead(exchange.Output, request, StatusOf(request));
-            return new(Outcome.Answered);
-        }
+        ReadOnlySpan<byte> name = Router.ChannelIn(request.Path);
+        Channel? channel = IsRoot(request) ? null : Channels.Find(name);
+        if (channel is null && !IsRoot(request) && !MayCreate(session, name))
+            return new(ApiRejections.UnknownChannel);
+        NewChannel created = NewChannelFor(session, name);
+        return channel?.Owner is { IsBehind: true } owner
+            ? JoinWhenRoomAsync(exchange, channel, created, owner)
+            : new(Open(exchange, channel, created));
+    }
 
-        return channel?.Owner is { IsBehind: true } owner ? JoinWhenRoomAsync(exchange, channel, owner) : new(Open(exchange, channel));
+    /// <summary>Says what a GET would.</summary>
+    private Outcome AnswerHead(Exchange exchange, in SessionRequest session)
+    {
+        HttpRequest request = exchange.Request;
+        if (CheckServer(request) is { } refusal)
+            return refusal;
+        ReadOnlySpan<byte> name = Router.ChannelIn(request.Path);
+        if (!IsRoot(request) && Channels.Find(name) is null && !MayCreate(session, name))
+            return ApiRejections.UnknownChannel;
+        request.KeepAlive = false;
+        Responses.WriteStreamHead(exchange.Output, request, StatusOf(request));
+        return Outcome.Answered;
+    }
+
+    /// <summary>The request creates the channel <paramref name="name"/> if there is none.</summary>
+    private static bool MayCreate(in SessionRequest session, ReadOnlySpan<byte> name) => session.Creates && ChannelId.IsValidName(name);
+
+    /// <summary>The channel that the request creates, if it does: with the name that it names, or a random one.</summary>
+    private static NewChannel NewChannelFor(in SessionRequest session, ReadOnlySpan<byte> name)
+    {
+        ChannelId? id = session.Creates && ChannelId.IsValidName(name) && ChannelId.TryParse(name, out ChannelId chosen) ? chosen : null;
+        return session.IsSession || session.Creates
+            ? new NewChannel(id, session.Settings, session.IsSession ? session.SettingsMistake : null)
+            : new NewChannel(null, RoomSettings.Default, null);
     }
 
     /// <summary>
@@ -94,15 +120,6 @@ internal sealed class OpenStream : IHandler
 
     private Rejection? CheckServer(HttpRequest request) =>
         !request.AcceptsEventStream ? ApiRejections.NotAcceptable : Shutdown.HasBegun ? ApiRejections.ShuttingDown : null;
-
-    private Rejection? CheckChannel(HttpRequest request, out Channel? channel)
-    {
-        channel = null;
-        if (IsRoot(request))
-            return null;
-        channel = Channels.Find(Router.ChannelIn(request.Path));
-        return channel is null ? ApiRejections.UnknownChannel : null;
-    }
 
     /// <summary>Opens or resumes the stream of a session.</summary>
     private ValueTask<Outcome> HandleSessionAsync(Exchange exchange, in SessionRequest session)
@@ -138,9 +155,11 @@ internal sealed class OpenStream : IHandler
 
             if (session.Last.IsGiven && own is { } ended && Channels.Ended.Contains(ended, Clock.Now))
                 return new(End(exchange));
-            if (channel is null && creator is null)
+            if (channel is null && creator is null && !MayCreate(session, name))
                 return new(Channels.MayReturn ? ApiRejections.UnknownChannelYet : ApiRejections.UnknownChannel);
-            var opened = new Opening(channel, session.Secret.ToArray(), own!.Value, creator, origin, session.Last.IsGiven);
+            var opened = new Opening(
+                channel, NewChannelFor(session, name), session.Secret.ToArray(), own!.Value, creator, origin, session.Last.IsGiven,
+                session.HearsAll, session.Meta);
             if (channel?.Owner is { IsBehind: true } owner)
                 return JoinWhenRoomAsync(exchange, opened, owner);
             if (OpenSession(exchange, opened) is { } outcome)
@@ -192,12 +211,12 @@ internal sealed class OpenStream : IHandler
     private Outcome? OpenSession(Exchange exchange, Opening opening) => Count(exchange, resuming: null, () =>
     {
         Channel? channel = opening.Channel;
-        if (channel is null && Create(exchange, out channel) is { } refusal)
+        if (channel is null && Create(exchange, opening.New, out channel) is { } refusal)
             return refusal;
         bool isIn = false;
         try
         {
-            if (opening.Channel is null && !Channels.TryAddCreator(opening.Creator!.Value, channel!))
+            if (opening.Channel is null && opening.Creator is { } creator && !Channels.TryAddCreator(creator, channel!))
                 return null;
             Rejection? rejection = Join(exchange, channel!, opening, out isIn);
             if (rejection is not null)
@@ -207,8 +226,8 @@ internal sealed class OpenStream : IHandler
         finally
         {
             // Another request of the session may have joined it meanwhile.
-            if (!isIn && opening.Channel is null && channel!.TryClose(ifUnused: true))
-                Channels.RemoveCreator(opening.Creator!.Value, channel);
+            if (!isIn && opening.Channel is null)
+                channel!.TryClose(ifUnused: true);
         }
     });
 
@@ -245,46 +264,67 @@ internal sealed class OpenStream : IHandler
     private static int StatusOf(HttpRequest request) => IsRoot(request) && !request.NamesEventStream ? 201 : 200;
 
     /// <summary>The owner hears of each join: one that is behind gets the time to read.</summary>
-    private async ValueTask<Outcome> JoinWhenRoomAsync(Exchange exchange, Channel channel, Peer owner)
+    private async ValueTask<Outcome> JoinWhenRoomAsync(Exchange exchange, Channel channel, NewChannel created, Peer owner)
     {
         exchange.BeforeWaiting();
-        return await Pace.WhenRoomAsync(owner).ConfigureAwait(false) ? Open(exchange, channel) : ApiRejections.OwnerBehind;
+        return await Pace.WhenRoomAsync(owner).ConfigureAwait(false) ? Open(exchange, channel, created) : ApiRejections.OwnerBehind;
     }
 
     /// <summary>Opens a plain stream in <paramref name="channel"/>; null: in a new one.</summary>
-    private Outcome Open(Exchange exchange, Channel? channel)
+    private Outcome Open(Exchange exchange, Channel? channel, NewChannel opens)
     {
         AddressUsage? usage = exchange.Client;
         if (usage is not null && !usage.TryAddStream())
             return ApiRejections.TooManyStreams;
-        Channel? created = null;
         bool isIn = false;
         try
         {
-            if (channel is null && Create(exchange, out created) is { } refusal)
-                return refusal;
-            Rejection? rejection = Join(exchange, channel ?? created!, session: null, out isIn);
-            return rejection is null ? Outcome.Stream : rejection;
+            while (true)
+            {
+                Channel? created = null;
+                if (channel is null && Create(exchange, opens, out created) is { } refusal)
+                    return refusal;
+                Rejection? rejection;
+                try
+                {
+                    rejection = Join(exchange, channel ?? created!, session: null, out isIn);
+                }
+                finally
+                {
+                    if (!isIn)
+                        created?.TryClose(ifUnused: true);
+                }
+
+                if (rejection is null)
+                    return Outcome.Stream;
+                if (rejection != ApiRejections.UnknownChannel || opens.Name is null)
+                    return rejection;
+                channel = null; // the one of that name has just ended
+            }
         }
         finally
         {
             if (!isIn)
-            {
                 usage?.RemoveStream();
-                created?.TryClose();
-            }
         }
     }
 
-    private Rejection? Create(Exchange exchange, out Channel? channel)
+    private Rejection? Create(Exchange exchange, NewChannel opens, out Channel? channel)
     {
         channel = null;
+        if (opens.Mistake is not null)
+            return opens.Mistake;
         if (exchange.Client is { } usage && !usage.TryCreateChannel(Clock.Now))
             return ApiRejections.TooManyNewChannels;
+        channel = Channels.Create(opens.Name ?? RandomId(), opens.Settings);
+        return channel is null ? ApiRejections.TooManyChannels : null;
+    }
+
+    private static ChannelId RandomId()
+    {
         Span<HexId> id = stackalloc HexId[1];
         HexId.Fill(id);
-        channel = Channels.Create(new ChannelId(id[0]));
-        return channel is null ? ApiRejections.TooManyChannels : null;
+        return new ChannelId(id[0]);
     }
 
     /// <summary>
@@ -296,7 +336,9 @@ internal sealed class OpenStream : IHandler
         Span<HexId> random = stackalloc HexId[2];
         HexId.Fill(random);
         HttpRequest request = exchange.Request;
-        Session? state = session is { } s ? new Session(SessionKey.Of(channel.Id, s.Secret), s.Creator, s.Origin) : null;
+        Session? state = session is { } s
+            ? new Session(SessionKey.Of(channel.Id, s.Secret), s.Creator, s.Origin, s.HearsAll, s.Meta)
+            : null;
         var peer = new Peer(channel, new PeerId(random[0]), new Token(random[1]), exchange.Client, state);
         ISinkOwner owner = state is null ? peer : new SessionStream(peer, exchange.Client);
         var stream = new EventStreamConnection(exchange.Socket, Streams, owner, isChunked: !request.IsHttp10);
@@ -315,10 +357,15 @@ internal sealed class OpenStream : IHandler
         }
 
         isIn = outcome == JoinOutcome.Joined;
-        if (outcome == JoinOutcome.Full)
-            return ApiRejections.ChannelFull;
-        if (outcome == JoinOutcome.Closed && session?.Creator is not null && !Shutdown.HasBegun)
-            return null; // the session's own channel has just ended: it gets a new one
+        if (outcome is JoinOutcome.Full or JoinOutcome.RoomFull or JoinOutcome.Locked)
+        {
+            return outcome == JoinOutcome.Full ? ApiRejections.ChannelFull
+                : outcome == JoinOutcome.RoomFull ? ApiRejections.RoomFull
+                : ApiRejections.Locked;
+        }
+
+        if (outcome == JoinOutcome.Closed && (session?.Creator is not null || session?.New.Name is not null) && !Shutdown.HasBegun)
+            return null; // the session's own channel, or the one of that name, has just ended: it gets a new one
         if (outcome == JoinOutcome.Closed)
             return Shutdown.HasBegun ? ApiRejections.ShuttingDown : ApiRejections.UnknownChannel;
         if (isIn)
@@ -363,13 +410,23 @@ internal sealed class OpenStream : IHandler
             stream.Abort(DisconnectReason.ServerStopped);
     }
 
+    /// <summary>A channel that is to be created, if it is not there.</summary>
+    /// <param name="Name">Its name; null: a random id.</param>
+    /// <param name="Settings">What its creator asks for.</param>
+    /// <param name="Mistake">Why it is not created; null: it may be.</param>
+    private readonly record struct NewChannel(ChannelId? Name, RoomSettings Settings, Rejection? Mistake);
+
     /// <summary>The first stream of a session, that is to be opened.</summary>
     /// <param name="Channel">Where; null: in a new channel.</param>
+    /// <param name="New">That channel.</param>
     /// <param name="Secret">The session's secret.</param>
     /// <param name="Asked">By which it is remembered if it was ended before.</param>
-    /// <param name="Creator">By which the session finds a new channel again; null where it joins one.</param>
+    /// <param name="Creator">By which the session finds a new channel again; null where it joins one, or creates one with a name.</param>
     /// <param name="Origin">The hash of the Origin that it comes from.</param>
     /// <param name="HasGap">The client has had events of a session that is not here any more.</param>
+    /// <param name="HearsAll">It asks to hear of all other peers.</param>
+    /// <param name="Meta">What it says about itself; null: nothing.</param>
     private readonly record struct Opening(
-        Channel? Channel, byte[] Secret, SessionKey Asked, SessionKey? Creator, HexId Origin, bool HasGap);
+        Channel? Channel, NewChannel New, byte[] Secret, SessionKey Asked, SessionKey? Creator, HexId Origin, bool HasGap, bool HearsAll,
+        byte[]? Meta);
 }

@@ -7,14 +7,12 @@ using Moshpit.Server.Sse;
 namespace Moshpit.Server.Api;
 
 /// <summary>POST to a channel: a message to all of its peers, or to one. The checks stand in the order of the protocol.</summary>
-internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace pace, ResponseWriter responses) : IHandler
+internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace pace, Control control, ResponseWriter responses) : IHandler
 {
     /// <summary>
     /// Room for a signal's framing, and for a few repairs that make its data longer than it was sent. For more the frame grows.
     /// </summary>
     private const int SignalOverhead = 64;
-
-    private const long MillisecondsPerSecond = 1000;
 
     /// <summary>What curl sends for <c>-d '{"token":…}'</c> without a header: JSON, announced as a form.</summary>
     private static readonly Rejection JsonSentAsForm = ApiRejections.MissingToken.With(
@@ -31,8 +29,8 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
             return mistake;
         if (post.IsRepeated)
             return Answer(exchange, new Delivery(DeliveryOutcome.Repeated), null);
-        if (post.Leaver is not null)
-            return Leave(exchange, post);
+        if (post.Asks is { } peer)
+            return control.Do(exchange, peer, post.Verb);
         Publication publication = post.Publication;
         if ((exchange.Client is not null || publication.MustKeepUp is { IsBehind: true })
             && await WaitAsync(exchange, publication).ConfigureAwait(false) is { } excess)
@@ -66,23 +64,6 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
             responses.WriteOk(exchange.Output, exchange.Request);
         }
 
-        return Outcome.Answered;
-    }
-
-    private Outcome Leave(Exchange exchange, in Post post)
-    {
-        exchange.BeforeWaiting();
-        Peer leaver = post.Leaver!;
-        long? stream = post.Stream > 0 ? post.Stream : null;
-        if (post.After > 0)
-            leaver.LeaveLater(post.After * MillisecondsPerSecond, stream);
-        else
-            leaver.TryLeave(stream);
-        exchange.HeedShutdown();
-        if (exchange.Request.NamesJson)
-            responses.WriteJson(exchange.Output, exchange.Request, "{}"u8);
-        else
-            responses.WriteOk(exchange.Output, exchange.Request);
         return Outcome.Answered;
     }
 
@@ -165,11 +146,15 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         if (sender is null)
             return ApiRejections.InvalidToken;
         if (!message.HasData)
-            return message.Verb == Verb.None ? ApiRejections.MissingData : ReadVerb(sender, message, out post);
+        {
+            post = new Post { Asks = sender, Verb = message };
+            return null;
+        }
+
         long number = sender.Session is null ? 0 : message.Number;
         if (number < 0)
             return ApiRejections.MalformedNumber;
-        if (message.Echo == EchoField.Malformed)
+        if (message.Echo == FlagField.Malformed)
             return ApiRejections.MalformedEcho;
         if (message.Several is { AreTooMany: true })
             return ApiRejections.TooManyCids;
@@ -183,9 +168,12 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         }
 
         Addressees? several = message.Several;
-        if (message.CidField != IdField.Absent && several is not { All.Count: > 1 })
+        bool isToOne = message.CidField != IdField.Absent && several is not { All.Count: > 1 };
+        if (!isToOne && channel.Settings.OwnerPublishes && channel.Owner != sender)
+            return ApiRejections.OwnerPublishes;
+        if (isToOne)
         {
-            addressee = FindOne(channel, message);
+            addressee = message.OnlyCid is { } cid ? channel.FindByCid(cid) : null;
             if (addressee is null)
                 return ApiRejections.UnknownPeer;
         }
@@ -195,30 +183,9 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         {
             Publication = new Publication(sender, addressee, frame, number)
             {
-                Several = several, HasNoEcho = isToAll && message.Echo == EchoField.No,
+                Several = several, HasNoEcho = isToAll && message.Echo == FlagField.No,
             },
         };
-        return null;
-    }
-
-    /// <summary>The one peer that a message names, by its cid or by an array of one.</summary>
-    private static Peer? FindOne(Channel channel, in Message message)
-    {
-        if (message.CidField != IdField.Present)
-            return null;
-        if (message.Several is not { } several)
-            return channel.FindByCid(message.Cid);
-        return several.All is [{ Unknown: null } only] ? channel.FindByCid(only.Cid) : null;
-    }
-
-    private static Rejection? ReadVerb(Peer sender, in Message message, out Post post)
-    {
-        post = default;
-        if (message.Verb != Verb.Leave)
-            return ApiRejections.UnknownVerb;
-        if (message.Stream < 0 || message.After < 0 || message.After > sender.Channel.Events.GraceSeconds)
-            return ApiRejections.MalformedLeave;
-        post = new Post { Leaver = sender, Stream = message.Stream, After = message.After };
         return null;
     }
 
@@ -233,13 +200,10 @@ internal sealed class Publish(ChannelRegistry channels, FramePool frames, Pace p
         /// <summary>The message was accepted before.</summary>
         public bool IsRepeated { get; init; }
 
-        /// <summary>This peer leaves,</summary>
-        public Peer? Leaver { get; init; }
+        /// <summary>This peer asks for something else,</summary>
+        public Peer? Asks { get; init; }
 
-        /// <summary>unless it has a newer stream than this one; 0: whatever it has,</summary>
-        public long Stream { get; init; }
-
-        /// <summary>after so many seconds, unless it has a newer stream by then.</summary>
-        public long After { get; init; }
+        /// <summary>namely this.</summary>
+        public Message Verb { get; init; }
     }
 }

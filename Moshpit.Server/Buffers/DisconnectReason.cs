@@ -35,4 +35,7 @@ internal enum DisconnectReason : byte
 
     /// <summary>A newer stream of the same session has taken its place.</summary>
     Replaced = 10,
+
+    /// <summary>The owner of its channel threw it out.</summary>
+    Kicked = 11,
 }

@@ -15,10 +15,12 @@ internal readonly record struct SessionKey(HexId Value)
     /// <summary>The key of the session with the secret <paramref name="secret"/> in the channel <paramref name="id"/>.</summary>
     public static SessionKey Of(ChannelId id, ReadOnlySpan<byte> secret)
     {
-        Span<byte> text = stackalloc byte[HexId.Length + LongestSecret];
-        id.Value.Format(text);
-        secret.CopyTo(text[HexId.Length..]);
-        return new SessionKey(Hash(text[..(HexId.Length + secret.Length)]));
+        // The slash: otherwise a short name and a long secret could be the same text as a long name and a short secret.
+        Span<byte> text = stackalloc byte[ChannelId.MaxLength + 1 + LongestSecret];
+        id.Format(text);
+        text[id.Length] = (byte)'/';
+        secret.CopyTo(text[(id.Length + 1)..]);
+        return new SessionKey(Hash(text[..(id.Length + 1 + secret.Length)]));
     }
 
     /// <summary>The key by which that session finds the channel that it created.</summary>

@@ -79,7 +79,7 @@ internal sealed class Addressees
             addressee.Peer = addressee.Unknown is null ? members.Find(addressee.Cid) : null;
             if (addressee.Peer is not { } peer)
                 continue;
-            addressee.State = peer.IsAway ? AddresseeState.Away : AddresseeState.Sent;
+            addressee.State = peer.Session is { IsAway: true } ? AddresseeState.Away : AddresseeState.Sent;
             audiences[count++] = Audience.Of(peer.Number);
         }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Moshpit.Server.Buffers;
 using Moshpit.Server.Limits;
 using Moshpit.Server.Sse;
@@ -5,8 +6,8 @@ using Moshpit.Server.Sse;
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// Peers that hear each other. The first is the owner: it is told of joins and leaves, and when it goes, the channel goes.
-/// Every peer sees all broadcasts in one order, and one sender's messages, broadcast or direct, in the order of its calls.
+/// Peers that hear each other. The first is the owner: it is told of joins and leaves, and when it goes, the channel goes, unless it is
+/// kept. Every peer sees all broadcasts in one order, and one sender's messages, broadcast or direct, in the order of its calls.
 /// </summary>
 internal sealed class Channel : ISlotted
 {
@@ -15,6 +16,9 @@ internal sealed class Channel : ISlotted
 
     /// <summary>Where numbers begin at least; they begin at less than twice as much.</summary>
     private const long LeastSequence = 1_000_000_000;
+
+    /// <summary>Bytes of an event about the channel, but for a roster.</summary>
+    private const int NewsLength = 300;
 
     private readonly ChannelRegistry _registry;
 
@@ -32,15 +36,23 @@ internal sealed class Channel : ISlotted
     /// <summary>The session peers; null before the first one.</summary>
     private SessionPeers? _sessions;
     private Peer? _owner;
+    private RoomSettings _settings = RoomSettings.Default;
+
+    /// <summary>Tells watchers of the other peers; null before there was one to tell.</summary>
+    private Presence? _presence;
+
+    /// <summary>The last owner, and what became of it, where there is none.</summary>
+    private (PeerId? Was, LeaveReason Reason) _vacancy;
     private int _lastNumber;
 
     private bool _closed;
     private DisconnectReason _ending;
 
-    internal Channel(ChannelId id, ChannelRegistry registry)
+    internal Channel(ChannelId id, ChannelRegistry registry, RoomSettings settings)
     {
         Id = id;
         _registry = registry;
+        _settings = settings;
         _log = new EventLog(registry.Frames);
     }
 
@@ -49,8 +61,16 @@ internal sealed class Channel : ISlotted
     /// <summary>Its slot among the channels that keep a history.</summary>
     public int Slot { get; set; }
 
-    /// <summary>The first peer; null before it has joined.</summary>
+    /// <summary>The session that created it by asking for a channel without a name, and finds it by that again; null: none did.</summary>
+    public SessionKey? Creator { get; set; }
+
+    /// <summary>
+    /// The first peer, or the one that came after it. Null before the first has joined, and in a kept channel while all session peers are
+    /// away.
+    /// </summary>
     public Peer? Owner => Volatile.Read(ref _owner);
+
+    public RoomSettings Settings => Volatile.Read(ref _settings);
 
     /// <summary>Takes no more peers and messages.</summary>
     public bool IsClosed => Volatile.Read(ref _closed);
@@ -65,7 +85,7 @@ internal sealed class Channel : ISlotted
         }
     }
 
-    internal Presence Presence => _registry.Presence;
+    internal OwnerNews OwnerNews => _registry.OwnerNews;
 
     internal SessionEvents Events => _registry.SessionEvents;
 
@@ -118,7 +138,7 @@ internal sealed class Channel : ISlotted
     {
         lock (_gate)
         {
-            if (_closed || (ifUnused && _owner is not null))
+            if (_closed || (ifUnused && _lastNumber > 0))
                 return false;
             Close();
         }
@@ -163,27 +183,41 @@ internal sealed class Channel : ISlotted
     /// </summary>
     public void Drain() => Drain(inline: true);
 
+    /// <summary>Sees to it that news of other peers is on its way.</summary>
+    /// <param name="inline">The caller holds no lock of a peer, so that it may deliver.</param>
+    internal void DrainNews(bool inline)
+    {
+        if (Volatile.Read(ref _presence) is not null)
+            Drain(inline);
+    }
+
     /// <summary>
-    /// Makes <paramref name="peer"/> a member, which has had everything up to <paramref name="offset"/>. The peer's lock is held.
+    /// Makes <paramref name="peer"/> a member, which has had everything up to <paramref name="offset"/>. A session's first events are added
+    /// to <paramref name="opening"/>. The peer's lock is held.
     /// </summary>
-    internal JoinOutcome TryEnter(Peer peer, bool isChunked, out Shard? shard, out long offset)
+    internal JoinOutcome TryEnter(
+        Peer peer, bool isChunked, SharedFrame opening, bool hasGap, out Shard? shard, out long offset)
     {
         lock (_gate)
         {
             shard = null;
             offset = _log.End;
-            if (_closed)
-                return JoinOutcome.Closed;
-            if (peer.Session is { } session && _sessions?.Find(session.Key) is not null)
-                return JoinOutcome.SessionIsHere;
-            if (_members.Count >= _registry.MaxPeersPerChannel)
-                return JoinOutcome.Full;
+            JoinOutcome outcome = MayEnter(peer);
+            if (outcome != JoinOutcome.Joined)
+                return outcome;
             peer.Number = _lastNumber + 1;
+            bool takesOver = _lastNumber == 0 || IsFirstHere(peer);
+            long joined;
             try
             {
                 _members.Add(peer);
                 AddSession(peer);
                 Shard chosen = _shards.Choose(this, isChunked, _registry.MaxShards);
+                chosen.EnsureRoom();
+                EnsureRoom(opening, peer, takesOver);
+                joined = _log.Sequence + 1;
+                if (Watched() is not { } presence || !presence.TryTellJoin(peer))
+                    joined = _log.TakeNumber();
                 chosen.Add(peer);
                 shard = chosen;
             }
@@ -196,27 +230,37 @@ internal sealed class Channel : ISlotted
             }
 
             _lastNumber = peer.Number;
-            _owner ??= peer;
-            long joined = _log.TakeNumber();
-            if (peer.Session is not null)
-                peer.Session.Joined = joined;
+            if (takesOver)
+                Volatile.Write(ref _owner, peer);
+            offset = _log.End;
+            if (peer.Session is { } session)
+            {
+                session.Begin(joined);
+                Events.WriteConnect(opening, peer, _members, resumed: false, hasGap ? 0 : joined, isChunked);
+                if (hasGap)
+                    EventWriter.WriteGap(opening, Id, after: -1, joined, isChunked);
+            }
+
             return JoinOutcome.Joined;
         }
     }
 
     /// <summary>
     /// Collects in <paramref name="replay"/> what <paramref name="peer"/> has missed since <paramref name="last"/>; it is at the log's end
-    /// then. The peer's lock is held. False: the channel is closed, and its streams are being ended.
+    /// then. The first events of its new stream are added to <paramref name="opening"/>. The peer's lock is held. False: the channel is
+    /// closed, and its streams are being ended.
     /// </summary>
     internal bool TryResume(
-        Peer peer, LastEventId last, bool isChunked, ref Shard shard, ref long offset, Replay replay, out Resumption resumption)
+        Peer peer, LastEventId last, bool isChunked, SharedFrame opening, ref Shard shard, ref long offset, Replay replay)
     {
-        resumption = default;
         lock (_gate)
         {
             if (_closed)
                 return false;
-            resumption = _log.History!.Resume(peer.Session!, peer.Number, last, replay);
+            Session session = peer.Session!;
+            bool takesOver = IsFirstHere(peer);
+            Resumption resumption = _log.History!.Resume(session, peer.Number, last, replay);
+            EnsureRoom(opening, peer, takesOver);
             if (shard.IsChunked != isChunked)
             {
                 Shard other = _shards.Choose(this, isChunked, _registry.MaxShards);
@@ -228,16 +272,29 @@ internal sealed class Channel : ISlotted
                 shard = other;
             }
 
+            if (session.IsAway)
+            {
+                // Before the client reads connect: a message that it sends then counts no peer as away that is not.
+                _sessions!.SetAway(session, false);
+                Watched()?.TellBack(peer);
+            }
+
+            if (takesOver)
+                Volatile.Write(ref _owner, peer);
             offset = _log.End;
+            session.Resume(resumption.Last);
+            Events.WriteConnect(opening, peer, _members, resumption.IsUsable, resumption.ConnectId, isChunked);
+            if (resumption.GapId > 0)
+                EventWriter.WriteGap(opening, Id, resumption.IsUsable ? resumption.After : -1, resumption.GapId, isChunked);
             return true;
         }
     }
 
-    /// <summary>The number of the last broadcast before <paramref name="offset"/>.</summary>
-    internal long SequenceBefore(long offset)
+    /// <summary>The number of the last event of the log before <paramref name="offset"/> that was for <paramref name="peer"/>.</summary>
+    internal long SequenceBefore(Peer peer, long offset)
     {
         lock (_gate)
-            return _log.SequenceBefore(offset);
+            return _log.SequenceBefore(offset, new Reader(peer.Number, KindOf(peer)));
     }
 
     /// <summary>
@@ -266,7 +323,7 @@ internal sealed class Channel : ISlotted
             if (_sessions is not null)
                 EventWriter.AddId(frame, sequence, sender, publication.Sender.Cid);
             long end = offset;
-            SharedFrame? copy = isAway ? null : CopyFrom(addressee, ref end, frame.Length, isChunked);
+            SharedFrame? copy = isAway ? null : CopyFrom(addressee, ref end, frame.Length, isChunked, out _);
             copy?.Append(isChunked ? frame.Span : frame.Span[ChunkFraming.EventIn(frame.Span)]);
             try
             {
@@ -291,10 +348,10 @@ internal sealed class Channel : ISlotted
     /// <summary>
     /// What a peer at <paramref name="offset"/> has missed, in a frame of the caller's; null: nothing. It counts as delivered.
     /// </summary>
-    internal SharedFrame? CopyMissed(Peer peer, ref long offset, bool isChunked)
+    internal SharedFrame? CopyMissed(Peer peer, ref long offset, bool isChunked, out long last)
     {
         lock (_gate)
-            return CopyFrom(peer, ref offset, 0, isChunked);
+            return CopyFrom(peer, ref offset, 0, isChunked, out last);
     }
 
     /// <summary>Whether what stands from <paramref name="offset"/> on is for all, as far as a reader has seen the log's end.</summary>
@@ -308,13 +365,16 @@ internal sealed class Channel : ISlotted
         return copy;
     }
 
+    /// <summary>How the events from <paramref name="offset"/> on tell <paramref name="peer"/> from others.</summary>
+    internal Reader ReaderAt(Peer peer, long offset) => new(offset < peer.NamedTo ? peer.Number : 0, KindOf(peer));
+
     /// <summary>
-    /// Copies events that the peer with the number <paramref name="reader"/> is to get; 0 stands for a peer that no event there names.
+    /// Copies the events that <paramref name="reader"/> is to get. <paramref name="last"/>: as of <see cref="EventLog.Copy"/>.
     /// </summary>
-    internal SharedFrame CopyFor(int reader, long from, long to, bool isChunked)
+    internal SharedFrame CopyFor(Reader reader, long from, long to, bool isChunked, out long last)
     {
         lock (_gate)
-            return _log.Copy(reader, from, to, isChunked);
+            return _log.Copy(reader, from, to, isChunked, more: 0, out last);
     }
 
     /// <summary>
@@ -360,49 +420,85 @@ internal sealed class Channel : ISlotted
     /// <summary>A session peer has lost its outlet.</summary>
     internal void OnAway(Peer peer)
     {
-        _sessions!.CountAway(1);
-        Presence.TellOfAway(peer);
+        lock (_gate)
+        {
+            if (_sessions!.Find(peer.Session!.Key) != peer)
+                return;
+            _sessions.SetAway(peer.Session, true);
+            if (_closed)
+                return;
+            Watched()?.TellAway(peer);
+            if (_owner is null)
+                FindOwnerLater();
+        }
     }
 
+    /// <summary>A session peer that counted against <paramref name="usage"/> is not away any more.</summary>
+    internal void OnAwayEnded(AddressUsage? usage) => _registry.AwayEnded?.Invoke(usage);
+
     /// <summary>
-    /// <paramref name="peer"/> has left, of <paramref name="shard"/>: its token dies, and the owner is told; with the owner, all go.
+    /// <paramref name="peer"/> has left, of <paramref name="shard"/>: its token dies, and others are told. With the owner all go, unless
+    /// the channel is kept and a session peer can become its owner.
     /// </summary>
     internal void OnLeft(Peer peer, Shard shard, LeaveReason reason, bool wasAway)
     {
-        bool ends;
+        bool ends, isVacant = false;
         lock (_gate)
         {
             // Before the removal: a request that finds no peer of the session must find that the session is over.
-            if (reason == LeaveReason.Left)
+            if (reason != LeaveReason.Lost)
                 RememberEnd(peer);
             _members.Remove(peer);
             RemoveSession(peer);
+            if (peer == _owner && Settings.IsKept)
+            {
+                Volatile.Write(ref _owner, null);
+                _vacancy = (peer.Cid, reason);
+                isVacant = true;
+            }
 
             // With the owner, so that no peer joins a channel that is about to end. Its sessions are over from this moment on.
-            ends = peer == _owner && !_closed;
-            foreach (Peer other in ends && _sessions is not null ? _sessions.All : [])
-                RememberEnd(other);
+            ends = !_closed && (peer == _owner || (_owner is null && _sessions is not { Count: > 0 }));
             if (ends)
-                Close();
+                CloseForGood();
+            else if (!_closed)
+                Watched()?.TellLeave(peer, reason);
         }
 
         shard.Remove(peer);
         if (wasAway)
             OnAwayEnded(peer.Session!.Usage);
-        if (peer != _owner)
-            Presence.TellOfLeave(peer, reason);
-        if (!ends)
+        OwnerNews.TellOfLeave(peer);
+        if (ends)
+        {
+            _registry.Remove(this);
+            EndAll();
             return;
-        _registry.Remove(this);
-        EndAll();
+        }
+
+        if (isVacant)
+            FindOwnerLater();
+        DrainNews(inline: false);
     }
 
-    /// <summary>How many peers there are, and the highest number that was accepted from <paramref name="session"/>.</summary>
-    internal (int Peers, long Highest) CountFor(Session session)
+    /// <summary>What <paramref name="peer"/> hears of the others.</summary>
+    internal ReaderKind KindOf(Peer peer) =>
+        peer.Session is not { } session ? ReaderKind.Plain
+        : session.HearsAll || peer == Owner ? ReaderKind.Watcher
+        : ReaderKind.Session;
+
+    /// <summary>Tells watchers how many peers there are, if that is due at <paramref name="now"/>. False: it is, but not yet.</summary>
+    internal bool TryTellCount(long now)
     {
+        bool isTold;
         lock (_gate)
-            return (_members.Count, session.Numbers.Highest);
+            isTold = _closed || _presence is not { } presence || presence.TryTellCount(now);
+        Drain(inline: false);
+        return isTold;
     }
+
+    /// <summary>Watchers are to be told how many peers there are.</summary>
+    internal void OnCountDue() => _registry.CountDue.TryAdd(this, 0);
 
     /// <summary>
     /// Drops what is more than may be kept, and gives back room. <paramref name="halfTime"/>: half of the time that anything is kept has
@@ -419,6 +515,14 @@ internal sealed class Channel : ISlotted
                 history.OnHalfTime();
             history.Compact();
         }
+    }
+
+    /// <summary>Takes no more peers and messages, and its sessions are over. The lock is held.</summary>
+    private void CloseForGood()
+    {
+        foreach (Peer peer in _sessions is not null ? _sessions.All : [])
+            RememberEnd(peer);
+        Close();
     }
 
     /// <summary>Takes no more peers and messages. The lock is held.</summary>
@@ -446,6 +550,167 @@ internal sealed class Channel : ISlotted
         Drain(inline: false);
     }
 
+    /// <summary>
+    /// Makes <paramref name="heir"/>, whose lock is held, the owner. False: <paramref name="from"/> is not the owner, or the heir is not a
+    /// member.
+    /// </summary>
+    /// <param name="heir">A session peer that has a stream.</param>
+    /// <param name="from">The owner so far; null: there is none.</param>
+    /// <param name="offset">Up to where the heir has had the log; it has had all of it then.</param>
+    /// <param name="isChunked">What its outlet is.</param>
+    /// <param name="news">What it has missed, and the event that makes it the owner, in a frame of the caller's.</param>
+    /// <param name="sequence">The number of that event.</param>
+    internal bool TrySetOwner(
+        Peer heir, Peer? from, ref long offset, bool isChunked, [NotNullWhen(true)] out SharedFrame? news, out long sequence)
+    {
+        (news, sequence) = (null, 0);
+        lock (_gate)
+        {
+            if (_closed || _owner != from || heir == from || _sessions?.Find(heir.Session!.Key) != heir)
+                return false;
+            sequence = _log.Sequence + 1;
+            long end = offset;
+            SharedFrame own = WriteOwner(heir, from, sequence, hasRoster: true);
+            SharedFrame? told = null;
+            try
+            {
+                news = CopyFrom(heir, ref end, own.Length, isChunked, out _) ?? _registry.Frames.Rent(own.Length);
+                news.Append(isChunked ? own.Span : own.Span[ChunkFraming.EventIn(own.Span)]);
+                told = WriteOwner(heir, from, sequence, hasRoster: false);
+                heir.NamedTo = _log.End + told.Length;
+                _log.Append(told, sequence, [Audience.SessionsBut(heir.Number)]);
+            }
+            catch
+            {
+                news?.Release();
+                throw;
+            }
+            finally
+            {
+                own.Release();
+                told?.Release();
+            }
+
+            offset = _log.End;
+            Volatile.Write(ref _owner, heir);
+            return true;
+        }
+    }
+
+    /// <summary>Changes the settings as <paramref name="owner"/> wishes, and tells all session peers. False: it is not the owner.</summary>
+    internal bool TryChange(Peer owner, RoomChanges changes)
+    {
+        lock (_gate)
+        {
+            if (_closed || _owner != owner)
+                return false;
+            RoomSettings settings = changes.ApplyTo(Settings);
+            if (settings == Settings)
+                return true;
+            if (_sessions is { Count: > 0 })
+            {
+                SharedFrame news = _registry.Frames.Rent(NewsLength);
+                try
+                {
+                    EventWriter.BeginNews(news, "room"u8, Id);
+                    settings.Write(news);
+                    EventWriter.EndNews(news, _log.Sequence + 1);
+                    _log.Append(news, _log.Sequence + 1, [Audience.SessionsBut(0)]);
+                }
+                finally
+                {
+                    news.Release();
+                }
+            }
+
+            Volatile.Write(ref _settings, settings);
+        }
+
+        Drain();
+        return true;
+    }
+
+    /// <summary>Ends the channel as <paramref name="owner"/> wishes. False: it is not the owner.</summary>
+    internal bool TryEnd(Peer owner)
+    {
+        lock (_gate)
+        {
+            if (_closed || _owner != owner)
+                return false;
+            CloseForGood();
+        }
+
+        _registry.Remove(this);
+        EndAll();
+        return true;
+    }
+
+    /// <summary>Writes the peers from the number <paramref name="from"/> on to a frame of the caller's, as JSON.</summary>
+    internal SharedFrame ListPeers(int from)
+    {
+        lock (_gate)
+        {
+            SharedFrame list = _registry.Frames.Rent(NewsLength + Roster.LengthBound(_members, from));
+            if (_sessions is not null)
+            {
+                EventWriter.WriteMember(list, "{\"event\":\""u8, _log.Sequence);
+                list.Append(".0\","u8);
+            }
+            else
+            {
+                list.Append("{"u8);
+            }
+
+            EventWriter.WriteMember(list, "\"count\":"u8, _members.Count);
+            Roster.Write(list, _members, from);
+            list.Append("}"u8);
+            return list;
+        }
+    }
+
+    private SharedFrame WriteOwner(Peer heir, Peer? from, long sequence, bool hasRoster)
+    {
+        SharedFrame news = _registry.Frames.Rent(NewsLength + (hasRoster ? Roster.LengthBound(_members, from: 1) : 0));
+        EventWriter.BeginNews(news, "owner"u8, Id);
+        EventWriter.WriteCid(news, ",\"cid\":"u8, heir.Cid);
+        EventWriter.WriteCid(news, ",\"was\":"u8, from?.Cid ?? _vacancy.Was);
+        news.Append(from is not null ? ",\"reason\":\"given\""u8 : Presence.ReasonOf(_vacancy.Reason));
+        if (hasRoster)
+        {
+            EventWriter.WriteMember(news, ",\"count\":"u8, _members.Count);
+            Roster.Write(news, _members, from: 1);
+        }
+
+        EventWriter.EndNews(news, sequence);
+        return news;
+    }
+
+    /// <summary>
+    /// Makes the session peer with the lowest number that is here the owner. If all are away, the first that comes becomes it.
+    /// </summary>
+    private void FindOwner()
+    {
+        Peer? heir = null;
+        try
+        {
+            do
+            {
+                lock (_gate)
+                    heir = _closed || _owner is not null ? null : _sessions?.FirstHere();
+            }
+            while (heir is not null && !heir.TryTakeOver(from: null));
+        }
+        catch (Exception e)
+        {
+            // No memory to tell it, for example. When it is away, the next one is tried.
+            CutForError(heir!, e);
+        }
+    }
+
+    /// <summary>On another thread: it takes the locks of peers, and the caller may hold one.</summary>
+    private void FindOwnerLater() =>
+        ThreadPool.UnsafeQueueUserWorkItem(static channel => channel.FindOwner(), this, preferLocal: false);
+
     /// <summary>Gives a broadcast its number. The lock is held.</summary>
     private Delivery Append(in Publication publication)
     {
@@ -465,7 +730,7 @@ internal sealed class Channel : ISlotted
         if (publication.HasNoEcho && _members.Find(sender.Cid) is not null)
         {
             to--;
-            away = Math.Max(0, away - (sender.IsAway ? 1 : 0));
+            away -= sender.Session is { IsAway: true } ? 1 : 0;
         }
 
         return new Delivery(DeliveryOutcome.Delivered, IdOf(sequence), sender.Number, to, away);
@@ -498,6 +763,39 @@ internal sealed class Channel : ISlotted
             EventWriter.AddId(publication.Frame, sequence, publication.Sender.Number, publication.Sender.Cid);
         return sequence;
     }
+
+    /// <summary>Whether <paramref name="peer"/>, which is no member yet, may become one.</summary>
+    private JoinOutcome MayEnter(Peer peer)
+    {
+        RoomSettings settings = Settings;
+        return _closed ? JoinOutcome.Closed
+            : peer.Session is { } session && _sessions?.Find(session.Key) is not null ? JoinOutcome.SessionIsHere
+            : settings.IsLocked ? JoinOutcome.Locked
+            : settings.Max > 0 && _members.Count >= settings.Max ? JoinOutcome.RoomFull
+            : _members.Count >= _registry.MaxPeersPerChannel || _lastNumber == Audience.MaxNumber ? JoinOutcome.Full
+            : JoinOutcome.Joined;
+    }
+
+    /// <summary>The channel has no owner, and <paramref name="peer"/> becomes it by coming: all other session peers are away.</summary>
+    private bool IsFirstHere(Peer peer) =>
+        _owner is null && peer.Session is not null && (_sessions is null || _sessions.FirstHere() is null);
+
+    /// <summary>
+    /// Makes room in <paramref name="opening"/> for the first events of <paramref name="peer"/>: when it has joined or come back, nothing
+    /// may fail any more.
+    /// </summary>
+    private void EnsureRoom(SharedFrame opening, Peer peer, bool becomesOwner)
+    {
+        if (peer.Session is not { } session)
+            return;
+        bool hasRoster = session.HearsAll || becomesOwner || peer == _owner;
+        opening.GetSpan(SessionEvents.OpeningLength + (hasRoster ? Roster.LengthBound(_members, from: 1) : 0));
+    }
+
+    /// <summary>What tells watchers of the other peers; null: there is no watcher.</summary>
+    private Presence? Watched() => _sessions is { Hearers: > 0 } || _owner?.Session is not null
+        ? _presence ??= new Presence(this, _log, _members, _registry.Frames)
+        : null;
 
     /// <summary>The number as peers are told it; 0: they are not.</summary>
     private long IdOf(long sequence) => _sessions is null ? 0 : sequence;
@@ -535,13 +833,6 @@ internal sealed class Channel : ISlotted
             return;
         _log.EndHistory();
         _registry.WithHistory.Remove(this);
-    }
-
-    /// <summary>A session peer that counted against <paramref name="usage"/> is not away any more.</summary>
-    internal void OnAwayEnded(AddressUsage? usage)
-    {
-        _sessions!.CountAway(-1);
-        _registry.AwayEnded?.Invoke(usage);
     }
 
     /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good. The lock is held.</summary>
@@ -600,11 +891,12 @@ internal sealed class Channel : ISlotted
         return published;
     }
 
-    private SharedFrame? CopyFrom(Peer peer, ref long offset, int more, bool isChunked)
+    private SharedFrame? CopyFrom(Peer peer, ref long offset, int more, bool isChunked, out long last)
     {
+        last = 0;
         if (offset == _log.End)
             return null;
-        SharedFrame copy = _log.Copy(offset < peer.NamedTo ? peer.Number : 0, offset, _log.End, isChunked, more);
+        SharedFrame copy = _log.Copy(ReaderAt(peer, offset), offset, _log.End, isChunked, more, out last);
         offset = _log.End;
         return copy;
     }
@@ -625,7 +917,13 @@ internal enum JoinOutcome : byte
     /// <summary>The channel has just closed.</summary>
     Closed,
 
-    /// <summary>The channel has as many peers as it may have.</summary>
+    /// <summary>The owner has locked the channel.</summary>
+    Locked,
+
+    /// <summary>The channel has as many peers as its creator or owner allows.</summary>
+    RoomFull,
+
+    /// <summary>The channel has as many peers as the server allows.</summary>
     Full,
 
     /// <summary>The session has just joined by another request.</summary>

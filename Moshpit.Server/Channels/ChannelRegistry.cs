@@ -11,7 +11,7 @@ internal sealed class ChannelRegistry
     /// <summary>Milliseconds from one look at what channels keep to the next.</summary>
     private const long HistoryPeriod = 5000;
 
-    private readonly ConcurrentDictionary<ChannelId, Channel> _channels = new();
+    private readonly ConcurrentDictionary<ChannelId, Channel> _channels = new(ChannelId.Comparer.Instance);
 
     /// <summary>The channels that sessions created, by their keys.</summary>
     private readonly ConcurrentDictionary<SessionKey, Channel> _byCreator = new();
@@ -50,8 +50,8 @@ internal sealed class ChannelRegistry
     /// <summary>Milliseconds since the server's start.</summary>
     public required Func<long> Now { get; init; }
 
-    /// <summary>Tells owners of their peers.</summary>
-    public required Presence Presence { get; init; }
+    /// <summary>Tells owners without a session of their peers.</summary>
+    public required OwnerNews OwnerNews { get; init; }
 
     /// <summary>Writes what only sessions are told.</summary>
     public required SessionEvents SessionEvents { get; init; }
@@ -74,8 +74,14 @@ internal sealed class ChannelRegistry
     /// <summary>Channels that keep a history.</summary>
     internal SlotTable<Channel> WithHistory { get; } = new();
 
-    /// <summary>Opens a channel; the first peer that joins owns it. Null: there are as many as there may be.</summary>
-    public Channel? Create(ChannelId id)
+    /// <summary>Channels whose watchers are to be told how many peers there are.</summary>
+    internal ConcurrentDictionary<Channel, byte> CountDue { get; } = new();
+
+    /// <summary>
+    /// Opens a channel; the first peer that joins owns it. If another request has just opened one of that name, that one is returned. Null:
+    /// there are as many as there may be.
+    /// </summary>
+    public Channel? Create(ChannelId id, RoomSettings settings)
     {
         if (Interlocked.Increment(ref _count) > MaxChannels)
         {
@@ -83,22 +89,37 @@ internal sealed class ChannelRegistry
             return null;
         }
 
-        var channel = new Channel(id, this);
-        if (!_channels.TryAdd(id, channel))
-            throw new InvalidOperationException("128 random bits came twice; the random number generator is broken.");
-        return channel;
+        var created = new Channel(id, this, settings);
+        while (true)
+        {
+            Channel channel = _channels.GetOrAdd(id, created);
+            if (channel == created)
+                return created;
+            if (channel.IsClosed)
+            {
+                // It may not have been forgotten yet.
+                Remove(channel);
+                continue;
+            }
+
+            Interlocked.Decrement(ref _count);
+            return channel;
+        }
     }
 
     /// <summary>The channel whose id is written as <paramref name="text"/>, or null.</summary>
-    public Channel? Find(ReadOnlySpan<byte> text) => ChannelId.TryParse(text, out ChannelId id) ? Find(id) : null;
-
-    public Channel? Find(ChannelId id) => _channels.GetValueOrDefault(id);
+    public Channel? Find(ReadOnlySpan<byte> text) =>
+        _channels.GetAlternateLookup<ReadOnlySpan<byte>>().TryGetValue(text, out Channel? channel) ? channel : null;
 
     /// <summary>The channel that the session with the key <paramref name="creator"/> created, if it is open.</summary>
     public Channel? FindByCreator(SessionKey creator) => _byCreator.GetValueOrDefault(creator);
 
     /// <summary>From now on <paramref name="creator"/> leads to <paramref name="channel"/>. False: it leads to another one.</summary>
-    public bool TryAddCreator(SessionKey creator, Channel channel) => _byCreator.TryAdd(creator, channel);
+    public bool TryAddCreator(SessionKey creator, Channel channel)
+    {
+        channel.Creator = creator;
+        return _byCreator.TryAdd(creator, channel);
+    }
 
     /// <summary><paramref name="creator"/> leads to <paramref name="channel"/> no more.</summary>
     public void RemoveCreator(SessionKey creator, Channel channel) =>
@@ -110,6 +131,13 @@ internal sealed class ChannelRegistry
         long now = Now();
         Away.OnTick();
         Ended.OnTick(now);
+        foreach ((Channel channel, _) in CountDue)
+        {
+            CountDue.TryRemove(channel, out _);
+            if (!channel.TryTellCount(now))
+                CountDue.TryAdd(channel, 0);
+        }
+
         bool halfTime = now - _halfTimeAt >= History.Time / 2;
         if (halfTime)
             _halfTimeAt = now;
@@ -129,9 +157,9 @@ internal sealed class ChannelRegistry
 
     internal void Remove(Channel channel)
     {
-        if (_channels.TryRemove(channel.Id, out _))
+        if (_channels.TryRemove(new KeyValuePair<ChannelId, Channel>(channel.Id, channel)))
             Interlocked.Decrement(ref _count);
-        if (channel.Owner?.Session?.CreatorKey is { } creator)
+        if (channel.Creator is { } creator)
             RemoveCreator(creator, channel);
     }
 }

@@ -33,10 +33,7 @@ internal class EventChain(FramePool frames)
     /// <summary>The oldest segment; null: all events were dropped.</summary>
     public EventSegment? First { get; private set; }
 
-    /// <summary>The sequence number of the newest event that was dropped.</summary>
-    public long Dropped { get; private set; }
-
-    /// <summary>The sequence number of the newest event that was dropped and was not for named peers alone.</summary>
+    /// <summary>The sequence number of the newest broadcast that was dropped.</summary>
     public long DroppedForAll { get; private set; }
 
     /// <summary>
@@ -64,19 +61,20 @@ internal class EventChain(FramePool frames)
     }
 
     /// <summary>
-    /// The number of the last event that ends at or before <paramref name="offset"/>, or of a newer one that was dropped.
+    /// The number of the last broadcast for <paramref name="reader"/> that ends at or before <paramref name="offset"/>, or of a newer one
+    /// that was dropped.
     /// </summary>
-    public long SequenceBefore(long offset)
+    public long SequenceBefore(long offset, Reader reader)
     {
-        long sequence = Dropped;
+        long sequence = DroppedForAll;
         for (EventSegment? segment = First; segment is not null && segment.Start < offset; segment = segment.Next)
         {
             ReadOnlySpan<EventEntry> entries = segment.Entries;
-            int count = entries.Length;
-            while (count > 0 && segment.Start + entries[count - 1].Start >= offset)
-                count--;
-            if (count > 0)
-                sequence = Math.Max(sequence, entries[count - 1].Sequence);
+            int last = entries.Length - 1;
+            while (last >= 0 && (segment.Start + entries[last].Start >= offset || !entries[last].Audience.IsBroadcastFor(reader)))
+                last--;
+            if (last >= 0)
+                sequence = Math.Max(sequence, entries[last].Sequence);
         }
 
         return sequence;
@@ -108,16 +106,21 @@ internal class EventChain(FramePool frames)
         return true;
     }
 
-    /// <summary>Bytes of all events that were not dropped, and of their entries.</summary>
+    /// <summary>Bytes of all messages that were not dropped, and of their entries.</summary>
     public long CountKept()
     {
-        if (!TryPeek(out EventEntry first, out _, out _))
-            return 0;
-        long oldest = First!.Start + first.Start;
-        long entries = -_droppedOfFirst;
-        for (EventSegment? segment = First; segment is not null; segment = segment.Next)
-            entries += segment.Entries.Length;
-        return End - oldest + entries * EventEntry.Size;
+        long kept = 0;
+        int begin = _droppedOfFirst;
+        for (EventSegment? segment = First; segment is not null; segment = segment.Next, begin = 0)
+        {
+            for (int index = begin; index < segment.Entries.Length; index++)
+            {
+                if (!segment.Entries[index].Audience.IsNews)
+                    kept += segment.LengthOf(index) + EventEntry.Size;
+            }
+        }
+
+        return kept;
     }
 
     /// <summary>Drops the oldest entry, and with the last of an event its bytes.</summary>
@@ -125,20 +128,20 @@ internal class EventChain(FramePool frames)
     {
         EventSegment segment = First!;
         EventEntry entry = segment.Entries[_droppedOfFirst++];
-        Dropped = entry.Sequence;
-        if (entry.Audience.Only == 0)
+        if (entry.Audience.IsBroadcast)
             DroppedForAll = entry.Sequence;
         if (_droppedOfFirst == segment.Entries.Length)
             FreeFirst();
     }
 
     /// <summary>
-    /// Moves what ends at or before <paramref name="offset"/>, and no reader is at, into segments that are as long as they must be.
+    /// Moves messages that end at or before <paramref name="offset"/>, and that no reader is at, into segments that are as long as they
+    /// must be. News there is dropped.
     /// </summary>
     public void Compact(long offset)
     {
         EventSegment? before = null;
-        for (EventSegment? first = First; first is not null && first.End <= offset; first = before.Next)
+        for (EventSegment? first = First; first is not null && first.End <= offset; first = before is null ? First : before.Next)
         {
             EventSegment last = first;
             bool isLong = first.IsCompact && first.End - first.Start > SegmentLength / 4;
@@ -148,24 +151,28 @@ internal class EventChain(FramePool frames)
         }
     }
 
-    /// <summary>Puts one compact segment in the place of those from <paramref name="first"/> to <paramref name="last"/>.</summary>
-    private EventSegment Replace(EventSegment? before, EventSegment first, EventSegment last)
+    /// <summary>
+    /// Puts one compact segment, or none, in the place of those from <paramref name="first"/> to <paramref name="last"/>.
+    /// </summary>
+    /// <returns>The segment before what follows them.</returns>
+    private EventSegment? Replace(EventSegment? before, EventSegment first, EventSegment last)
     {
+        EventSegment? next = last.Next;
         var joined = EventSegment.Join(first, before is null ? _droppedOfFirst : 0, last, frames);
         if (before is null)
-            (First, _droppedOfFirst) = (joined, 0);
+            (First, _droppedOfFirst) = (joined ?? next, 0);
         else
-            before.Next = joined;
+            before.Next = joined ?? next;
         if (_last == last)
-            _last = joined;
-        for (EventSegment? segment = first; segment != joined.Next;)
+            _last = joined ?? before;
+        for (EventSegment? segment = first; segment != next;)
         {
-            EventSegment? next = segment!.Next;
+            EventSegment? following = segment!.Next;
             segment.Free();
-            segment = next;
+            segment = following;
         }
 
-        return joined;
+        return joined ?? before;
     }
 
     private void FreeFirst()
@@ -174,7 +181,12 @@ internal class EventChain(FramePool frames)
         First = segment.Next;
         if (First is null)
             _last = null;
-        Dropped = segment.Entries[^1].Sequence;
+        foreach (EventEntry entry in segment.Entries[_droppedOfFirst..])
+        {
+            if (entry.Audience.IsBroadcast)
+                DroppedForAll = entry.Sequence;
+        }
+
         _droppedOfFirst = 0;
         segment.Free();
         _spare = segment;

@@ -1,14 +1,13 @@
 namespace Moshpit.Server.Channels;
 
 /// <summary>
-/// Goes over the events of a chain that come after a given number and that the peer with the number <c>reader</c> is to get. For the holder
-/// of the channel's lock.
+/// Goes over the events of a chain that come after a given number and that <c>reader</c> is to get. For the holder of the channel's lock.
 /// </summary>
 internal struct EventCursor
 {
-    private readonly int _reader;
+    private readonly Reader _reader;
 
-    public EventCursor(EventSegment? first, long after, int reader)
+    public EventCursor(EventSegment? first, long after, Reader reader)
     {
         _reader = reader;
         Segment = first;

@@ -35,29 +35,31 @@ internal sealed class EventLog(FramePool frames) : EventChain(frames)
 
     /// <summary>
     /// Appends <paramref name="frame"/>, which stays the caller's, as the event with the number <paramref name="sequence"/> for
-    /// <paramref name="audiences"/>: a broadcast, or a message to several peers. If that fails, nothing has happened.
+    /// <paramref name="audiences"/>: a broadcast, a message to several peers, or news. If that fails, nothing has happened.
     /// </summary>
     public void Append(SharedFrame frame, long sequence, ReadOnlySpan<Audience> audiences)
     {
-        if (audiences[0].Only != 0)
+        if (!audiences[0].IsBroadcast)
             Volatile.Write(ref _selectiveTo, End + frame.Length);
         Append(frame, sequence, audiences, History?.SegmentLength ?? SegmentLength);
         Sequence = sequence;
-        History?.Count(frame.Length, audiences.Length);
+        if (!audiences[0].IsNews)
+            History?.Count(frame.Length, audiences.Length);
     }
 
     /// <summary>
-    /// What the peer with the number <paramref name="reader"/> gets of <paramref name="from"/> to <paramref name="to"/>, in a frame of the
-    /// caller's with room for <paramref name="more"/>; 0 stands for a peer that no event there names.
+    /// What <paramref name="reader"/> gets of <paramref name="from"/> to <paramref name="to"/>, in a frame of the caller's with room for
+    /// <paramref name="more"/>. <paramref name="last"/> is the number of the last event there, or 0 if all is for all.
     /// </summary>
-    public SharedFrame Copy(int reader, long from, long to, bool isChunked, int more = 0)
+    public SharedFrame Copy(Reader reader, long from, long to, bool isChunked, int more, out long last)
     {
+        last = 0;
         SharedFrame copy = _frames.Rent((int)(to - from) + more);
         EventSegment segment = Find(from)!;
-        if (reader == 0 && from >= SelectiveTo)
+        if (reader.Number == 0 && from >= SelectiveTo)
             segment.CopyTo(copy, from, to, isChunked);
         else
-            segment.CopyFor(reader, copy, from, to, isChunked);
+            last = segment.CopyFor(reader, copy, from, to, isChunked);
         return copy;
     }
 

@@ -18,6 +18,9 @@ internal sealed class EventSegment
     private long _end;
     private EventSegment? _next;
 
+    /// <summary>Where the last event ends. A compact segment has fewer bytes than offsets: news was left out.</summary>
+    private int BytesEnd => IsCompact ? _frame!.Length : (int)(_end - Start);
+
     /// <summary>The segment holds one long event, which it shares.</summary>
     private bool _isShared;
 
@@ -44,7 +47,7 @@ internal sealed class EventSegment
     /// Bytes that only the entry at <paramref name="index"/> keeps: those of its event, but of an event with several entries the last one
     /// alone has them. For the holder of the channel's lock.
     /// </summary>
-    public int LengthOf(int index) => (index + 1 < _count ? _entries[index + 1].Start : (int)(_end - Start)) - _entries[index].Start;
+    public int LengthOf(int index) => (index + 1 < _count ? _entries[index + 1].Start : BytesEnd) - _entries[index].Start;
 
     /// <summary>
     /// Where the event of the entry at <paramref name="index"/> stands: bytes of a frame that stays the segment's. As above.
@@ -96,23 +99,32 @@ internal sealed class EventSegment
     }
 
     /// <summary>
-    /// A compact segment with what stands in <paramref name="first"/>, from its event at <paramref name="index"/> on, to
-    /// <paramref name="last"/>. These stay as they are.
+    /// A compact segment with the messages in <paramref name="first"/>, from its entry at <paramref name="index"/> on, to
+    /// <paramref name="last"/>; null if there is none. These stay as they are.
     /// </summary>
-    public static EventSegment Join(EventSegment first, int index, EventSegment last, FramePool frames)
+    public static EventSegment? Join(EventSegment first, int index, EventSegment last, FramePool frames)
     {
-        long start = first.Start + first._entries[index].Start;
-        int count = -index;
-        for (EventSegment? segment = first; segment != last.Next; segment = segment.Next)
-            count += segment!._count;
-        var entries = new EventEntry[count];
-        var joined = new EventSegment { Start = start, _entries = entries, _end = last._end, Next = last.Next, IsCompact = true };
-        joined._frame = frames.RentExact((int)(last._end - start));
-        first.CopyTo(joined._frame, start, last._end, isChunked: true);
-        for (EventSegment? segment = first; segment != last.Next; segment = segment.Next, index = 0)
+        int count = 0, length = 0;
+        int begin = index;
+        for (EventSegment? segment = first; segment != last.Next; segment = segment.Next, begin = 0)
         {
-            foreach (EventEntry entry in segment!.Entries[index..])
-                entries[joined._count++] = entry with { Start = (int)(segment.Start + entry.Start - start) };
+            for (int i = begin; i < segment!._count; i++)
+            {
+                count += segment._entries[i].Audience.IsNews ? 0 : 1;
+                length += segment._entries[i].Audience.IsNews ? 0 : segment.LengthOf(i);
+            }
+        }
+
+        if (count == 0)
+            return null;
+        var joined = new EventSegment { Start = first.Start, _end = last._end, Next = last.Next, IsCompact = true };
+        joined._entries = new EventEntry[count];
+        joined._frame = frames.RentExact(length);
+        begin = index;
+        for (EventSegment? segment = first; segment != last.Next; segment = segment.Next, begin = 0)
+        {
+            for (int i = begin; i < segment!._count; i++)
+                joined.Take(segment, i);
         }
 
         return joined;
@@ -179,35 +191,41 @@ internal sealed class EventSegment
     }
 
     /// <summary>
-    /// As <see cref="CopyTo"/>, but only the events that the peer with the number <paramref name="number"/> is to get. For the holder of
-    /// the channel's lock.
+    /// As <see cref="CopyTo"/>, but only the events that <paramref name="reader"/> is to get. For the holder of the channel's lock.
     /// </summary>
-    public void CopyFor(int number, SharedFrame copy, long from, long to, bool isChunked)
+    /// <returns>The number of the last of these events; 0: there is none.</returns>
+    public long CopyFor(Reader reader, SharedFrame copy, long from, long to, bool isChunked)
     {
+        long lastCopied = 0;
         for (EventSegment? segment = this; segment is not null && segment.Start < to; segment = segment.Next)
         {
             int first = (int)Math.Max(0, from - segment.Start);
             int last = (int)(Math.Min(to, segment.End) - segment.Start);
             for (int index = segment.IndexFrom(first); index < segment._count && segment._entries[index].Start < last; index++)
             {
-                bool isFor = segment.Includes(number, index);
+                bool isFor = segment.Includes(reader, index);
                 int start = segment._entries[index].Start;
                 ReadOnlySpan<byte> bytes = segment._frame!.Span[start..segment.EndOf(ref index)];
-                if (isFor && isChunked)
+                if (!isFor)
+                    continue;
+                lastCopied = segment._entries[index].Sequence;
+                if (isChunked)
                     copy.Append(bytes);
-                else if (isFor)
+                else
                     ChunkFraming.AppendEvents(bytes, copy);
             }
         }
+
+        return lastCopied;
     }
 
-    /// <summary>Whether the event whose first entry is at <paramref name="index"/> is for the peer with that number.</summary>
-    private bool Includes(int number, int index)
+    /// <summary>Whether the event whose first entry is at <paramref name="index"/> is for <paramref name="reader"/>.</summary>
+    private bool Includes(Reader reader, int index)
     {
         int start = _entries[index].Start;
         for (; index < _count && _entries[index].Start == start; index++)
         {
-            if (_entries[index].Audience.Includes(number))
+            if (_entries[index].Audience.Includes(reader))
                 return true;
         }
 
@@ -237,6 +255,16 @@ internal sealed class EventSegment
         }
 
         return low;
+    }
+
+    /// <summary>Copies the entry at <paramref name="index"/>, and what it keeps, unless it is of news.</summary>
+    private void Take(EventSegment segment, int index)
+    {
+        EventEntry entry = segment._entries[index];
+        if (entry.Audience.IsNews)
+            return;
+        _entries[_count++] = entry with { Start = _frame!.Length };
+        _frame.Append(segment._frame!.Span.Slice(entry.Start, segment.LengthOf(index)));
     }
 
     private void Grow(int entries)

@@ -86,8 +86,8 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     /// </summary>
     public void CopyAfter(long after, int reader, Replay replay)
     {
-        var broadcasts = new EventCursor(log.First, after, reader);
-        var addressed = new EventCursor(_addressed?.First, after, reader);
+        var broadcasts = new EventCursor(log.First, after, Reader.OfMessages(reader));
+        var addressed = new EventCursor(_addressed?.First, after, Reader.OfMessages(reader));
         while (broadcasts.HasEvent || addressed.HasEvent)
         {
             bool isBroadcast = !addressed.HasEvent || (broadcasts.HasEvent && broadcasts.Sequence < addressed.Sequence);
@@ -153,7 +153,8 @@ internal sealed class History(EventLog log, FramePool frames, HistoryBudget budg
     private void Drop(EventChain chain, in EventEntry entry, int length)
     {
         chain.DropFirst();
-        Add(-length - EventEntry.Size);
+        if (!entry.Audience.IsNews)
+            Add(-length - EventEntry.Size);
         if (entry.Audience.Only is > 0 and int addressee)
             dropped(addressee, entry.Sequence);
     }

@@ -63,9 +63,6 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>What it is sent may still arrive.</summary>
     public bool IsListening => Volatile.Read(ref _outlet) is { HasEnded: false };
 
-    /// <summary>It has no stream, and may come back.</summary>
-    public bool IsAway => Session is not null && !IsListening;
-
     /// <summary>
     /// Up to this offset the log has events that name it: to several peers, or to all others. Set with the channel's lock held, before the
     /// log has them. May be read at any time.
@@ -82,7 +79,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>
     /// Joins its channel with <paramref name="outlet"/>, which gets <paramref name="opening"/> before anything else. The first peer of a
     /// channel is its owner; the owner hears of each later one before anything that this does next. A session's first events are added to
-    /// the opening, which has room for them.
+    /// the opening.
     /// </summary>
     /// <param name="outlet">Its first outlet.</param>
     /// <param name="opening">Stays the caller's.</param>
@@ -90,27 +87,29 @@ internal sealed class Peer : ISlotted, ISinkOwner
     public JoinOutcome Join(FrameSink outlet, SharedFrame opening, bool hasGap = false)
     {
         // First: if there is no memory for it, nothing has happened yet.
-        SharedFrame? news = Channel.Owner is null ? null : Channel.Presence.RentNews();
+        SharedFrame? news = Channel.Owner is { Session: null } ? Channel.OwnerNews.Rent() : null;
         try
         {
             lock (_gate)
             {
-                JoinOutcome outcome = Channel.TryEnter(this, outlet.IsChunked, out _shard, out _offset);
+                JoinOutcome outcome = Channel.TryEnter(this, outlet.IsChunked, opening, hasGap, out _shard, out _offset);
                 if (outcome != JoinOutcome.Joined)
                     return outcome;
                 if (news is not null)
-                    Channel.Presence.TellOfJoin(this, news);
-                Volatile.Write(ref _outlet, outlet);
+                    Channel.OwnerNews.TellOfJoin(this, news);
                 if (Session is not null)
-                    BeginSession(outlet, opening, hasGap);
+                    Session.Usage = Usage;
+                Volatile.Write(ref _outlet, outlet);
                 outlet.Write(opening, 0..opening.Length);
-                return JoinOutcome.Joined;
             }
         }
         finally
         {
             news?.Release();
         }
+
+        Channel.DrainNews(inline: true);
+        return JoinOutcome.Joined;
     }
 
     /// <summary>
@@ -132,33 +131,42 @@ internal sealed class Peer : ISlotted, ISinkOwner
             if (outlet.HasEnded || !outlet.IsConnected)
                 return true;
             FrameSink? replaced = _outlet is { HasEnded: false } ? _outlet : null;
-            long written = Math.Max(Session!.LastAddressed, Channel.SequenceBefore(_offset));
-            if (!Channel.TryResume(this, last, outlet.IsChunked, ref _shard, ref _offset, replay, out Resumption resumption))
+            long written = Math.Max(Session!.LastAddressed, Channel.SequenceBefore(this, _offset));
+            if (!Channel.TryResume(this, last, outlet.IsChunked, opening, ref _shard, ref _offset, replay))
                 return false;
-            Session.Streams++;
-            Session.Absence++;
-            Session.LastAddressed = resumption.Last;
             bool wasAway = _outlet is null;
             AddressUsage? usedBefore = Session.Usage;
             Session.Usage = usage;
             Volatile.Write(ref _outlet, outlet);
-
-            // Before the client reads connect: a message that it sends then counts no peer as away that is not.
             if (wasAway)
                 Channel.OnAwayEnded(usedBefore);
-            Channel.Events.WriteConnect(opening, this, resumption.IsUsable, resumption.ConnectId, outlet.IsChunked);
-            if (resumption.GapId > 0)
-                EventWriter.WriteGap(opening, Channel.Id, resumption.IsUsable ? resumption.After : -1, resumption.GapId, outlet.IsChunked);
             replay.Write(outlet, opening);
             if (replaced is not null)
             {
                 Channel.Events.WriteBye(replaced, ByeReason.Replaced, written);
                 replaced.Complete(DisconnectReason.Replaced);
             }
+        }
 
-            // Before anything else can happen to the peer: the owner must hear of it in that order.
-            if (wasAway)
-                Channel.Presence.TellOfBack(this);
+        Channel.DrainNews(inline: true);
+        return true;
+    }
+
+    /// <summary>
+    /// Becomes the owner of its channel, and hears so with all peers that there are; the other session peers hear it too. False: it has
+    /// left, or has no stream, or the channel has another owner than <paramref name="from"/>.
+    /// </summary>
+    /// <param name="from">The owner that hands over; null: the channel has none.</param>
+    public bool TryTakeOver(Peer? from)
+    {
+        lock (_gate)
+        {
+            if (_shard is null || Session is null || _outlet is not { HasEnded: false } outlet)
+                return false;
+            if (!Channel.TrySetOwner(this, from, ref _offset, outlet.IsChunked, out SharedFrame? news, out long sequence))
+                return false;
+            Session.LastAddressed = sequence;
+            WriteOnce(outlet, news);
         }
 
         Channel.Drain();
@@ -227,7 +235,12 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// Leaves at its own wish; with a <paramref name="stream"/> only if it has had no newer one than that. False: it has left, or has a
     /// newer one.
     /// </summary>
-    public bool TryLeave(long? stream = null)
+    public bool TryLeave(long? stream = null) => TryLeave(stream, ByeReason.Left, DisconnectReason.Left, LeaveReason.Left);
+
+    /// <summary>Leaves since the owner throws it out. False: it has left.</summary>
+    public bool TryKick() => TryLeave(null, ByeReason.Kicked, DisconnectReason.Kicked, LeaveReason.Kicked);
+
+    private bool TryLeave(long? stream, ByeReason bye, DisconnectReason reason, LeaveReason told)
     {
         Shard? shard;
         bool wasAway;
@@ -238,12 +251,12 @@ internal sealed class Peer : ISlotted, ISinkOwner
                 return false;
             wasAway = _outlet is null;
             if (_outlet is { HasEnded: false } outlet)
-                EndOutlet(outlet, ByeReason.Left, DisconnectReason.Left);
+                EndOutlet(outlet, bye, reason);
             Volatile.Write(ref _outlet, null);
             _shard = null;
         }
 
-        Channel.OnLeft(this, shard, LeaveReason.Left, wasAway);
+        Channel.OnLeft(this, shard, told, wasAway);
         return true;
     }
 
@@ -279,6 +292,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
         if (left is not null)
             Channel.OnLeft(this, left, LeaveReason.Lost, wasAway: false);
+        else if (isAway)
+            Channel.DrainNews(inline: false);
     }
 
     /// <summary>
@@ -343,18 +358,8 @@ internal sealed class Peer : ISlotted, ISinkOwner
             if (_shard != shard || _outlet is not { HasEnded: false } outlet)
                 return;
             long to = shard.EndFor(_offset);
-            long from = _offset;
-            if (to > from)
-                _offset = to;
-            if (to > from && from < NamedTo)
-            {
-                WriteOnce(outlet, Channel.CopyFor(Number, from, to, outlet.IsChunked));
-            }
-            else if (to > from)
-            {
-                SharedFrame frame = shard.Read(from, to, out Range bytes);
-                Write(outlet, frame, bytes);
-            }
+            if (to > _offset)
+                Write(outlet, shard, to);
 
             if (shard.Ending != DisconnectReason.None)
                 EndOutlet(outlet, ByeReason.Closed, shard.Ending);
@@ -364,21 +369,28 @@ internal sealed class Peer : ISlotted, ISinkOwner
     /// <summary>Ends <paramref name="outlet"/> in good order; a session is told why.</summary>
     private void EndOutlet(FrameSink outlet, ByeReason bye, DisconnectReason reason)
     {
-        if (Channel.CopyMissed(this, ref _offset, outlet.IsChunked) is { } missed)
+        if (Channel.CopyMissed(this, ref _offset, outlet.IsChunked, out long last) is { } missed)
             WriteOnce(outlet, missed);
+        Session?.OnWritten(last);
         if (Session is not null)
-            Channel.Events.WriteBye(outlet, bye, Math.Max(Session.LastAddressed, Channel.SequenceBefore(_offset)));
+            Channel.Events.WriteBye(outlet, bye, Math.Max(Session.LastAddressed, Channel.SequenceBefore(this, _offset)));
         outlet.Complete(reason);
     }
 
-    private void BeginSession(FrameSink outlet, SharedFrame opening, bool hasGap)
+    /// <summary>Gives <paramref name="outlet"/> what it gets of the log up to <paramref name="to"/>.</summary>
+    private void Write(FrameSink outlet, Shard shard, long to)
     {
-        Session!.Streams = 1;
-        Session.Usage = Usage;
-        Session.LastAddressed = Session.Joined;
-        Channel.Events.WriteConnect(opening, this, resumed: false, hasGap ? 0 : Session.Joined, outlet.IsChunked);
-        if (hasGap)
-            EventWriter.WriteGap(opening, Channel.Id, after: -1, Session.Joined, outlet.IsChunked);
+        (long from, _offset) = (_offset, to);
+        if (from < NamedTo)
+        {
+            WriteOnce(outlet, Channel.CopyFor(Channel.ReaderAt(this, from), from, to, outlet.IsChunked, out long lastOwn));
+            Session?.OnWritten(lastOwn);
+            return;
+        }
+
+        SharedFrame frame = shard.Read(from, to, Channel.KindOf(this), out Range bytes, out long last);
+        Write(outlet, frame, bytes);
+        Session?.OnWritten(last);
     }
 
     private static void WriteOnce(FrameSink? outlet, SharedFrame frame)

@@ -3,65 +3,131 @@ using Moshpit.Server.Sse;
 
 namespace Moshpit.Server.Channels;
 
-/// <summary>Tells the owner of a channel of its other peers: of joins and leaves, and of session peers that are away and back.</summary>
-/// <param name="frames">Where news is encoded.</param>
-internal sealed class Presence(FramePool frames)
+/// <summary>
+/// Tells the watchers of a channel (its owner, if that has a session, and session peers that asked for it) of the other peers, by events in
+/// the channel's log. In a crowd they are told a count instead, at most once a second. For the holder of the channel's lock.
+/// </summary>
+internal sealed class Presence(Channel channel, EventLog log, Members members, FramePool frames)
 {
-    /// <summary>Enough for an event that tells of one peer.</summary>
-    private const int NewsLength = 192;
+    /// <summary>A channel with more peers is a crowd, until it has fewer than <see cref="LeastOfCrowd"/>.</summary>
+    public const int MostTold = 1000;
 
-    /// <summary>A frame for <see cref="TellOfJoin"/>, rented before the join, so that a lack of memory comes first.</summary>
-    public SharedFrame RentNews() => frames.Rent(NewsLength);
+    public const int LeastOfCrowd = 900;
 
-    /// <summary>Tells that <paramref name="peer"/> has joined, by means of <paramref name="news"/>, which stays the caller's.</summary>
-    public void TellOfJoin(Peer peer, SharedFrame news)
+    /// <summary>Milliseconds from one count to the next.</summary>
+    private const long CountPeriod = 1000;
+
+    /// <summary>Bytes of an event that tells of one peer, but for what the peer says about itself.</summary>
+    private const int NewsLength = 256;
+
+    private bool _isCrowd;
+
+    /// <summary>Watchers have not been told of a change.</summary>
+    private bool _isCountDue;
+
+    /// <summary>Watchers must be told anew which peers there are before they can make sense of a single change.</summary>
+    private bool _isRosterDue;
+    private long _countedAt = long.MinValue / 2;
+
+    /// <summary>
+    /// Tells that <paramref name="peer"/> joins, by the next event. False: that is not told by an event of its own. If it fails, the peer
+    /// has not joined.
+    /// </summary>
+    public bool TryTellJoin(Peer peer)
     {
-        Peer owner = peer.Channel.Owner!;
-        if (owner.Session is null)
-            EventWriter.WriteJoin(news, peer.Channel.Id, peer.Cid);
-        else
-            EventWriter.WriteJoin(news, peer.Channel.Id, peer.Cid, peer.Number);
-        Send(owner, news);
+        if (IsUntold())
+            return false;
+        byte[]? meta = peer.Session?.Meta;
+        SharedFrame news = frames.Rent(NewsLength + (meta?.Length ?? 0));
+        try
+        {
+            EventWriter.BeginNews(news, "join"u8, channel.Id);
+            EventWriter.WriteCid(news, ",\"cid\":"u8, peer.Cid);
+            EventWriter.WriteMember(news, ",\"n\":"u8, peer.Number);
+            if (meta is not null)
+            {
+                news.Append(",\"meta\":"u8);
+                news.Append(meta);
+            }
+
+            Append(news);
+            return true;
+        }
+        finally
+        {
+            news.Release();
+        }
     }
 
     /// <summary>Tells that <paramref name="peer"/> has left.</summary>
-    public void TellOfLeave(Peer peer, LeaveReason reason) => Tell(peer, (owner, news) =>
-    {
-        if (owner.Session is null)
-            EventWriter.WriteLeave(news, peer.Channel.Id, peer.Cid);
-        else
-            EventWriter.WriteLeave(news, peer.Channel.Id, peer.Cid, peer.Number, reason == LeaveReason.Left ? "left"u8 : "lost"u8);
-    });
+    public void TellLeave(Peer peer, LeaveReason reason) => Tell(peer, "leave"u8, reason);
 
-    /// <summary>Tells an owner with a session that <paramref name="peer"/> has no stream now.</summary>
-    public void TellOfAway(Peer peer)
+    /// <summary>Tells that <paramref name="peer"/> has no stream now.</summary>
+    public void TellAway(Peer peer) => Tell(peer, "away"u8, null);
+
+    /// <summary>Tells that <paramref name="peer"/> has a stream again.</summary>
+    public void TellBack(Peer peer) => Tell(peer, "back"u8, null);
+
+    /// <summary>Tells the count, if that is due at <paramref name="now"/>. False: it is due, but not yet.</summary>
+    public bool TryTellCount(long now)
     {
-        if (peer.Channel.Owner!.Session is not null)
-            Tell(peer, (_, news) => EventWriter.WriteAway(news, peer.Channel.Id, peer.Cid));
+        if (!_isCountDue)
+            return true;
+        if (now - _countedAt < CountPeriod)
+            return false;
+        _countedAt = now;
+        try
+        {
+            AppendCount(hasRoster: !_isCrowd);
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            return false;
+        }
     }
 
-    /// <summary>Tells an owner with a session that <paramref name="peer"/> has a stream again.</summary>
-    public void TellOfBack(Peer peer)
+    /// <summary>What peers there are is told by a count now, not by single events.</summary>
+    private bool IsUntold()
     {
-        if (peer.Channel.Owner!.Session is not null)
-            Tell(peer, (_, news) => EventWriter.WriteBack(news, peer.Channel.Id, peer.Cid));
+        bool wasCrowd = _isCrowd;
+        _isCrowd = wasCrowd ? members.Count >= LeastOfCrowd : members.Count > MostTold;
+        if (_isCrowd)
+        {
+            _isCountDue = _isRosterDue = true;
+            channel.OnCountDue();
+        }
+        else if (_isRosterDue)
+        {
+            AppendCount(hasRoster: true);
+        }
+
+        return _isCrowd;
     }
 
-    private void Tell(Peer peer, Action<Peer, SharedFrame> write)
+    private void Tell(Peer peer, ReadOnlySpan<byte> name, LeaveReason? reason)
     {
-        Peer owner = peer.Channel.Owner!;
-        if (peer == owner || !owner.IsListening)
-            return;
         SharedFrame? news = null;
         try
         {
-            news = RentNews();
-            write(owner, news);
-            Send(owner, news);
+            if (IsUntold())
+                return;
+            news = frames.Rent(NewsLength);
+            EventWriter.BeginNews(news, name, channel.Id);
+            EventWriter.WriteCid(news, ",\"cid\":"u8, peer.Cid);
+            if (reason is { } why)
+            {
+                EventWriter.WriteMember(news, ",\"n\":"u8, peer.Number);
+                news.Append(ReasonOf(why));
+            }
+
+            Append(news);
         }
-        catch (OutOfMemoryException e)
+        catch (OutOfMemoryException)
         {
-            owner.Channel.CutForError(owner, e);
+            // As after a crowd: they are told as soon as that is possible, and of all peers before they are told of one.
+            _isCountDue = _isRosterDue = true;
+            channel.OnCountDue();
         }
         finally
         {
@@ -69,16 +135,36 @@ internal sealed class Presence(FramePool frames)
         }
     }
 
-    private static void Send(Peer owner, SharedFrame news)
+    /// <summary>The member that says why a peer has left.</summary>
+    public static ReadOnlySpan<byte> ReasonOf(LeaveReason reason) => reason switch
     {
+        LeaveReason.Left => ",\"reason\":\"left\""u8,
+        LeaveReason.Kicked => ",\"reason\":\"kicked\""u8,
+        _ => ",\"reason\":\"lost\""u8,
+    };
+
+    private void AppendCount(bool hasRoster)
+    {
+        SharedFrame news = frames.Rent(NewsLength + (hasRoster ? Roster.LengthBound(members, from: 1) : 0));
         try
         {
-            owner.TrySend(news);
+            EventWriter.BeginNews(news, "count"u8, channel.Id);
+            EventWriter.WriteMember(news, ",\"count\":"u8, members.Count);
+            if (hasRoster)
+                Roster.Write(news, members, from: 1);
+            Append(news);
+            _isCountDue = false;
+            _isRosterDue &= !hasRoster;
         }
-        catch (OutOfMemoryException e)
+        finally
         {
-            // An owner that missed a join or a leave would be wrong about its channel from now on.
-            owner.Channel.CutForError(owner, e);
+            news.Release();
         }
+    }
+
+    private void Append(SharedFrame news)
+    {
+        EventWriter.EndNews(news, log.Sequence + 1);
+        log.Append(news, log.Sequence + 1, [Audience.Watchers]);
     }
 }

@@ -18,7 +18,8 @@ internal readonly record struct Publication(Peer Sender, Peer? Addressee, Shared
     public bool HasNoEcho { get; init; }
 
     /// <summary>The peer that must not be lost for it: the addressee, or the owner, with which the channel would end.</summary>
-    public Peer? MustKeepUp => Addressee ?? (Several is null || Several.Include(Channel.Owner!) ? Channel.Owner : null);
+    public Peer? MustKeepUp =>
+        Addressee ?? (Channel.Owner is { } owner && (Several is null || Several.Include(owner)) ? owner : null);
 
     /// <summary>What is to be done by the number that a session peer gave it. The lock of the channel is held.</summary>
     public DeliveryOutcome Judge()
@@ -68,4 +69,5 @@ internal enum LeaveReason : byte
 {
     Lost,
     Left,
+    Kicked,
 }

@@ -7,7 +7,9 @@ namespace Moshpit.Server.Channels;
 /// <param name="key">By which the channel finds it.</param>
 /// <param name="creatorKey">By which it finds the channel that it created; null if it created none.</param>
 /// <param name="origin">The hash of the Origin that it was opened from.</param>
-internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId origin)
+/// <param name="hearsAll">It asked to hear of all other peers.</param>
+/// <param name="meta">What it says about itself, as JSON; null: nothing.</param>
+internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId origin, bool hearsAll = false, byte[]? meta = null)
 {
     /// <summary>Streams that a session may open within <see cref="OpensPeriod"/> milliseconds.</summary>
     private const int MostOpens = 10;
@@ -25,13 +27,20 @@ internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId orig
 
     public HexId Origin { get; } = origin;
 
+    public bool HearsAll { get; } = hearsAll;
+
+    public byte[]? Meta { get; } = meta;
+
+    /// <summary>It has no stream now. The channel's lock guards it.</summary>
+    public bool IsAway { get; set; }
+
     /// <summary>The sequence number of its join.</summary>
     public long Joined { get; set; }
 
     /// <summary>The number of the newest event to it alone that is not kept any more. The channel's lock guards it.</summary>
     public long DroppedAddressed { get; set; }
 
-    /// <summary>The number of the last event on its stream that was no broadcast.</summary>
+    /// <summary>The number of the last event on its stream but for broadcasts, which the channel's log tells.</summary>
     public long LastAddressed { get; set; }
 
     /// <summary>How many streams it has had, the present one included.</summary>
@@ -45,6 +54,20 @@ internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId orig
 
     /// <summary>What its present stream counts against, and what it goes on to count against while it is away.</summary>
     public AddressUsage? Usage { get; set; }
+
+    /// <summary>Its first stream begins, with the join that has the number <paramref name="joined"/>.</summary>
+    public void Begin(long joined) => (Streams, Joined, LastAddressed) = (1, joined, joined);
+
+    /// <summary>A new stream begins, which has had everything up to the number <paramref name="last"/>.</summary>
+    public void Resume(long last)
+    {
+        Streams++;
+        Absence++;
+        LastAddressed = last;
+    }
+
+    /// <summary>Its stream was given what ends with the event <paramref name="last"/>; 0: with a broadcast.</summary>
+    public void OnWritten(long last) => LastAddressed = Math.Max(LastAddressed, last);
 
     /// <summary>Counts a stream. False: there were too many within a short time.</summary>
     public bool TryOpen(long now) => _opens.TryTake(now, MostOpens, OpensPeriod);

@@ -12,6 +12,9 @@ namespace Moshpit.Server.Channels;
 /// <param name="heartbeatSeconds">Seconds of silence on a stream after which a comment is sent; 0: none is.</param>
 internal sealed class SessionEvents(FramePool frames, long grace, long heartbeatSeconds)
 {
+    /// <summary>Enough for <c>connect</c> without a roster, and <c>gap</c>.</summary>
+    public const int OpeningLength = 900;
+
     /// <summary>Enough for <c>bye</c>.</summary>
     private const int ByeLength = 192;
 
@@ -38,17 +41,21 @@ internal sealed class SessionEvents(FramePool frames, long grace, long heartbeat
     }
 
     /// <summary>
-    /// Adds the <c>connect</c> event of the session peer <paramref name="peer"/>, whose lock is held, to <paramref name="opening"/>.
+    /// Adds the <c>connect</c> event of the session peer <paramref name="peer"/> to <paramref name="opening"/>, which has room for it. The
+    /// locks of the peer and of its channel, which has <paramref name="members"/>, are held.
     /// </summary>
-    public void WriteConnect(SharedFrame opening, Peer peer, bool resumed, long sequence, bool isChunked)
+    public void WriteConnect(SharedFrame opening, Peer peer, Members members, bool resumed, long sequence, bool isChunked)
     {
         Channel channel = peer.Channel;
         Session session = peer.Session!;
-        (int count, long highest) = channel.CountFor(session);
         var connect = new SessionConnect(
-            resumed, peer.Number, channel.Owner!.Cid, count, GraceSeconds, heartbeatSeconds, session.Streams, highest, sequence,
-            Random.Shared.Next(ShortestRetry, LongestRetry));
-        EventWriter.WriteConnect(opening, channel.Id, peer.Cid, peer.Token, connect, isChunked);
+            resumed, peer.Number, channel.Owner?.Cid, members.Count, GraceSeconds, heartbeatSeconds, session.Streams,
+            session.Numbers.Highest);
+        int chunk = EventWriter.BeginConnect(opening, channel.Id, peer.Cid, peer.Token, connect, isChunked);
+        channel.Settings.WriteDifferences(opening);
+        if (channel.KindOf(peer) == ReaderKind.Watcher)
+            Roster.Write(opening, members, from: 1);
+        EventWriter.EndConnect(opening, chunk, sequence, Random.Shared.Next(ShortestRetry, LongestRetry), isChunked);
     }
 
     /// <summary>Gives a session's stream its last event. The lock of its peer is held.</summary>

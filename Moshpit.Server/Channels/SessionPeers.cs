@@ -12,19 +12,39 @@ internal sealed class SessionPeers
     private readonly Dictionary<int, Peer> _byNumber = [];
     private readonly Queue<(SessionKey Key, long Until)> _ended = new(0);
 
-    private int _away;
-
     public int Count => _byKey.Count;
 
-    /// <summary>How many of them have no outlet. May be read at any time.</summary>
-    public int Away => Volatile.Read(ref _away);
+    /// <summary>How many of them have no outlet.</summary>
+    public int Away { get; private set; }
+
+    /// <summary>How many of them asked to hear of all others.</summary>
+    public int Hearers { get; private set; }
 
     public IReadOnlyCollection<Peer> All => _byKey.Values;
 
     public Peer? Find(SessionKey key) => _byKey.GetValueOrDefault(key);
 
-    /// <summary>So many more, or fewer, have no outlet. May be called at any time.</summary>
-    public void CountAway(int more) => Interlocked.Add(ref _away, more);
+    /// <summary>The one with the lowest number that is not away, or null.</summary>
+    public Peer? FirstHere()
+    {
+        Peer? first = null;
+        foreach (Peer peer in _byKey.Values)
+        {
+            if (!peer.Session!.IsAway && (first is null || peer.Number < first.Number))
+                first = peer;
+        }
+
+        return first;
+    }
+
+    /// <summary><paramref name="session"/>, of a peer here, has no outlet any more, or has one again.</summary>
+    public void SetAway(Session session, bool isAway)
+    {
+        if (session.IsAway == isAway)
+            return;
+        session.IsAway = isAway;
+        Away += isAway ? 1 : -1;
+    }
 
     /// <summary>
     /// The event with the number <paramref name="sequence"/>, to the peer <paramref name="addressee"/> alone, is not kept.
@@ -39,6 +59,7 @@ internal sealed class SessionPeers
     public void Add(Peer peer)
     {
         _byKey.Add(peer.Session!.Key, peer);
+        Hearers += peer.Session.HearsAll ? 1 : 0;
         _byNumber.Add(peer.Number, peer);
     }
 
@@ -47,6 +68,8 @@ internal sealed class SessionPeers
     {
         if (_byKey.GetValueOrDefault(peer.Session!.Key) != peer)
             return;
+        SetAway(peer.Session, false);
+        Hearers -= peer.Session.HearsAll ? 1 : 0;
         _byKey.Remove(peer.Session.Key);
         _byNumber.Remove(peer.Number);
     }

@@ -43,6 +43,8 @@ internal sealed class Shard : IThreadPoolWorkItem
     private SharedFrame? _copy;
     private long _copyFrom;
     private long _copyTo;
+    private ReaderKind _copyKind;
+    private long _copyLast;
 
     /// <summary>The caller holds the channel's lock, as for all members down to <see cref="EndDrain"/>.</summary>
     public Shard(Channel channel, bool isChunked, long offset)
@@ -134,21 +136,27 @@ internal sealed class Shard : IThreadPoolWorkItem
     }
 
     /// <summary>
-    /// What peers get of <paramref name="from"/> to <paramref name="to"/>: bytes of a frame that stays the shard's or the log's.
+    /// What peers that no event names get of <paramref name="from"/> to <paramref name="to"/>: bytes of a frame that stays the shard's or
+    /// the log's. <paramref name="last"/>: as of <see cref="EventLog.Copy"/>.
     /// </summary>
-    public SharedFrame Read(long from, long to, out Range bytes)
+    public SharedFrame Read(long from, long to, ReaderKind kind, out Range bytes, out long last)
     {
+        last = 0;
         bool isForAll = _channel.IsForAll(from);
         if (_segment!.TryRead(from, to, out SharedFrame frame, out bytes) && IsChunked && isForAll)
             return frame;
-        if (_copy is null || _copyFrom != from || _copyTo != to)
+        if (_copy is null || _copyFrom != from || _copyTo != to || (_copyKind != kind && !isForAll))
         {
             ReleaseCopy();
-            _copy = isForAll ? _channel.Copy(_segment, from, to, IsChunked) : _channel.CopyFor(0, from, to, IsChunked);
-            (_copyFrom, _copyTo) = (from, to);
+            _copyLast = 0;
+            _copy = isForAll
+                ? _channel.Copy(_segment, from, to, IsChunked)
+                : _channel.CopyFor(new Reader(0, kind), from, to, IsChunked, out _copyLast);
+            (_copyFrom, _copyTo, _copyKind) = (from, to, kind);
         }
 
         bytes = 0.._copy.Length;
+        last = _copyLast;
         return _copy;
     }
 

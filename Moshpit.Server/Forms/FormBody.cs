@@ -94,6 +94,16 @@ internal static class FormBody
                 message.SetStream(stream);
             if (tree.Field("after"u8, out ReadOnlySpan<byte> after) is not null)
                 message.SetAfter(after);
+            if (tree.Field("from"u8, out ReadOnlySpan<byte> from) is not null)
+                message.SetFrom(from);
+            if (tree.Field("max"u8, out ReadOnlySpan<byte> max) is not null)
+                message.SetMax(max);
+            if (tree.Field("publish"u8, out ReadOnlySpan<byte> publish) is not null)
+                message.SetPublish(publish);
+            if (tree.Field("locked"u8, out ReadOnlySpan<byte> locked) is not null)
+                message.SetLocked(locked);
+            if (tree.Field("keep"u8, out ReadOnlySpan<byte> keep) is not null)
+                message.SetKeep(keep);
             message.HasData = tree.TryWriteField("data"u8, data);
         }
         finally

@@ -14,8 +14,14 @@ internal struct Message
     /// <summary>The peers that are named by an array; null: there is none.</summary>
     public Addressees? Several;
 
+    /// <summary>The one peer that is named, by its cid or by an array of one; null: none is, or several are.</summary>
+    public readonly PeerId? OnlyCid => CidField != IdField.Present ? null
+        : Several is null ? Cid
+        : Several.All is [{ Unknown: null } only] ? only.Cid
+        : null;
+
     /// <summary>What is said of a broadcast's way back to its sender.</summary>
-    public EchoField Echo;
+    public FlagField Echo;
     public bool HasData;
 
     /// <summary>The sender's own number for the message; 0: none; negative: what stands there is no such number.</summary>
@@ -32,23 +38,39 @@ internal struct Message
     /// <summary>After how many seconds it is to be done; negative: what stands there is no such number.</summary>
     public long After;
 
+    /// <summary>The least number of the peers that the verb asks for; negative: what stands there is no such number.</summary>
+    public long From;
+
+    /// <summary>What the verb changes of the room.</summary>
+    public RoomChanges Changes;
+
+    /// <summary>One of these has a wrong value.</summary>
+    public bool HasMalformedChange;
+
     /// <summary>The highest number that every client can hold: 2⁵³ − 1.</summary>
     private const long MostNumber = (1L << 53) - 1;
 
     /// <summary>Sets a <c>seq</c> that was sent as <paramref name="digits"/>.</summary>
-    public void SetNumber(ReadOnlySpan<byte> digits) => Number = Read(digits) is > 0 and long number ? number : -1;
+    public void SetNumber(ReadOnlySpan<byte> digits) => Number = ReadNumber(digits) is > 0 and long number ? number : -1;
 
     /// <summary>Sets a <c>do</c> that was sent as the string <paramref name="text"/>.</summary>
-    public void SetVerb(ReadOnlySpan<byte> text) => Verb = text.SequenceEqual("leave"u8) ? Verb.Leave : Verb.Unknown;
+    public void SetVerb(ReadOnlySpan<byte> text) =>
+        Verb = text.SequenceEqual("leave"u8) ? Verb.Leave
+            : text.SequenceEqual("peers"u8) ? Verb.Peers
+            : text.SequenceEqual("kick"u8) ? Verb.Kick
+            : text.SequenceEqual("owner"u8) ? Verb.Owner
+            : text.SequenceEqual("room"u8) ? Verb.Room
+            : text.SequenceEqual("close"u8) ? Verb.Close
+            : Verb.Unknown;
 
     /// <summary>Sets a <c>stream</c> that was sent as <paramref name="digits"/>.</summary>
-    public void SetStream(ReadOnlySpan<byte> digits) => Stream = Read(digits) is > 0 and long number ? number : -1;
+    public void SetStream(ReadOnlySpan<byte> digits) => Stream = ReadNumber(digits) is > 0 and long number ? number : -1;
 
     /// <summary>Sets an <c>after</c> that was sent as <paramref name="digits"/>.</summary>
-    public void SetAfter(ReadOnlySpan<byte> digits) => After = Read(digits) ?? -1;
+    public void SetAfter(ReadOnlySpan<byte> digits) => After = ReadNumber(digits) ?? -1;
 
-    /// <summary>A whole number of digits alone; null: it is none, or too large.</summary>
-    private static long? Read(ReadOnlySpan<byte> digits)
+    /// <summary>A whole number of digits alone; null: it is none, or larger than every client can hold.</summary>
+    public static long? ReadNumber(ReadOnlySpan<byte> digits)
     {
         if (digits.IsEmpty || digits.ContainsAnyExceptInRange((byte)'0', (byte)'9'))
             return null;
@@ -91,12 +113,49 @@ internal struct Message
         Several = null;
     }
 
+    /// <summary>Sets a <c>from</c> that was sent as <paramref name="digits"/>.</summary>
+    public void SetFrom(ReadOnlySpan<byte> digits) => From = ReadNumber(digits) ?? -1;
+
+    /// <summary>Sets a <c>max</c> that was sent as <paramref name="digits"/>.</summary>
+    public void SetMax(ReadOnlySpan<byte> digits)
+    {
+        if (ReadNumber(digits) is { } max)
+            Changes = Changes with { Max = (int)Math.Min(max, int.MaxValue) };
+        else
+            HasMalformedChange = true;
+    }
+
+    /// <summary>Sets a <c>publish</c> that was sent as the string <paramref name="text"/>.</summary>
+    public void SetPublish(ReadOnlySpan<byte> text)
+    {
+        Changes = Changes with { OwnerPublishes = text.SequenceEqual("owner"u8) };
+        HasMalformedChange |= !text.SequenceEqual("owner"u8) && !text.SequenceEqual("all"u8);
+    }
+
+    /// <summary>Sets a <c>locked</c> that was sent as <paramref name="text"/>.</summary>
+    public void SetLocked(ReadOnlySpan<byte> text)
+    {
+        FlagField locked = ReadFlag(text);
+        Changes = Changes with { IsLocked = locked == FlagField.Yes };
+        HasMalformedChange |= locked == FlagField.Malformed;
+    }
+
+    /// <summary>Sets a <c>keep</c> that was sent as <paramref name="text"/>.</summary>
+    public void SetKeep(ReadOnlySpan<byte> text)
+    {
+        FlagField keep = ReadFlag(text);
+        Changes = Changes with { IsKept = keep == FlagField.Yes };
+        HasMalformedChange |= keep == FlagField.Malformed;
+    }
+
     /// <summary>Sets an <c>echo</c> that was sent as <paramref name="text"/>.</summary>
-    public void SetEcho(ReadOnlySpan<byte> text)
+    public void SetEcho(ReadOnlySpan<byte> text) => Echo = ReadFlag(text);
+
+    private static FlagField ReadFlag(ReadOnlySpan<byte> text)
     {
         bool isYes = text.SequenceEqual("true"u8) || text.SequenceEqual("1"u8);
         bool isNo = text.SequenceEqual("false"u8) || text.SequenceEqual("0"u8);
-        Echo = isYes ? EchoField.Yes : isNo ? EchoField.No : EchoField.Malformed;
+        return isYes ? FlagField.Yes : isNo ? FlagField.No : FlagField.Malformed;
     }
 }
 
@@ -108,6 +167,21 @@ internal enum Verb : byte
 
     /// <summary>The peer leaves its channel.</summary>
     Leave,
+
+    /// <summary>It asks for the peers of its channel.</summary>
+    Peers,
+
+    /// <summary>The owner throws a peer out.</summary>
+    Kick,
+
+    /// <summary>The owner hands over to a peer.</summary>
+    Owner,
+
+    /// <summary>The owner changes the settings of the channel.</summary>
+    Room,
+
+    /// <summary>The owner ends the channel.</summary>
+    Close,
 }
 
 /// <summary>What stood in a field that should name a peer.</summary>
@@ -126,8 +200,8 @@ internal enum IdField : byte
     Present,
 }
 
-/// <summary>What stood in a field that says whether a sender hears its own broadcast.</summary>
-internal enum EchoField : byte
+/// <summary>What stood in a field that is true or false.</summary>
+internal enum FlagField : byte
 {
     Absent,
     Yes,

@@ -26,8 +26,8 @@ internal static class EventWriter
 
     private static ReadOnlySpan<byte> Token => "\",\"token\":\""u8;
 
-    // Room for a size of up to 4 KiB: what a session's own events need is less.
-    private static ReadOnlySpan<byte> EmptyHead => "000\r\n"u8;
+    // Room for a size of up to 1 MiB: a roster is the longest that a session's own events hold.
+    private static ReadOnlySpan<byte> EmptyHead => "00000\r\n"u8;
 
     private static ReadOnlySpan<byte> Close => "\"}"u8;
 
@@ -39,13 +39,13 @@ internal static class EventWriter
     /// </summary>
     public static void WriteConnect(IBufferWriter<byte> output, ChannelId id, PeerId cid, Token token, bool chunked = true)
     {
-        int length = Connect.Length + Cid.Length + Token.Length + 3 * HexId.Length + Close.Length + End.Length;
+        int length = Connect.Length + id.Length + Cid.Length + Token.Length + 2 * HexId.Length + Close.Length + End.Length;
         int framing = chunked ? ChunkFraming.HeadLength(length) + ChunkFraming.ChunkEnd.Length : 0;
         Span<byte> rest = output.GetSpan(length + framing);
         if (chunked)
             rest = ChunkFraming.WriteHead(rest, length);
         rest = Put(rest, Connect);
-        rest = Put(rest, id.Value);
+        rest = Put(rest, id);
         rest = Put(rest, Cid);
         rest = Put(rest, cid.Value);
         rest = Put(rest, Token);
@@ -108,28 +108,36 @@ internal static class EventWriter
     }
 
     /// <summary>
-    /// A session's first event. Its chunk, like that of the events below, is written where <paramref name="chunked"/> says so.
+    /// Begins a session's first event. Its chunk, like that of the events below, is written where <paramref name="chunked"/> says so.
     /// </summary>
-    public static void WriteConnect(SharedFrame output, ChannelId id, PeerId cid, Token token, in SessionConnect session, bool chunked)
+    /// <returns>What <see cref="EndConnect"/> needs. More members may be added before.</returns>
+    public static int BeginConnect(SharedFrame output, ChannelId id, PeerId cid, Token token, in SessionConnect session, bool chunked)
     {
         int chunk = BeginChunk(output, chunked);
         output.Append(Connect);
-        WriteId(output, id.Value);
+        WriteId(output, id);
         output.Append(Cid);
         WriteId(output, cid.Value);
         output.Append(Token);
         WriteId(output, token.Value);
         output.Append(session.Resumed ? "\",\"resumed\":true"u8 : "\",\"resumed\":false"u8);
         WriteMember(output, ",\"n\":"u8, session.Number);
-        output.Append(",\"owner\":\""u8);
-        WriteId(output, session.Owner.Value);
-        WriteMember(output, "\",\"count\":"u8, session.Count);
+        WriteCid(output, ",\"owner\":"u8, session.Owner);
+        WriteMember(output, ",\"count\":"u8, session.Count);
         WriteMember(output, ",\"grace\":"u8, session.Grace);
         WriteMember(output, ",\"heartbeat\":"u8, session.Heartbeat);
         WriteMember(output, ",\"stream\":"u8, session.Stream);
         WriteMember(output, ",\"seq\":"u8, session.Accepted);
-        WriteMember(output, "}\nid: "u8, session.Sequence);
-        WriteMember(output, ".0\nretry: "u8, session.Retry);
+        return chunk;
+    }
+
+    /// <summary>
+    /// Ends a session's first event, with its id, and the milliseconds after which an EventSource comes back.
+    /// </summary>
+    public static void EndConnect(SharedFrame output, int chunk, long sequence, int retry, bool chunked)
+    {
+        WriteMember(output, "}\nid: "u8, sequence);
+        WriteMember(output, ".0\nretry: "u8, retry);
         output.Append(End);
         EndChunk(output, chunk, chunked);
     }
@@ -142,7 +150,7 @@ internal static class EventWriter
     {
         int chunk = BeginChunk(output, chunked);
         output.Append("event: gap\ndata: {\"id\":\""u8);
-        WriteId(output, id.Value);
+        WriteId(output, id);
         if (after < 0)
         {
             output.Append("\",\"after\":null,\"missed\":null"u8);
@@ -170,6 +178,7 @@ internal static class EventWriter
         output.Append(reason switch
         {
             ByeReason.Left => "event: bye\ndata: {\"reason\":\"left\",\"again\":false}\nid: -1"u8,
+            ByeReason.Kicked => "event: bye\ndata: {\"reason\":\"kicked\",\"again\":false}\nid: -1"u8,
             ByeReason.Closed => "event: bye\ndata: {\"reason\":\"closed\",\"again\":false}\nid: -1"u8,
             ByeReason.Replaced => "event: bye\ndata: {\"reason\":\"replaced\",\"again\":false}\nid: -"u8,
             _ => "event: bye\ndata: {\"reason\":\"stopping\",\"again\":true}\nid: "u8,
@@ -184,40 +193,48 @@ internal static class EventWriter
         EndChunk(output, chunk, chunked);
     }
 
-    /// <summary>Tells a session that owns channel <paramref name="id"/> that a peer came.</summary>
-    public static void WriteJoin(SharedFrame frame, ChannelId id, PeerId cid, int number) =>
-        WritePresence(frame, Join, id, cid, number, default);
-
-    /// <summary>Tells a session that owns channel <paramref name="id"/> that a peer went, and why.</summary>
-    public static void WriteLeave(SharedFrame frame, ChannelId id, PeerId cid, int number, ReadOnlySpan<byte> reason) =>
-        WritePresence(frame, Leave, id, cid, number, reason);
-
-    /// <summary>Tells a session that owns channel <paramref name="id"/> that a session peer has no stream now.</summary>
-    public static void WriteAway(SharedFrame frame, ChannelId id, PeerId cid) =>
-        WritePresence(frame, "event: away\ndata: {\"id\":\""u8, id, cid);
-
-    /// <summary>Tells a session that owns channel <paramref name="id"/> that a session peer has a stream again.</summary>
-    public static void WriteBack(SharedFrame frame, ChannelId id, PeerId cid) =>
-        WritePresence(frame, "event: back\ndata: {\"id\":\""u8, id, cid);
-
-    private static void WritePresence(
-        SharedFrame frame, ReadOnlySpan<byte> head, ChannelId id, PeerId cid, int number, ReadOnlySpan<byte> reason)
+    /// <summary>
+    /// Begins the event <paramref name="name"/> with news of channel <paramref name="id"/> in the empty <paramref name="frame"/>. The
+    /// caller adds members.
+    /// </summary>
+    public static void BeginNews(SharedFrame frame, ReadOnlySpan<byte> name, ChannelId id)
     {
         frame.ReserveHeadroom(ChunkFraming.MaxHeadLength);
-        frame.Append(head);
-        WriteId(frame, id.Value);
-        frame.Append(Cid);
-        WriteId(frame, cid.Value);
-        WriteMember(frame, "\",\"n\":"u8, number);
-        if (!reason.IsEmpty)
+        frame.Append("event: "u8);
+        frame.Append(name);
+        frame.Append("\ndata: {\"id\":\""u8);
+        WriteId(frame, id);
+        frame.Append("\""u8);
+    }
+
+    /// <summary>Ends news, which has the number <paramref name="sequence"/>.</summary>
+    public static void EndNews(SharedFrame frame, long sequence)
+    {
+        WriteMember(frame, "}\nid: "u8, sequence);
+        frame.Append(".0\n\n"u8);
+        EndChunk(frame);
+    }
+
+    /// <summary>Adds the member <paramref name="name"/>, which ends with a colon, with a peer or <c>null</c>.</summary>
+    public static void WriteCid(SharedFrame output, ReadOnlySpan<byte> name, PeerId? cid)
+    {
+        output.Append(name);
+        if (cid is not { } peer)
         {
-            frame.Append(",\"reason\":\""u8);
-            frame.Append(reason);
-            frame.Append("\""u8);
+            output.Append("null"u8);
+            return;
         }
 
-        frame.Append("}\n\n"u8);
-        EndChunk(frame);
+        output.Append("\""u8);
+        WriteId(output, peer.Value);
+        output.Append("\""u8);
+    }
+
+    /// <summary>Adds the member <paramref name="name"/>, which ends with a colon.</summary>
+    public static void WriteMember(SharedFrame output, ReadOnlySpan<byte> name, long value)
+    {
+        output.Append(name);
+        WriteNumber(output, value);
     }
 
     private static void EndChunk(SharedFrame frame)
@@ -252,19 +269,20 @@ internal static class EventWriter
         output.Append(ChunkFraming.ChunkEnd);
     }
 
-    private static void WriteMember(SharedFrame output, ReadOnlySpan<byte> name, long value)
-    {
-        output.Append(name);
-        WriteNumber(output, value);
-    }
-
     private static void WriteNumber(SharedFrame output, long value)
     {
         Utf8Formatter.TryFormat(value, output.GetSpan(20), out int written);
         output.Advance(written);
     }
 
-    private static void WriteId(SharedFrame output, HexId id)
+    private static void WriteId(SharedFrame output, ChannelId id)
+    {
+        id.Format(output.GetSpan(id.Length));
+        output.Advance(id.Length);
+    }
+
+    /// <summary>Adds the digits of <paramref name="id"/>.</summary>
+    public static void WriteId(SharedFrame output, HexId id)
     {
         id.Format(output.GetSpan(HexId.Length));
         output.Advance(HexId.Length);
@@ -272,11 +290,11 @@ internal static class EventWriter
 
     private static void WritePresence(IBufferWriter<byte> output, ReadOnlySpan<byte> head, ChannelId id, PeerId cid)
     {
-        int length = head.Length + Cid.Length + 2 * HexId.Length + Close.Length + End.Length;
+        int length = head.Length + id.Length + Cid.Length + HexId.Length + Close.Length + End.Length;
         int framing = ChunkFraming.HeadLength(length) + ChunkFraming.ChunkEnd.Length;
         Span<byte> rest = ChunkFraming.WriteHead(output.GetSpan(length + framing), length);
         rest = Put(rest, head);
-        rest = Put(rest, id.Value);
+        rest = Put(rest, id);
         rest = Put(rest, Cid);
         rest = Put(rest, cid.Value);
         rest = Put(rest, Close);
@@ -291,6 +309,12 @@ internal static class EventWriter
         return rest[text.Length..];
     }
 
+    private static Span<byte> Put(Span<byte> rest, ChannelId id)
+    {
+        id.Format(rest);
+        return rest[id.Length..];
+    }
+
     private static Span<byte> Put(Span<byte> rest, HexId id)
     {
         id.Format(rest);
@@ -301,22 +325,23 @@ internal static class EventWriter
 /// <summary>What a session's <c>connect</c> says beyond a plain stream's.</summary>
 /// <param name="Resumed">The client goes on as the peer that it was; false: it is to forget what it knew.</param>
 /// <param name="Number">The peer's place in the order of joining.</param>
-/// <param name="Owner">The cid of the channel's owner.</param>
+/// <param name="Owner">The cid of the channel's owner; null: it has none just now.</param>
 /// <param name="Count">Peers in the channel, those that are away too.</param>
 /// <param name="Grace">Seconds for which a session peer may be away.</param>
 /// <param name="Heartbeat">Seconds of silence after which a comment is sent; 0: none is.</param>
 /// <param name="Stream">How many streams the session has had.</param>
 /// <param name="Accepted">The highest number of its own that was accepted.</param>
-/// <param name="Sequence">The event's id.</param>
-/// <param name="Retry">Milliseconds after which an EventSource comes back.</param>
 internal readonly record struct SessionConnect(
-    bool Resumed, int Number, PeerId Owner, int Count, long Grace, long Heartbeat, int Stream, long Accepted, long Sequence, int Retry);
+    bool Resumed, int Number, PeerId? Owner, int Count, long Grace, long Heartbeat, int Stream, long Accepted);
 
 /// <summary>Why a session's stream ends, as its client is told.</summary>
 internal enum ByeReason : byte
 {
     /// <summary>The session left.</summary>
     Left,
+
+    /// <summary>The owner threw it out.</summary>
+    Kicked,
 
     /// <summary>The channel ended.</summary>
     Closed,

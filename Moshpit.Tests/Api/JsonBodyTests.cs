@@ -157,12 +157,12 @@ internal sealed class JsonBodyTests
     public void A_cid_is_a_string_or_an_array_of_strings_and_absent_where_it_is_empty_or_null(string cid, string expected) =>
         Assert.That(ParsedBody.Json($"{{\"cid\":{cid}}}").For, Is.EqualTo(expected));
 
-    [TestCase("false", (int)EchoField.No)]
-    [TestCase("true", (int)EchoField.Yes)]
-    [TestCase("0", (int)EchoField.Malformed)]
-    [TestCase("null", (int)EchoField.Malformed)]
-    [TestCase("\"false\"", (int)EchoField.Malformed)]
-    [TestCase("[false]", (int)EchoField.Malformed)]
+    [TestCase("false", (int)FlagField.No)]
+    [TestCase("true", (int)FlagField.Yes)]
+    [TestCase("0", (int)FlagField.Malformed)]
+    [TestCase("null", (int)FlagField.Malformed)]
+    [TestCase("\"false\"", (int)FlagField.Malformed)]
+    [TestCase("[false]", (int)FlagField.Malformed)]
     public void An_echo_is_true_or_false(string echo, int expected) =>
         Assert.That((int)ParsedBody.Json($"{{\"echo\":{echo}}}").Message.Echo, Is.EqualTo(expected));
 

@@ -62,11 +62,13 @@ internal sealed class EventLogTests
         List<(string Text, Audience[] Audiences, long Start)> all = [];
         for (int n = 0; n < 3000; n++)
         {
-            Audience[] audiences = random.Next(4) switch
+            Audience[] audiences = random.Next(6) switch
             {
                 0 => [Audience.AllBut(random.Next(1, 4))],
                 1 => [Audience.Of(1), Audience.Of(3)],
                 2 => [Audience.Of(2)],
+                3 => [Audience.Watchers],
+                4 => [Audience.SessionsBut(random.Next(4))],
                 _ => [Audience.All],
             };
             string text = new((char)('a' + n % 26), random.Next(1, n % 500 == 0 ? 20_000 : 90));
@@ -77,15 +79,16 @@ internal sealed class EventLogTests
         Assert.That(log.First!.Next?.Next, Is.Not.Null, "they fill several segments");
         for (int n = 0; n < 200; n++)
         {
-            int from = random.Next(all.Count), to = random.Next(from, all.Count), reader = random.Next(4);
-            SharedFrame copy = log.Copy(reader, all[from].Start, all[to].Start, isChunked: true);
+            int from = random.Next(all.Count), to = random.Next(from, all.Count);
+            var reader = new Reader(random.Next(4), (ReaderKind)random.Next(3));
+            SharedFrame copy = log.Copy(reader, all[from].Start, all[to].Start, isChunked: true, more: 0, out _);
             Assert.That(
                 Encoding.Latin1.GetString(copy.Span),
                 Is.EqualTo(string.Concat(all[from..to].Where(e => e.Audiences.Any(a => a.Includes(reader))).Select(e => e.Text))));
             copy.Release();
         }
 
-        (string lastText, _, long lastStart) = all.FindLast(e => e.Audiences[0].Only != 0);
+        (string lastText, _, long lastStart) = all.FindLast(e => !e.Audiences[0].IsBroadcast);
         Assert.That(log.SelectiveTo, Is.EqualTo(lastStart + lastText.Length));
         Empty(log);
     }
@@ -106,7 +109,7 @@ internal sealed class EventLogTests
         {
             string text = new((char)('a' + n % 26), random.Next(1, 60));
             int named = random.Next(1, 4);
-            switch (random.Next(6))
+            switch (random.Next(8))
             {
                 case 0:
                     Keep(Append(log, text, addressee: named), text, inLog: false, Audience.Of(named));
@@ -117,6 +120,9 @@ internal sealed class EventLogTests
                 case 2:
                     Audience[] several = [.. Enumerable.Range(1, 3).Where(peer => peer != named).Select(Audience.Of)];
                     Keep(Append(log, text, several), text, inLog: true, several);
+                    break;
+                case 3:
+                    Append(log, text, Audience.Watchers); // news is not kept
                     break;
                 default:
                     Keep(Append(log, text), text, inLog: true, Audience.All);
@@ -149,7 +155,7 @@ internal sealed class EventLogTests
                 SharedFrame opening = _frames.Rent(1);
                 replay.Write(sink, opening);
                 opening.Release();
-                IEnumerable<Kept> missed = all.Where(e => e.Sequence > after && e.Audience.Includes(own));
+                IEnumerable<Kept> missed = all.Where(e => e.Sequence > after && e.Audience.Includes(Reader.OfMessages(own)));
                 Assert.That(sink.Text, Is.EqualTo(string.Concat(missed.Select(e => e.Text))));
             }
 
@@ -219,10 +225,10 @@ internal sealed class EventLogTests
         long old = Append(log, "a;");
         Append(log, "b;", addressee: 1);
         log.History!.DropUpTo(old);
-        Assert.That(log.Dropped, Is.Zero, "not every reader has had it");
+        Assert.That(log.DroppedForAll, Is.Zero, "not every reader has had it");
         log.Trim(log.End);
         log.History!.DropUpTo(old);
-        Assert.That(log.Dropped, Is.EqualTo(old));
+        Assert.That(log.DroppedForAll, Is.EqualTo(old));
         using var replay = new Replay();
         log.History!.CopyAfter(0, 1, replay);
         Assert.That(replay.Length, Is.EqualTo(2));

@@ -193,14 +193,14 @@ internal sealed class FormBodyTests
     public void A_cid_is_a_string_or_an_array_of_strings_and_absent_where_it_is_an_empty_string(string body, string expected) =>
         Assert.That(ParsedBody.Form(body).For, Is.EqualTo(expected));
 
-    [TestCase("echo=false", (int)EchoField.No)]
-    [TestCase("echo=0", (int)EchoField.No)]
-    [TestCase("echo=true", (int)EchoField.Yes)]
-    [TestCase("echo=1", (int)EchoField.Yes)]
-    [TestCase("echo=", (int)EchoField.Malformed)]
-    [TestCase("echo=no", (int)EchoField.Malformed)]
-    [TestCase("echo[]=0", (int)EchoField.Malformed)]
-    [TestCase("x=1", (int)EchoField.Absent)]
+    [TestCase("echo=false", (int)FlagField.No)]
+    [TestCase("echo=0", (int)FlagField.No)]
+    [TestCase("echo=true", (int)FlagField.Yes)]
+    [TestCase("echo=1", (int)FlagField.Yes)]
+    [TestCase("echo=", (int)FlagField.Malformed)]
+    [TestCase("echo=no", (int)FlagField.Malformed)]
+    [TestCase("echo[]=0", (int)FlagField.Malformed)]
+    [TestCase("x=1", (int)FlagField.Absent)]
     public void An_echo_is_true_or_false(string body, int expected) =>
         Assert.That((int)ParsedBody.Form(body).Message.Echo, Is.EqualTo(expected));
 

@@ -81,7 +81,8 @@ public sealed class PaceTests
         Task<RawResponse> third = first.ReadResponseAsync();
 
         // Another connection of the same peer: it owes for three already, and would have to wait for longer than anything waits.
-        SendRate rate = server.Server.Parts.Channels.Find(Ids.Channel(owner.Id))!.FindByToken(Ids.Token(member.Token))!.Rate;
+        Channel channel = server.Server.Parts.Channels.Find(System.Text.Encoding.ASCII.GetBytes(owner.Id))!;
+        SendRate rate = channel.FindByToken(Ids.Token(member.Token))!.Rate;
         await Eventually.AsyncTrue(() => rate.Debt >= 2.99 * Body);
         using RawConnection second = server.Connect();
         second.Send(post);
@@ -150,7 +151,7 @@ public sealed class PaceTests
 
         // An owner that always reads, and never enough, can't be had over a socket at will.
         var sink = new RecordingSink { IsDeaf = true };
-        Channel channel = server.Server.Parts.Channels.Create(Ids.Channel(7))!;
+        Channel channel = server.Server.Parts.Channels.Create(Ids.Channel(7), RoomSettings.Default)!;
         SharedFrame opening = server.Server.Parts.Frames.Rent(1);
         Assert.That(new Peer(channel, Ids.Peer(1), Ids.Token(2)).Join(sink, opening), Is.EqualTo(JoinOutcome.Joined));
         opening.Release();

@@ -239,7 +239,7 @@ public sealed class SlowPeerTests
         });
         holding.Start();
         held.Wait();
-        Channel channel = server.Server.Parts.Channels.Find(Ids.Channel(owner.Id))!;
+        Channel channel = server.Server.Parts.Channels.Find(System.Text.Encoding.ASCII.GetBytes(owner.Id))!;
         long limit = server.Server.Parts.Channels.PendingLimit;
         int flooding = (int)(limit / MessageLength) + 20;
         Task publishing = Task.Run(() => flood.Send(string.Concat(Enumerable.Range(0, flooding).Select(n => owner.Post(Message(n))))));

@@ -30,6 +30,15 @@ internal static class Asking
         return await connection.ReadResponseAsync();
     }
 
+    /// <summary>A form with the token of <paramref name="peer"/> and <paramref name="fields"/>, over a connection of its own.</summary>
+    public static async Task<RawResponse> PostFormAsync(this TestServer server, RawPeer peer, string fields)
+    {
+        using RawConnection connection = server.Connect();
+        connection.Send(PostText.WithLength(
+            "/" + peer.Id, $"token={peer.Token}&{fields}", "Content-Type: application/x-www-form-urlencoded\r\n"));
+        return await connection.ReadResponseAsync();
+    }
+
     /// <summary>It is a refusal that says when to come back, and in a sentence why.</summary>
     public static void IsRefusal(RawResponse response, int status, string sentence)
     {

@@ -33,12 +33,12 @@ internal sealed class TestChannel
             History = new HistoryBudget(HistoryLimit, 10 * HistoryLimit, HistoryTime),
             Away = new AwayPeers(Grace, () => Now),
             Now = () => Now,
-            Presence = new Presence(Frames),
+            OwnerNews = new OwnerNews(Frames),
             SessionEvents = new SessionEvents(Frames, Grace, heartbeatSeconds: 25),
             Frames = Frames,
             Logger = NullLogger.Instance,
         };
-        _channel = Registry.Create(Ids.Channel(1))!;
+        _channel = Registry.Create(Ids.Channel(1), RoomSettings.Default)!;
         _sender = new Peer(_channel, Ids.Peer(1), Ids.Token(2));
     }
 
