@@ -4,6 +4,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests;
 
 /// <summary>Tests that need programs of others are skipped without them on a user's machine, and never in CI.</summary>
+[Parallelizable]
 [Platform(Exclude = "Win")]
 [UnsupportedOSPlatform("windows")]
 public sealed class CounterpartTests

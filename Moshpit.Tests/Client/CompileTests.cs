@@ -5,6 +5,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Client;
 
 /// <summary>The file as users get it: copied into a project with other settings than ours.</summary>
+[Parallelizable]
 public class CompileTests
 {
     // Makes the types of the file internal.

@@ -3,6 +3,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Client;
 
 /// <summary>In a program with one thread, such as a game, all that it does stays there, and the client never waits for it.</summary>
+[Parallelizable]
 public sealed class ContextTests
 {
     [Test]

@@ -115,24 +115,29 @@ internal sealed class RawConnection(Socket socket, Stream stream) : IDisposable
     /// <summary>One request: its head and as many bytes of body as Content-Length says.</summary>
     public async Task<string> ReadRequestAsync()
     {
-        var bytes = new List<byte>();
+        // A byte at a time as far as the head goes: what is behind the body is the next request.
+        var head = new List<byte>();
         byte[] one = new byte[1];
-        int missing = -1;
-        while (missing != 0)
+        while (head.Count < 4 || head[^1] != '\n' || head[^3] != '\n')
         {
             if (await stream.ReadAsync(one).AsTask().WaitAsync(RawServer.Patience) == 0)
-                return Encoding.UTF8.GetString(bytes.ToArray());
-            bytes.Add(one[0]);
-            missing--;
-            if (missing < 0 && bytes.Count >= 4 && bytes[^1] == '\n' && bytes[^3] == '\n')
-            {
-                string head = Encoding.UTF8.GetString(bytes.ToArray());
-                string? length = head.Split("\r\n").FirstOrDefault(l => l.StartsWith("Content-Length: ", StringComparison.Ordinal));
-                missing = length is null ? 0 : int.Parse(length[16..], System.Globalization.CultureInfo.InvariantCulture);
-            }
+                return Encoding.UTF8.GetString([.. head]);
+            head.Add(one[0]);
         }
 
-        return Encoding.UTF8.GetString(bytes.ToArray());
+        string text = Encoding.UTF8.GetString([.. head]);
+        string? length = text.Split("\r\n").FirstOrDefault(l => l.StartsWith("Content-Length: ", StringComparison.Ordinal));
+        byte[] body = new byte[length is null ? 0 : int.Parse(length[16..], System.Globalization.CultureInfo.InvariantCulture)];
+        int received = 0;
+        while (received < body.Length)
+        {
+            int count = await stream.ReadAsync(body.AsMemory(received)).AsTask().WaitAsync(RawServer.Patience);
+            if (count == 0)
+                break;
+            received += count;
+        }
+
+        return text + Encoding.UTF8.GetString(body, 0, received);
     }
 
     /// <summary>The JSON of the next POST, which is answered with 200.</summary>

@@ -6,6 +6,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Diagnostics;
 
 /// <summary>What stands between the server and a logger that may block or throw.</summary>
+[Parallelizable(ParallelScope.All)]
 internal sealed class LogQueueTests
 {
     /// <summary>The event with which a test's entries are logged; those of the queue itself have another.</summary>

@@ -7,6 +7,7 @@ using HttpMethod = Moshpit.Server.Http.HttpMethod;
 namespace Moshpit.Tests.Http;
 
 /// <summary>The raw requests of the vectors, as far as the grammar of head and body decides about them.</summary>
+[Parallelizable]
 internal sealed class HttpVectorsTests
 {
     private const int MaxBody = 10 * 1024;

@@ -9,6 +9,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Properties;
 
 /// <summary>What is written into a body comes out of it. How often it is tried, and how to try more: <see cref="Any"/>.</summary>
+[Parallelizable]
 public sealed class BodyProperties
 {
     private const string Id = "0123456789abcdef0123456789abcdef";

@@ -14,6 +14,7 @@ namespace Moshpit.Tests.Properties;
 /// <summary>
 /// What the server writes the client reads, and the other way round. How often it is tried, and how to try more: <see cref="Any"/>.
 /// </summary>
+[Parallelizable]
 public sealed class ClientProperties
 {
     [Test]

@@ -8,6 +8,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Properties;
 
 /// <summary>Requests are read as they were meant. How often it is tried, and how to try more: <see cref="Any"/>.</summary>
+[Parallelizable]
 public sealed class RequestProperties
 {
     private static readonly Gen<string> Target = Gen.OneOf(

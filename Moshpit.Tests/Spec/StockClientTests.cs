@@ -4,6 +4,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests.Spec;
 
 /// <summary>Clients of others, as they are: what they hear, and when.</summary>
+[Parallelizable]
 public sealed class StockClientTests
 {
     /// <summary>urllib3, below requests, reads 512 bytes before it hands anything on, unless what comes is a chunk.</summary>
