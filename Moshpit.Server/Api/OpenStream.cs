@@ -127,7 +127,8 @@ internal sealed class OpenStream : IHandler
         HttpRequest request = exchange.Request;
         var origin = SessionKey.Hash(request[KeptField.Origin]);
         SessionKey? creator = IsRoot(request) ? SessionKey.OfCreator(session.Secret) : null;
-        while (true)
+        bool isCounted = false;
+        for (var wait = default(SpinWait); ; wait.SpinOnce())
         {
             ReadOnlySpan<byte> name = Router.ChannelIn(request.Path);
             Channel? channel = creator is { } key ? Channels.FindByCreator(key) : Channels.Find(name);
@@ -148,8 +149,13 @@ internal sealed class OpenStream : IHandler
                     return new(ApiRejections.OtherOrigin);
                 if (session.Last.IsNegative && peer.IsListening)
                     return new(End(exchange));
+                if (!isCounted && !peer.TryOpen(Clock.Now))
+                    return new(ApiRejections.TooManyOpens);
+                isCounted = true;
                 if (Resume(exchange, peer, session.Last) is { } resumed)
                     return new(resumed);
+
+                // The peer is leaving at this moment: it is about to be forgotten.
                 continue;
             }
 
@@ -183,29 +189,24 @@ internal sealed class OpenStream : IHandler
     }
 
     /// <summary>Gives <paramref name="peer"/> a new stream. Null: it has just left.</summary>
-    private Outcome? Resume(Exchange exchange, Peer peer, LastEventId last)
+    private Outcome? Resume(Exchange exchange, Peer peer, LastEventId last) => Count(exchange, peer, () =>
     {
-        if (!peer.TryOpen(Clock.Now))
-            return ApiRejections.TooManyOpens;
-        return Count(exchange, peer, () =>
+        var stream = new EventStreamConnection(
+            exchange.Socket, Streams, new SessionStream(peer, exchange.Client), isChunked: !exchange.Request.IsHttp10);
+        SharedFrame opening = RentOpening(exchange, status: 200);
+        try
         {
-            var stream = new EventStreamConnection(
-                exchange.Socket, Streams, new SessionStream(peer, exchange.Client), isChunked: !exchange.Request.IsHttp10);
-            SharedFrame opening = RentOpening(exchange, status: 200);
-            try
-            {
-                if (!peer.TryResume(stream, opening, last, exchange.Client))
-                    return null;
-            }
-            finally
-            {
-                opening.Release();
-            }
+            if (!peer.TryResume(stream, opening, last, exchange.Client))
+                return null;
+        }
+        finally
+        {
+            opening.Release();
+        }
 
-            Start(exchange, peer, stream);
-            return Outcome.Stream;
-        });
-    }
+        Start(exchange, peer, stream);
+        return Outcome.Stream;
+    });
 
     /// <summary>Opens the first stream of a session. Null: it has just been opened by another request.</summary>
     private Outcome? OpenSession(Exchange exchange, Opening opening) => Count(exchange, resuming: null, () =>

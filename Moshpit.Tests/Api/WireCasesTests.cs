@@ -52,7 +52,7 @@ internal sealed class WireCasesTests
             return 401;
         if (!parsed.Message.HasData)
             return 400;
-        bool unknown = parsed.Message.CidField != IdField.Absent && parsed.Message.Cid != Ids.Peer(Cid);
+        bool unknown = parsed.Message.CidField != IdField.Absent && parsed.Message.OnlyCid != Ids.Peer(Cid);
         return unknown ? 404 : 200;
     }
 }
