@@ -482,11 +482,11 @@ internal sealed class Channel : ISlotted
         _registry.WithHistory.Remove(this);
     }
 
-    /// <summary>A session peer that counted against <paramref name="usage"/> is not away any more.</summary>
+    /// <summary>A session peer that counted as a stream of <paramref name="usage"/> is not away any more.</summary>
     internal void OnAwayEnded(AddressUsage? usage)
     {
         _sessions!.CountAway(-1);
-        _registry.AwayEnded?.Invoke(usage);
+        usage?.RemoveStream();
     }
 
     /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good. The lock is held.</summary>

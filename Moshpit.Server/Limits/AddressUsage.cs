@@ -3,7 +3,10 @@ using System.Net;
 
 namespace Moshpit.Server.Limits;
 
-/// <summary>What one client address uses now. Held by each of its connections, and for a forwarded request by the request.</summary>
+/// <summary>
+/// What one client address uses now. Held by each of its connections, and for a forwarded request by the request. It is also remembered as
+/// long as a stream counts against it: that of a peer that is away has no connection.
+/// </summary>
 internal sealed class AddressUsage
 {
     private const long Second = 1000;
@@ -81,6 +84,9 @@ internal sealed class AddressUsage
     internal bool IsForgettable(long now)
     {
         lock (_gate)
-            return _requests.IsFull(now, _limits.RequestsPerSecond, Second) && _channels.IsFull(now, _limits.ChannelsPerMinute, Minute);
+        {
+            return _streams == 0 && _requests.IsFull(now, _limits.RequestsPerSecond, Second)
+                && _channels.IsFull(now, _limits.ChannelsPerMinute, Minute);
+        }
     }
 }
