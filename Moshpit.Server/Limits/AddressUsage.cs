@@ -48,12 +48,15 @@ internal sealed class AddressUsage
     }
 
     /// <summary>Counts a stream until <see cref="RemoveStream"/>. False: there are too many open.</summary>
-    /// <param name="isReplacing">It takes the place of one that is still counted, so there may be one too many for a moment.</param>
+    /// <param name="isReplacing">
+    /// It takes the place of one that is counted until it has ended. A replaced stream whose client neither reads nor closes may last, so
+    /// there may be only as many beyond the limit as there may be within it.
+    /// </param>
     public bool TryAddStream(bool isReplacing = false)
     {
         lock (_gate)
         {
-            if (_streams >= _limits.Streams && !isReplacing)
+            if (_streams >= (isReplacing ? 2L : 1L) * _limits.Streams)
                 return false;
             _streams++;
             return true;

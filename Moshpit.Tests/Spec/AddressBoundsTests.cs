@@ -90,6 +90,25 @@ public sealed class AddressBoundsTests
     }
 
     [Test]
+    public async Task Streams_that_were_replaced_and_do_not_end_are_at_most_as_many_as_an_address_may_have()
+    {
+        const int Most = 2;
+        await using TestServer server = await StartBehindProxyAsync();
+        string secret = SessionPeer.NewSecret(), from = Asking.From(Client);
+        List<SessionPeer> streams = [];
+        for (int n = 0; n < 2 * Most; n++)
+            streams.Add(await SessionPeer.OpenAsync(server, "/", secret, fields: from));
+        Asking.IsRefusal(await server.AskAsync("GET", "/", SessionPeer.FieldsOf(secret) + from), 429, "too many streams");
+        await streams[^1].SendAsync(server, "\"data\":1");
+        Assert.That((await streams[^1].ReadAsync("signal")).Data.GetInt32(), Is.EqualTo(1), "the newest goes on");
+        streams[0].Dispose();
+        await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Sockets.Count == 2 * Most - 1);
+        streams.Add(await SessionPeer.OpenAsync(server, "/", secret, fields: from));
+        streams.ForEach(stream => stream.Dispose());
+        await server.WhenIdleAsync();
+    }
+
+    [Test]
     public async Task Too_many_requests_within_a_second_are_refused_until_time_has_passed()
     {
         await using TestServer server = await StartBehindProxyAsync();
