@@ -101,9 +101,12 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
     /// <summary>
     /// Has <paramref name="outlet"/> take over: it gets <paramref name="opening"/>, to which <c>connect</c> is added, a <c>gap</c> where
-    /// something was lost, and what the peer has missed. The outlet so far, if there is one, ends with <c>bye</c>. If the new one is dead
-    /// already, nothing happens. False: the peer has left, or its channel has ended.
+    /// something was lost, and what the peer has missed. The outlet so far, if there is one, ends with <c>bye</c>. If the new one is dead,
+    /// or dies of being written to, nothing happens. False: the peer has left, or its channel has ended.
     /// </summary>
+    /// <remarks>
+    /// A limit: an outlet of the other framing needs another shard before it is written to. If it dies of that, the outlet so far ends too.
+    /// </remarks>
     /// <param name="outlet">The new outlet.</param>
     /// <param name="opening">Stays the caller's.</param>
     /// <param name="last">The last event that the client has had.</param>
@@ -118,29 +121,39 @@ internal sealed class Peer : ISlotted, ISinkOwner
             if (outlet.HasEnded || !outlet.IsConnected)
                 return true;
             FrameSink? replaced = _outlet is { HasEnded: false } ? _outlet : null;
-            long written = Math.Max(Session!.LastAddressed, Channel.SequenceBefore(_offset));
+            long written = replaced is null ? 0 : Math.Max(Session!.LastAddressed, Channel.SequenceBefore(_offset));
+            bool wasAway = _outlet is null;
+            (Shard shard, long offset) = (_shard, _offset);
             if (!Channel.TryResume(this, last, outlet.IsChunked, ref _shard, ref _offset, replay, out Resumption resumption))
                 return false;
-            Session.Streams++;
-            Session.Absence++;
-            Session.LastAddressed = resumption.Last;
-            bool wasAway = _outlet is null;
-            AddressUsage? usedBefore = Session.Usage;
-            Session.Usage = usage;
+            Session!.Streams++;
             Volatile.Write(ref _outlet, outlet);
 
             // Before the client reads connect: a message that it sends then counts no peer as away that is not.
             if (wasAway)
-                Channel.OnAwayEnded(usedBefore);
+                Channel.OnAwayEnded(Session.Usage);
             Channel.Events.WriteConnect(opening, this, resumption.IsUsable, resumption.ConnectId, outlet.IsChunked);
             if (resumption.GapId > 0)
                 EventWriter.WriteGap(opening, Channel.Id, resumption.IsUsable ? resumption.After : -1, resumption.GapId, outlet.IsChunked);
             replay.Write(outlet, opening);
+            if (replaced is not null && _shard == shard && !outlet.IsConnected)
+            {
+                // No drain has passed the peer meanwhile, since its lock is held: the older outlet goes on where it was.
+                Session.Streams--;
+                _offset = offset;
+                Volatile.Write(ref _outlet, replaced);
+                return true;
+            }
+
             if (replaced is not null)
             {
                 Channel.Events.WriteBye(replaced, ByeReason.Replaced, written);
                 replaced.Complete(DisconnectReason.Replaced);
             }
+
+            Session.Absence++;
+            Session.LastAddressed = resumption.Last;
+            Session.Usage = usage;
 
             // Before anything else can happen to the peer: the owner must hear of it in that order.
             if (wasAway)
