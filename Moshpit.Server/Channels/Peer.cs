@@ -160,7 +160,6 @@ internal sealed class Peer : ISlotted, ISinkOwner
                 Channel.Presence.TellOfBack(this);
         }
 
-        Channel.Drain();
         return true;
     }
 
