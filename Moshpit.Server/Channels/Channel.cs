@@ -102,7 +102,7 @@ internal sealed class Channel : ISlotted
     public DeliveryOutcome Judge(Peer sender, long number)
     {
         lock (_gate)
-            return new Publication(sender, null, null!, number).Judge();
+            return sender.Session?.Judge(number) ?? DeliveryOutcome.Delivered;
     }
 
     /// <summary>The session peer with the key <paramref name="key"/>, or null. A closed channel has none.</summary>

@@ -46,6 +46,17 @@ internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId orig
     /// <summary>What its present stream counts against, and what it goes on to count against while it is away.</summary>
     public AddressUsage? Usage { get; set; }
 
+    /// <summary>
+    /// What is to be done with a message to which its peer gave the number <paramref name="number"/>; 0: it gave none. The lock of the
+    /// channel is held.
+    /// </summary>
+    public DeliveryOutcome Judge(long number) => (number == 0 ? SequenceVerdict.New : Numbers.Judge(number)) switch
+    {
+        SequenceVerdict.Repeated => DeliveryOutcome.Repeated,
+        SequenceVerdict.TooOld => DeliveryOutcome.TooOld,
+        _ => DeliveryOutcome.Delivered,
+    };
+
     /// <summary>Counts a stream. False: there were too many within a short time.</summary>
     public bool TryOpen(long now) => _opens.TryTake(now, MostOpens, OpensPeriod);
 }
