@@ -336,8 +336,16 @@ internal sealed class Channel : ISlotted
     {
         if (IsClosed || Away.Grace == 0)
             return false;
-        Away.Add(peer);
-        return true;
+        try
+        {
+            Away.Add(peer);
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            // Without a deadline it would never leave: it leaves now.
+            return false;
+        }
     }
 
     /// <summary>A session peer has lost its outlet.</summary>
@@ -492,8 +500,15 @@ internal sealed class Channel : ISlotted
     /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good. The lock is held.</summary>
     private void RememberEnd(Peer peer)
     {
-        if (peer.Session is { } session)
-            _sessions!.RememberEnd(session, _registry.Ended, _registry.Now());
+        try
+        {
+            if (peer.Session is { } session)
+                _sessions!.RememberEnd(session, _registry.Ended, _registry.Now());
+        }
+        catch (OutOfMemoryException)
+        {
+            // A session that is not remembered may join anew. The peer leaves all the same.
+        }
     }
 
     private void Drain(bool inline)
