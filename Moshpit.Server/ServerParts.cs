@@ -222,7 +222,6 @@ internal sealed class ServerParts : IAsyncDisposable
             Logger = _log,
         };
         Channels.OutletEnded = stream.OnEnded;
-        Channels.AwayEnded = stream.OnAwayEnded;
         Router router = new Router()
             .Map(HttpMethod.Get, "/", stream)
             .Map(HttpMethod.Get, Router.Channel, stream)

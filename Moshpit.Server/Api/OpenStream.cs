@@ -94,28 +94,17 @@ internal sealed class OpenStream : IHandler
 
     /// <summary>
     /// Called when a stream of a peer has ended, before the peer leaves for it. <paramref name="staysAway"/>: it does not leave yet, and
-    /// counts against <paramref name="usage"/> until <see cref="OnAwayEnded"/>.
+    /// goes on to count as a stream of <paramref name="usage"/>.
     /// </summary>
     public void OnEnded(Peer peer, AddressUsage? usage, SinkEnd end, bool staysAway)
     {
         Warnings.OnStreamEnded(end.Reason, usage);
         ApiLog.StreamEnded(Logger, peer.Channel.Id, peer.Cid, OperatorWarnings.NameOf(usage), end.Reason, end.Seconds, end.Bytes);
-        if (staysAway)
-        {
-            Admission.LeaveHolding();
-            return;
-        }
 
         // The owner, which is told of the leave next, may count on the peer's room.
-        usage?.RemoveStream();
+        if (!staysAway)
+            usage?.RemoveStream();
         Admission.Leave(usage, Excess.None);
-    }
-
-    /// <summary>Called when a peer has come back, or has left without that.</summary>
-    public void OnAwayEnded(AddressUsage? usage)
-    {
-        usage?.RemoveStream();
-        Admission.Release(usage);
     }
 
     private Rejection? CheckServer(HttpRequest request) =>

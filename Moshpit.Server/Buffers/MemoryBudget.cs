@@ -74,21 +74,23 @@ internal sealed class MemoryBudget
     }
 
     /// <summary>
-    /// Whether a stream is too far behind with <paramref name="waiting"/> bytes here and <paramref name="kernelBytes"/> in its socket. When
-    /// all together take too much, a stream is as soon as it has more than its even share: those that are furthest behind are cut first.
+    /// Whether a stream is too far behind with <paramref name="waiting"/> bytes here, of which <paramref name="exempt"/> do not count as
+    /// its own delay, and <paramref name="kernelBytes"/> in its socket. When all together take too much, a stream is as soon as it has more
+    /// than its even share, exempt bytes too: those that are furthest behind are cut first.
     /// </summary>
-    public bool IsTooFarBehind(long waiting, int kernelBytes) =>
-        waiting > Allowance || (waiting + kernelBytes > EvenShare && IsExceeded);
+    public bool IsTooFarBehind(long waiting, int kernelBytes, long exempt = 0) =>
+        waiting - exempt > Allowance || (waiting + kernelBytes > EvenShare && IsExceeded);
 
     /// <summary>
     /// Whether a stream that is too far behind with <paramref name="waiting"/> bytes may go on, since its peer was seen to read, or since
-    /// it fell behind a moment ago and nothing can be seen yet. It may never have more than every peer may have. While the excess is in the
+    /// it fell behind a moment ago and nothing can be seen yet. It may never have more than every peer may have, besides what is
+    /// <paramref name="exempt"/>. While the excess is in the
     /// kernel, it goes away with the peers that do not read. When messages alone take too much, peers that do not read go first; others may
     /// have an even share of the messages, or more as long as the excess is small.
     /// </summary>
-    public bool MaySpare(long waiting, bool reads, bool fellBehindJustNow)
+    public bool MaySpare(long waiting, bool reads, bool fellBehindJustNow, long exempt = 0)
     {
-        if (waiting > _backlogLimit)
+        if (waiting - exempt > _backlogLimit)
             return false;
         long excess = _frames.OutstandingBytes - Limit;
         if (excess <= 0 || waiting <= EvenShare)

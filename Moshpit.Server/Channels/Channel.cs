@@ -122,7 +122,7 @@ internal sealed class Channel : ISlotted
     public DeliveryOutcome Judge(Peer sender, long number)
     {
         lock (_gate)
-            return new Publication(sender, null, null!, number).Judge();
+            return sender.Session?.Judge(number) ?? DeliveryOutcome.Delivered;
     }
 
     /// <summary>The session peer with the key <paramref name="key"/>, or null. A closed channel has none.</summary>
@@ -413,8 +413,16 @@ internal sealed class Channel : ISlotted
     {
         if (IsClosed || Away.Grace == 0)
             return false;
-        Away.Add(peer);
-        return true;
+        try
+        {
+            Away.Add(peer);
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            // Without a deadline it would never leave: it leaves now.
+            return false;
+        }
     }
 
     /// <summary>A session peer has lost its outlet.</summary>
@@ -432,9 +440,6 @@ internal sealed class Channel : ISlotted
                 FindOwnerLater();
         }
     }
-
-    /// <summary>A session peer that counted against <paramref name="usage"/> is not away any more.</summary>
-    internal void OnAwayEnded(AddressUsage? usage) => _registry.AwayEnded?.Invoke(usage);
 
     /// <summary>
     /// <paramref name="peer"/> has left, of <paramref name="shard"/>: its token dies, and others are told. With the owner all go, unless
@@ -467,7 +472,7 @@ internal sealed class Channel : ISlotted
 
         shard.Remove(peer);
         if (wasAway)
-            OnAwayEnded(peer.Session!.Usage);
+            peer.Session!.Usage?.RemoveStream();
         OwnerNews.TellOfLeave(peer);
         if (ends)
         {
@@ -838,8 +843,15 @@ internal sealed class Channel : ISlotted
     /// <summary>The session of <paramref name="peer"/>, if it has one, is over for good. The lock is held.</summary>
     private void RememberEnd(Peer peer)
     {
-        if (peer.Session is { } session)
-            _sessions!.RememberEnd(session, _registry.Ended, _registry.Now());
+        try
+        {
+            if (peer.Session is { } session)
+                _sessions!.RememberEnd(session, _registry.Ended, _registry.Now());
+        }
+        catch (OutOfMemoryException)
+        {
+            // A session that is not remembered may join anew. The peer leaves all the same.
+        }
     }
 
     private void Drain(bool inline)

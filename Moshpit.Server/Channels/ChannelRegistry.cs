@@ -65,9 +65,6 @@ internal sealed class ChannelRegistry
     /// </summary>
     public Action<Peer, AddressUsage?, SinkEnd, bool>? OutletEnded { get; set; }
 
-    /// <summary>Called when a peer is not away any more: with what it counted against.</summary>
-    public Action<AddressUsage?>? AwayEnded { get; set; }
-
     /// <summary>Within one grace after the start an unknown channel may be one whose clients come back before its owner does.</summary>
     public bool MayReturn => Now() < Away.Grace;
 

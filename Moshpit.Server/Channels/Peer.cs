@@ -114,9 +114,12 @@ internal sealed class Peer : ISlotted, ISinkOwner
 
     /// <summary>
     /// Has <paramref name="outlet"/> take over: it gets <paramref name="opening"/>, to which <c>connect</c> is added, a <c>gap</c> where
-    /// something was lost, and what the peer has missed. The outlet so far, if there is one, ends with <c>bye</c>. If the new one is dead
-    /// already, nothing happens. False: the peer has left, or its channel has ended.
+    /// something was lost, and what the peer has missed. The outlet so far, if there is one, ends with <c>bye</c>. If the new one is dead,
+    /// or dies of being written to, nothing happens. False: the peer has left, or its channel has ended.
     /// </summary>
+    /// <remarks>
+    /// A limit: an outlet of the other framing needs another shard before it is written to. If it dies of that, the outlet so far ends too.
+    /// </remarks>
     /// <param name="outlet">The new outlet.</param>
     /// <param name="opening">Stays the caller's.</param>
     /// <param name="last">The last event that the client has had.</param>
@@ -131,16 +134,26 @@ internal sealed class Peer : ISlotted, ISinkOwner
             if (outlet.HasEnded || !outlet.IsConnected)
                 return true;
             FrameSink? replaced = _outlet is { HasEnded: false } ? _outlet : null;
-            long written = Math.Max(Session!.LastAddressed, Channel.SequenceBefore(this, _offset));
+            long written = replaced is null ? 0 : Math.Max(Session!.LastAddressed, Channel.SequenceBefore(this, _offset));
+            bool wasAway = _outlet is null;
+            (Shard shard, long offset) = (_shard, _offset);
+            var before = (Session!.Streams, Session.Absence, Session.LastAddressed);
             if (!Channel.TryResume(this, last, outlet.IsChunked, opening, ref _shard, ref _offset, replay))
                 return false;
-            bool wasAway = _outlet is null;
-            AddressUsage? usedBefore = Session.Usage;
-            Session.Usage = usage;
             Volatile.Write(ref _outlet, outlet);
             if (wasAway)
-                Channel.OnAwayEnded(usedBefore);
+                Session.Usage?.RemoveStream();
             replay.Write(outlet, opening);
+            if (replaced is not null && _shard == shard && !outlet.IsConnected)
+            {
+                // No drain has passed the peer meanwhile, since its lock is held: the older outlet goes on where it was.
+                (Session.Streams, Session.Absence, Session.LastAddressed) = before;
+                _offset = offset;
+                Volatile.Write(ref _outlet, replaced);
+                return true;
+            }
+
+            Session.Usage = usage;
             if (replaced is not null)
             {
                 Channel.Events.WriteBye(replaced, ByeReason.Replaced, written);

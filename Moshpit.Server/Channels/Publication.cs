@@ -22,17 +22,7 @@ internal readonly record struct Publication(Peer Sender, Peer? Addressee, Shared
         Addressee ?? (Channel.Owner is { } owner && (Several is null || Several.Include(owner)) ? owner : null);
 
     /// <summary>What is to be done by the number that a session peer gave it. The lock of the channel is held.</summary>
-    public DeliveryOutcome Judge()
-    {
-        if (Number == 0 || Sender.Session is not { } session)
-            return DeliveryOutcome.Delivered;
-        return session.Numbers.Judge(Number) switch
-        {
-            SequenceVerdict.Repeated => DeliveryOutcome.Repeated,
-            SequenceVerdict.TooOld => DeliveryOutcome.TooOld,
-            _ => DeliveryOutcome.Delivered,
-        };
-    }
+    public DeliveryOutcome Judge() => Sender.Session?.Judge(Number) ?? DeliveryOutcome.Delivered;
 
     /// <summary>It has its place in the order: its number is known from now on. The lock of the channel is held.</summary>
     public void Accept()

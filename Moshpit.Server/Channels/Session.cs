@@ -69,6 +69,17 @@ internal sealed class Session(SessionKey key, SessionKey? creatorKey, HexId orig
     /// <summary>Its stream was given what ends with the event <paramref name="last"/>; 0: with a broadcast.</summary>
     public void OnWritten(long last) => LastAddressed = Math.Max(LastAddressed, last);
 
+    /// <summary>
+    /// What is to be done with a message to which its peer gave the number <paramref name="number"/>; 0: it gave none. The lock of the
+    /// channel is held.
+    /// </summary>
+    public DeliveryOutcome Judge(long number) => (number == 0 ? SequenceVerdict.New : Numbers.Judge(number)) switch
+    {
+        SequenceVerdict.Repeated => DeliveryOutcome.Repeated,
+        SequenceVerdict.TooOld => DeliveryOutcome.TooOld,
+        _ => DeliveryOutcome.Delivered,
+    };
+
     /// <summary>Counts a stream. False: there were too many within a short time.</summary>
     public bool TryOpen(long now) => _opens.TryTake(now, MostOpens, OpensPeriod);
 }

@@ -93,7 +93,7 @@ internal sealed class AddressLimits
             usage.Holders--;
     }
 
-    /// <summary>Forgets addresses without connections whose buckets are full again.</summary>
+    /// <summary>Forgets addresses without connections and streams whose buckets are full again.</summary>
     public void OnTick(long now)
     {
         lock (_usages)

@@ -3,7 +3,10 @@ using System.Net;
 
 namespace Moshpit.Server.Limits;
 
-/// <summary>What one client address uses now. Held by each of its connections, and for a forwarded request by the request.</summary>
+/// <summary>
+/// What one client address uses now. Held by each of its connections, and for a forwarded request by the request. It is also remembered as
+/// long as a stream counts against it: that of a peer that is away has no connection.
+/// </summary>
 internal sealed class AddressUsage
 {
     private const long Second = 1000;
@@ -45,12 +48,15 @@ internal sealed class AddressUsage
     }
 
     /// <summary>Counts a stream until <see cref="RemoveStream"/>. False: there are too many open.</summary>
-    /// <param name="isReplacing">It takes the place of one that is still counted, so there may be one too many for a moment.</param>
+    /// <param name="isReplacing">
+    /// It takes the place of one that is counted until it has ended. A replaced stream whose client neither reads nor closes may last, so
+    /// there may be only as many beyond the limit as there may be within it.
+    /// </param>
     public bool TryAddStream(bool isReplacing = false)
     {
         lock (_gate)
         {
-            if (_streams >= _limits.Streams && !isReplacing)
+            if (_streams >= (isReplacing ? 2L : 1L) * _limits.Streams)
                 return false;
             _streams++;
             return true;
@@ -81,6 +87,9 @@ internal sealed class AddressUsage
     internal bool IsForgettable(long now)
     {
         lock (_gate)
-            return _requests.IsFull(now, _limits.RequestsPerSecond, Second) && _channels.IsFull(now, _limits.ChannelsPerMinute, Minute);
+        {
+            return _streams == 0 && _requests.IsFull(now, _limits.RequestsPerSecond, Second)
+                && _channels.IsFull(now, _limits.ChannelsPerMinute, Minute);
+        }
     }
 }

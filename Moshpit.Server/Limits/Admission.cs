@@ -42,12 +42,6 @@ internal sealed class Admission(AddressLimits addresses, int maxConnections, int
         Interlocked.Decrement(ref excess == Excess.None ? ref _connections : ref _refused);
     }
 
-    /// <summary>A stream has ended, but its peer goes on to count against its address, until <see cref="Release"/>.</summary>
-    public void LeaveHolding() => Interlocked.Decrement(ref _connections);
-
-    /// <summary>A peer that was counted without a stream counts no more.</summary>
-    public void Release(AddressUsage? usage) => addresses.Release(usage);
-
     private bool TryCount()
     {
         if (Interlocked.Increment(ref _connections) <= _maxConnections)

@@ -270,16 +270,17 @@ internal sealed class EventStreamConnection : FrameSink, ISlotted
     private void CheckBound(SendQueue queue)
     {
         MemoryBudget budget = _transport.Budget;
-        if (!budget.IsTooFarBehind(queue.BoundedLength, queue.KernelBytes))
+        if (!budget.IsTooFarBehind(queue.Length, queue.KernelBytes, queue.Exempt))
             return;
-        if (!budget.MaySpare(queue.BoundedLength, queue.Progress.IsReading, queue.Progress.IsNew))
+        if (!budget.MaySpare(queue.Length, queue.Progress.IsReading, queue.Progress.IsNew, queue.Exempt))
             Close(DisconnectReason.BacklogFull);
     }
 
     /// <summary>
     /// The other half of what it may have is for what can't wait: what others publish, and the leaves of those that have joined.
     /// </summary>
-    private bool HasRoom(SendQueue queue) => !_transport.Budget.IsTooFarBehind(2 * queue.BoundedLength, queue.KernelBytes);
+    private bool HasRoom(SendQueue queue) =>
+        !_transport.Budget.IsTooFarBehind(2 * queue.Length, queue.KernelBytes, 2 * queue.Exempt);
 
     /// <summary>
     /// Sends the queue until it is empty or the connection is closed. An error of ours ends the stream, and nothing else.

@@ -18,13 +18,11 @@ internal sealed class SendQueue(FramePool frames, ReadProgress progress)
     /// <summary>Copies, the newest bytes of all; it gets more until it is full or its turn comes.</summary>
     private SharedFrame? _copies;
 
-    private long _exempt;
-
     /// <summary>Bytes kept.</summary>
     public long Length { get; private set; }
 
-    /// <summary>Bytes kept that count against the bound of a slow peer.</summary>
-    public long BoundedLength => Length - _exempt;
+    /// <summary>Bytes kept that do not count against the bound of a slow peer.</summary>
+    public long Exempt { get; private set; }
 
     /// <summary>Tells whether the peer reads.</summary>
     public ReadProgress Progress { get; } = progress;
@@ -58,7 +56,7 @@ internal sealed class SendQueue(FramePool frames, ReadProgress progress)
         int length = bytes.End.Value - bytes.Start.Value;
         Length += length;
         if (isExempt)
-            _exempt = Length;
+            Exempt = Length;
         if (length < Math.Max(CopyLength, frame.Capacity / 2))
         {
             Copy(frame.Span[bytes]);
@@ -76,7 +74,7 @@ internal sealed class SendQueue(FramePool frames, ReadProgress progress)
         (SharedFrame frame, Range bytes) = _entries.Dequeue();
         int length = bytes.End.Value - bytes.Start.Value;
         Length -= length;
-        _exempt = Math.Max(0, _exempt - length);
+        Exempt = Math.Max(0, Exempt - length);
         frame.Release();
     }
 

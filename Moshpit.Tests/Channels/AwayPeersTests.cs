@@ -3,6 +3,7 @@ using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Channels;
 
+[FixtureLifeCycle(LifeCycle.InstancePerTestCase)]
 internal sealed class AwayPeersTests
 {
     private readonly TestChannel _channel = new();
@@ -47,6 +48,28 @@ internal sealed class AwayPeersTests
             Assert.That(peer.TryResume(sink, _channel.Opening, default));
             Assert.That(_channel.Registry.Away.Count, Is.LessThanOrEqualTo(2));
         }
+    }
+
+    [Test]
+    public void A_peer_whose_absence_there_is_no_memory_to_remember_leaves_at_once()
+    {
+        (_, RecordingSink owner) = _channel.Join();
+        (Peer peer, RecordingSink sink) = _channel.JoinAsSession();
+        _channel.HasMemory = false;
+        peer.OnEnded(sink, default);
+        Assert.That(_channel.Channel.FindByCid(peer.Cid), Is.Null);
+        Assert.That(owner.Text, Does.Contain("event: leave"));
+    }
+
+    [Test]
+    public void A_session_that_there_is_no_memory_to_remember_as_ended_leaves_all_the_same()
+    {
+        (_, RecordingSink owner) = _channel.Join();
+        (Peer peer, _) = _channel.JoinAsSession();
+        _channel.HasMemory = false;
+        Assert.That(peer.TryLeave());
+        Assert.That(_channel.Channel.FindByCid(peer.Cid), Is.Null);
+        Assert.That(owner.Text, Does.Contain("event: leave"));
     }
 
     [Test]

@@ -57,6 +57,29 @@ internal sealed partial class OutletTests
     }
 
     [Test]
+    public async Task An_outlet_that_dies_of_its_first_write_takes_nothing_over()
+    {
+        await PublishAsync("a;");
+        SharedFrame pending = _channel.Encode(Event("b;"));
+        await _channel.PublishAsync(pending);
+        pending.Release();
+        var dead = new RecordingSink { DiesOfWrite = true };
+        Resume(dead, _peer.Peer.Session!.Joined);
+        Assert.That(dead.Text, Does.Contain("event: connect"));
+        Assert.That(_peer.Sink.HasEnded, Is.False);
+        _channel.Channel.Drain();
+        _channel.Send(_peer.Peer, Event("direct;"));
+        _peer.Peer.OnEnded(dead, default);
+        await PublishAsync("c;");
+        Assert.That(Signals(_peer.Sink), Is.EqualTo("a;b;direct;c;"));
+        var second = new RecordingSink();
+        Resume(second, Ids(_peer.Sink)[2]);
+        Assert.That(second.Text, Does.Contain("\"stream\":2,"));
+        Assert.That(Signals(second), Is.EqualTo("direct;c;"));
+        Assert.That(_peer.Sink.Text, Does.Contain($"id: -{Ids(_peer.Sink)[4]}.0\n"));
+    }
+
+    [Test]
     public async Task What_is_kept_no_more_is_a_gap()
     {
         long joined = _peer.Peer.Session!.Joined;

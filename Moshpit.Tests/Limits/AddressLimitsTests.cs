@@ -120,6 +120,20 @@ internal sealed class AddressLimitsTests
         Assert.That(Hold("203.0.113.8"), Is.SameAs(there));
     }
 
+    [Test]
+    public void An_address_is_not_forgotten_as_long_as_a_stream_counts_against_it_even_without_a_connection()
+    {
+        AddressUsage usage = Hold(Client)!;
+        Assert.That(usage.TryAddStream());
+        _limits.Release(usage);
+        _limits.OnTick(100_000);
+        Assert.That(Hold(Client), Is.SameAs(usage));
+        _limits.Release(usage);
+        usage.RemoveStream();
+        _limits.OnTick(100_000);
+        Assert.That(_limits.Count, Is.Zero);
+    }
+
     private AddressUsage? Hold(string address)
     {
         Assert.That(_limits.TryHold(IPAddress.Parse(address), out AddressUsage? usage), Is.True);

@@ -53,6 +53,62 @@ public sealed class AddressBoundsTests
     }
 
     [Test]
+    public async Task A_peer_that_is_away_counts_as_a_stream_of_its_address_and_not_as_a_connection()
+    {
+        const int Most = 2;
+        IPAddress own = Asking.OwnAddress();
+        await using TestServer server = await StartBehindProxyAsync(
+            options => (options.Host, options.MaxStreamsPerAddress, options.MaxConnectionsPerAddress) = (null, Most, Most));
+        RawConnection Connect() => RawConnection.Connect(new IPEndPoint(own, server.Port));
+        List<(string Secret, string Cid)> sessions = [];
+        for (int n = 0; n < Most; n++)
+        {
+            string secret = SessionPeer.NewSecret();
+            SessionPeer peer = await SessionPeer.OpenAsync(Connect(), "/", SessionPeer.FieldsOf(secret));
+            sessions.Add((secret, peer.Cid));
+            peer.Stream.Reset();
+        }
+
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 0);
+        using (RawConnection another = Connect())
+        {
+            another.Send(Asking.Text("GET", "/", SessionPeer.FieldsOf(SessionPeer.NewSecret())));
+            Asking.IsRefusal(await another.ReadResponseAsync(), 429, "too many streams");
+        }
+
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 0);
+        List<SessionPeer> back = [];
+        foreach ((string secret, string cid) in sessions)
+        {
+            back.Add(await SessionPeer.OpenAsync(Connect(), "/", SessionPeer.FieldsOf(secret)));
+            Assert.That(back[^1].Cid, Is.EqualTo(cid));
+        }
+
+        back.ForEach(peer => peer.Dispose());
+        await Eventually.AsyncTrue(() => server.Server.Parts.Admission.Connections == 0);
+        await _clock.PassUntilAsync(120, () => server.Server.Parts.Addresses.Count == 0);
+    }
+
+    [Test]
+    public async Task Streams_that_were_replaced_and_do_not_end_are_at_most_as_many_as_an_address_may_have()
+    {
+        const int Most = 2;
+        await using TestServer server = await StartBehindProxyAsync();
+        string secret = SessionPeer.NewSecret(), from = Asking.From(Client);
+        List<SessionPeer> streams = [];
+        for (int n = 0; n < 2 * Most; n++)
+            streams.Add(await SessionPeer.OpenAsync(server, "/", secret, fields: from));
+        Asking.IsRefusal(await server.AskAsync("GET", "/", SessionPeer.FieldsOf(secret) + from), 429, "too many streams");
+        await streams[^1].SendAsync(server, "\"data\":1");
+        Assert.That((await streams[^1].ReadAsync("signal")).Data.GetInt32(), Is.EqualTo(1), "the newest goes on");
+        streams[0].Dispose();
+        await Eventually.AsyncTrue(() => server.Server.Parts.Streams.Sockets.Count == 2 * Most - 1);
+        streams.Add(await SessionPeer.OpenAsync(server, "/", secret, fields: from));
+        streams.ForEach(stream => stream.Dispose());
+        await server.WhenIdleAsync();
+    }
+
+    [Test]
     public async Task Too_many_requests_within_a_second_are_refused_until_time_has_passed()
     {
         await using TestServer server = await StartBehindProxyAsync();

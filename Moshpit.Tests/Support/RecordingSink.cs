@@ -35,6 +35,9 @@ internal sealed class RecordingSink : FrameSink
     /// <summary>Its writes fail, as only those with an error of ours do.</summary>
     public bool IsBroken { get; set; }
 
+    /// <summary>The other side turns out to be gone when it is written to.</summary>
+    public bool DiesOfWrite { get; init; }
+
     public DisconnectReason Completed { get; private set; }
 
     public void Hold() => _open.Reset();
@@ -65,6 +68,8 @@ internal sealed class RecordingSink : FrameSink
         if (!IsDeaf && !IsBroken && !frame.Span[bytes].IsEmpty)
             Note(Encoding.Latin1.GetString(frame.Span[bytes]));
         Exit();
+        if (DiesOfWrite)
+            Abort(DisconnectReason.Reset);
         if (IsBroken)
             throw new InvalidOperationException("This sink is broken.");
     }

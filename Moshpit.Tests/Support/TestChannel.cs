@@ -49,7 +49,14 @@ internal sealed class TestChannel
     public Channel Channel => _channel;
 
     /// <summary>Milliseconds since the start.</summary>
-    public long Now { get; set; }
+    public long Now
+    {
+        get => HasMemory ? field : throw new OutOfMemoryException("There is no memory, says the test.");
+        set;
+    }
+
+    /// <summary>False: there is none for what is to be remembered together with a time.</summary>
+    public bool HasMemory { get; set; } = true;
 
     /// <summary>Lets a peer in whose first bytes are <paramref name="opening"/>.</summary>
     public (Peer Peer, RecordingSink Sink) Join(string opening = "", bool deaf = false, bool plain = false)

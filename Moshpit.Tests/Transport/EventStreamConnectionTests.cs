@@ -125,6 +125,15 @@ internal sealed class EventStreamConnectionTests : ISinkOwner
         Assert.That(await behind.EndAsync(), Is.EqualTo(DisconnectReason.BacklogFull));
     }
 
+    [Test]
+    public void What_was_written_before_the_start_counts_against_what_all_together_may_take()
+    {
+        using var within = new Behind(this, replay: TotalLimit / 2);
+        Assert.That(within.Stream.HasEnded, Is.False);
+        using var beyond = new Behind(this, replay: 2 * TotalLimit);
+        Assert.That(beyond.Stream.HasEnded);
+    }
+
     private StreamTransport NewTransport(long totalLimit) => new()
     {
         Clock = new ServerClock(_time, 4 * FakeTime.Tick, NullLogger.Instance),
