@@ -250,7 +250,8 @@ public sealed class MoshpitServerOptions
 
     /// <summary>
     /// Most streams at once from one address; more are answered 429. Default 1,000. On Linux it is also kept to a quarter of the
-    /// connections that the process's descriptors allow. See <see cref="Proxies"/>.
+    /// connections that the process's descriptors allow. Streams that newer ones of their sessions have replaced, and that have not ended
+    /// yet, count as many again. See <see cref="Proxies"/>.
     /// </summary>
     public int MaxStreamsPerAddress { get; set; } = 1_000;
 

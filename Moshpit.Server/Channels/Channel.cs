@@ -712,6 +712,14 @@ internal sealed class Channel : ISlotted
         }
     }
 
+    /// <summary>A peer has a stream now, so that it can become the owner.</summary>
+    internal void OnHere()
+    {
+        if (Settings.IsKept && Owner is null)
+            FindOwnerLater();
+        DrainNews(inline: true);
+    }
+
     /// <summary>On another thread: it takes the locks of peers, and the caller may hold one.</summary>
     private void FindOwnerLater() =>
         ThreadPool.UnsafeQueueUserWorkItem(static channel => channel.FindOwner(), this, preferLocal: false);

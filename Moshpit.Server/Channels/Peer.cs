@@ -108,7 +108,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
             news?.Release();
         }
 
-        Channel.DrainNews(inline: true);
+        Channel.OnHere();
         return JoinOutcome.Joined;
     }
 
@@ -161,7 +161,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
             }
         }
 
-        Channel.DrainNews(inline: true);
+        Channel.OnHere();
         return true;
     }
 

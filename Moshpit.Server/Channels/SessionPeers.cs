@@ -24,13 +24,13 @@ internal sealed class SessionPeers
 
     public Peer? Find(SessionKey key) => _byKey.GetValueOrDefault(key);
 
-    /// <summary>The one with the lowest number that is not away, or null.</summary>
+    /// <summary>The one with the lowest number that is here, or null. A peer whose stream is being ended is not.</summary>
     public Peer? FirstHere()
     {
         Peer? first = null;
         foreach (Peer peer in _byKey.Values)
         {
-            if (!peer.Session!.IsAway && (first is null || peer.Number < first.Number))
+            if (!peer.Session!.IsAway && peer.IsListening && (first is null || peer.Number < first.Number))
                 first = peer;
         }
 

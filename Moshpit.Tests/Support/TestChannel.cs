@@ -22,7 +22,7 @@ internal sealed class TestChannel
     private readonly Peer _sender;
     private UInt128 _next = 100;
 
-    public TestChannel(long pendingLimit = 1024 * 1024)
+    public TestChannel(long pendingLimit = 1024 * 1024, RoomSettings? settings = null)
     {
         Registry = new ChannelRegistry
         {
@@ -38,7 +38,7 @@ internal sealed class TestChannel
             Frames = Frames,
             Logger = NullLogger.Instance,
         };
-        _channel = Registry.Create(Ids.Channel(1), RoomSettings.Default)!;
+        _channel = Registry.Create(Ids.Channel(1), settings ?? RoomSettings.Default)!;
         _sender = new Peer(_channel, Ids.Peer(1), Ids.Token(2));
     }
 
@@ -67,9 +67,9 @@ internal sealed class TestChannel
     }
 
     /// <summary>Lets the first stream of a session in.</summary>
-    public (Peer Peer, RecordingSink Sink) JoinAsSession()
+    public (Peer Peer, RecordingSink Sink) JoinAsSession(bool hearsAll = false)
     {
-        var session = new Session(new SessionKey(new HexId(_next)), null, default);
+        var session = new Session(new SessionKey(new HexId(_next)), null, default, hearsAll);
         var peer = new Peer(_channel, Ids.Peer(_next++), Ids.Token(_next++), session: session);
         var sink = new RecordingSink();
         Assert.That(peer.Join(sink, Opening), Is.EqualTo(JoinOutcome.Joined));
