@@ -137,7 +137,7 @@ internal sealed class Peer : ISlotted, ISinkOwner
             long written = replaced is null ? 0 : Math.Max(Session!.LastAddressed, Channel.SequenceBefore(this, _offset));
             bool wasAway = _outlet is null;
             (Shard shard, long offset) = (_shard, _offset);
-            var before = (Session!.Streams, Session.Absence, Session.LastAddressed);
+            long addressed = Session!.LastAddressed;
             if (!Channel.TryResume(this, last, outlet.IsChunked, opening, ref _shard, ref _offset, replay))
                 return false;
             Volatile.Write(ref _outlet, outlet);
@@ -146,8 +146,9 @@ internal sealed class Peer : ISlotted, ISinkOwner
             replay.Write(outlet, opening);
             if (replaced is not null && _shard == shard && !outlet.IsConnected)
             {
-                // No drain has passed the peer meanwhile, since its lock is held: the older outlet goes on where it was.
-                (Session.Streams, Session.Absence, Session.LastAddressed) = before;
+                // No drain has passed the peer meanwhile, since its lock is held: the older outlet goes on where it was. The number of
+                // the new stream stays used, since its client may have read it.
+                Session.LastAddressed = addressed;
                 _offset = offset;
                 Volatile.Write(ref _outlet, replaced);
                 return true;

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Moshpit.Server.Api;
+using Moshpit.Server.Channels;
 using Moshpit.Server.Forms;
 
 namespace Moshpit.Tests.Fuzz;
@@ -29,6 +30,7 @@ internal sealed class JsonBodyTarget : FuzzTarget
         "\u00c3\u00a9", "\u00ed\u00a0\u0080",
         "{\"token\":\"0123456789abcdef0123456789abcdef\",\"data\":{\"a\": \"b: c\"}}", "//", "/*", "\u007f", "\u0000", "\u00e2\u0080\u00a8",
         "\u00c2\u0085", "\"cid\":[\"0123456789abcdef0123456789abcdef\"]",
+        "\"0123456789abcdef0123456789abcdef\",\"0123456789abcdef0123456789abcdef\",",
     ];
 
     public override string Check(byte[] input)
@@ -87,7 +89,15 @@ internal sealed class JsonBodyTarget : FuzzTarget
         RequireSame(message.TokenField, token is null ? IdField.Absent : IsId(token.Value) ? IdField.Present : IdField.Malformed, "token");
         JsonElement? cid = Last(root, "cid");
         bool none = cid is null || cid.Value.ValueKind == JsonValueKind.Null || cid.Value.GetRawText() == "\"\"";
-        RequireSame(message.CidField, none ? IdField.Absent : IsId(Unlisted(cid!.Value)) ? IdField.Present : IdField.Malformed, "cid");
+        List<string>? names = NamesIn(cid);
+        IdField field = none ? IdField.Absent : names is not null || IsId(cid!.Value) ? IdField.Present : IdField.Malformed;
+        RequireSame(message.CidField, field, "cid");
+        RequireSame(message.Several is null, names is null, "several cids");
+        if (message.Several is { } several)
+        {
+            RequireSame(several.AreTooMany, names!.Count > Addressees.Most, "too many cids");
+            RequireSame(several.All.Count, names.Take(Addressees.Most).Distinct(StringComparer.Ordinal).Count(), "different cids");
+        }
     }
 
     private static JsonElement? Last(JsonElement root, string name)
@@ -105,8 +115,16 @@ internal sealed class JsonBodyTarget : FuzzTarget
         return last;
     }
 
-    private static JsonElement Unlisted(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 1 ? value[0] : value;
+    /// <summary>The strings of an array that has nothing else: a cid itself, another text as it is written. Else null.</summary>
+    private static List<string>? NamesIn(JsonElement? value)
+    {
+        if (value is not { ValueKind: JsonValueKind.Array } array)
+            return null;
+        List<JsonElement> elements = [.. array.EnumerateArray()];
+        return elements.TrueForAll(element => element.ValueKind == JsonValueKind.String)
+            ? elements.ConvertAll(element => IsId(element) ? element.GetString()! : element.GetRawText())
+            : null;
+    }
 
     private static bool IsId(JsonElement value) =>
         value.ValueKind == JsonValueKind.String && TextOf(() => value.GetString()) is { Length: 32 } text
