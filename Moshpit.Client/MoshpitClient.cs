@@ -25,8 +25,8 @@
 //
 // What stands where:
 //
-//     1. The surface      MoshpitClient, MoshpitClientOptions, MoshpitPeerOptions, MoshpitEvent, MoshpitRecipients,
-//                         MoshpitReceipt, MoshpitException
+//     1. The surface      MoshpitClient, MoshpitClientOptions, MoshpitPeerOptions, MoshpitEvent, MoshpitRoom, MoshpitRoster,
+//                         MoshpitRecipients, MoshpitReceipt, MoshpitException
 //     2. The peer         MoshpitPeer: opens the stream, reads it, and comes back when it was lost
 //     3. Writing          Outbox: sends messages in order, and decides what becomes of them; OutgoingMessage
 //     4. Reading          EventQueue (what waits to be read), SseParser (bytes in, events out; WHATWG HTML, section 9.2)
@@ -76,6 +76,9 @@ namespace Moshpit.Client
     public partial class MoshpitPeerOptions { }
     public partial class MoshpitReceipt { }
     public partial class MoshpitRecipients { }
+    public partial class MoshpitRoom { }
+    public partial class MoshpitRoster { }
+    public partial class MoshpitRosterEntry { }
 #endif
 
     // ---- 1. The surface ---------------------------------------------------------------------------------------------
@@ -102,7 +105,8 @@ namespace Moshpit.Client
         /// <returns>The peer, which connects in the background. Failures come from its enumeration and its tasks.</returns>
         public MoshpitPeer Open(CancellationToken cancellationToken = default) => Open(new MoshpitPeerOptions(), cancellationToken);
 
-        /// <summary>Creates a channel and owns it. With the session of a peer that owns one already, it is that peer again.</summary>
+        /// <summary>Creates a channel and owns it. With the session of a peer that owns one already, it is that peer again. A channel with
+        /// a name of one's own is opened with that name and <see cref="MoshpitPeerOptions.Create"/>.</summary>
         /// <param name="options">What is particular to this peer. Copied.</param>
         /// <param name="cancellationToken">Cancelling it leaves at once, as long as there is a stream or a message under way.</param>
         /// <returns>The peer, which connects in the background. Failures come from its enumeration and its tasks.</returns>
@@ -133,6 +137,21 @@ namespace Moshpit.Client
             return new MoshpitPeer(
                 _server.Resolve(id), _options, options ?? throw new ArgumentNullException(nameof(options)), cancellationToken);
         }
+    }
+
+    /// <summary>Which peers may send to all.</summary>
+#if MOSHPIT_CLIENT_INTERNAL
+    internal
+#else
+    public
+#endif
+    enum MoshpitPublish
+    {
+        /// <summary>Every peer.</summary>
+        All,
+
+        /// <summary>The owner alone; other peers may send to single peers.</summary>
+        Owner,
     }
 
     /// <summary>Limits, time limits and callbacks of a <see cref="MoshpitClient"/>. A time is positive, at most 24 days, or
@@ -289,13 +308,59 @@ namespace Moshpit.Client
         /// came after that is told. Default: null, all that the server has kept for the session is told.</summary>
         public string? LastEventId { get; set; }
 
+        /// <summary>If there is no channel of the name that is given to Open, the peer creates it and owns it. A name is 1 to 64 of the
+        /// letters a to z and digits. Default: false, a name without a channel is an error.</summary>
+        public bool Create { get; set; }
+
+        /// <summary>If the peer creates the channel: its most peers, those away included. Default: 0, no limit of its own.</summary>
+        public int Max { get; set; }
+
+        /// <summary>If the peer creates the channel: which peers may send to all. Default: every peer.</summary>
+        public MoshpitPublish Publish { get; set; }
+
+        /// <summary>If the peer creates the channel: it outlives its owner, and another peer becomes the owner then. Default:
+        /// false.</summary>
+        public bool Keep { get; set; }
+
+        /// <summary>The peer hears of all others what else the owner alone hears: <c>join</c>, <c>leave</c>, <c>away</c> and <c>back</c>,
+        /// and <see cref="MoshpitEvent.Peers"/> with its <c>connect</c>. Default: false.</summary>
+        public bool Presence { get; set; }
+
+        /// <summary>What the peer tells the others about itself: one JSON value, of at most 512 bytes for the server. Default: null,
+        /// nothing.</summary>
+        public string? Meta { get; set; }
+
         internal MoshpitPeerOptions CheckedCopy()
         {
+            if (Max < 0)
+                throw new ArgumentOutOfRangeException(nameof(Max), Max, "Max is a number of peers, or 0 for no limit.");
+            if (Meta != null)
+                Json.Check(Meta, nameof(Meta));
             if (Session != null && !(Session.Length >= 22 && Session.Length <= 64 && Text.IsName(Session)))
                 throw new ArgumentException("A session is 22 to 64 ASCII letters, digits, '-' and '_'.");
             if (LastEventId != null && !Text.IsFieldValue(LastEventId))
                 throw new ArgumentException("The LastEventId has a character that no event's id has.");
             return (MoshpitPeerOptions)MemberwiseClone();
+        }
+
+        /// <summary>What a request for a stream says of them; empty if that is nothing.</summary>
+        internal string ToQuery()
+        {
+            var query = new StringBuilder();
+            Add(Create, "create=1");
+            Add(Max > 0, "max=" + Max.ToString(CultureInfo.InvariantCulture));
+            Add(Publish == MoshpitPublish.Owner, "publish=owner");
+            Add(Keep, "keep=1");
+            Add(Presence, "presence=all");
+            if (Meta != null)
+                Add(true, "meta=" + Uri.EscapeDataString(Meta));
+            return query.ToString();
+
+            void Add(bool isSaid, string parameter)
+            {
+                if (isSaid)
+                    query.Append(query.Length == 0 ? '?' : '&').Append(parameter);
+            }
         }
     }
 
@@ -336,6 +401,15 @@ namespace Moshpit.Client
 
         /// <summary>Another peer has a stream again.</summary>
         Back,
+
+        /// <summary>The channel has another owner: <see cref="MoshpitEvent.Owner"/>.</summary>
+        Owner,
+
+        /// <summary>The owner has changed the channel: <see cref="MoshpitEvent.Room"/>.</summary>
+        Room,
+
+        /// <summary>There are too many peers to tell of each: <see cref="MoshpitEvent.Count"/>.</summary>
+        Count,
     }
 
     /// <summary>Where a peer stands.</summary>
@@ -403,7 +477,8 @@ namespace Moshpit.Client
         public MoshpitEventKind Kind { get; }
 
         /// <summary><c>connect</c> (the first), <c>signal</c> (a message), <c>join</c>, <c>leave</c>, <c>away</c> and <c>back</c> (told to
-        /// the owner), <c>gap</c>, <c>bye</c>, or what else the server calls it; <c>message</c> where it gives no name; <c>lost</c>, of
+        /// the owner), <c>owner</c>, <c>room</c>, <c>count</c>, <c>gap</c>, <c>bye</c>, or what else the server calls it;
+        /// <c>message</c> where it gives no name; <c>lost</c>, of
         /// <see cref="MoshpitEventKind.Lost"/>.</summary>
         public string Name { get; }
 
@@ -445,6 +520,33 @@ namespace Moshpit.Client
         /// time, and when the server did not know the peer or its last event any more: forget what you knew.</summary>
         public bool IsResumed { get; }
 
+        /// <summary>Of <c>connect</c> the cid of the channel's owner, of <c>owner</c> that of the new one; null where there is none, and of
+        /// other events.</summary>
+        public string? Owner => Json.AsString(Member(Kind == MoshpitEventKind.Owner ? "cid" : "owner"));
+
+        /// <summary>Of <c>owner</c>: the cid of the owner before; null if there was none.</summary>
+        public string? FormerOwner => Json.AsString(Member("was"));
+
+        /// <summary>Of <c>leave</c> <c>left</c>, <c>kicked</c> or <c>lost</c>, of <c>owner</c> <c>left</c>, <c>lost</c> or <c>given</c>, of
+        /// <c>bye</c> why the stream ends; else null.</summary>
+        public string? Reason => Json.AsString(Member("reason"));
+
+        /// <summary>Of <c>join</c>: what the peer tells about itself, as JSON; null if that is nothing. It is a stranger's text: show it as
+        /// text only.</summary>
+        public string? Meta => Member("meta");
+
+        /// <summary>How many peers there are, those away included; null where the event does not say.</summary>
+        public int? Count => Json.AsInt(Member("count"));
+
+        /// <summary>The peers that there are, by their numbers, this one included: of <c>connect</c> and <c>count</c> of a peer that hears
+        /// of all others, and of <c>owner</c> of the new one. It may lack those with the highest numbers: see
+        /// <see cref="MoshpitPeer.AllPeers"/>. Null where the event does not say.</summary>
+        public IReadOnlyList<MoshpitRosterEntry>? Peers => Member("peers") is { } peers ? MoshpitRoster.Read(peers) : null;
+
+        /// <summary>Of <c>connect</c> and <c>room</c>: how the channel is set; else null.</summary>
+        public MoshpitRoom? Room =>
+            Kind == MoshpitEventKind.Connect || Kind == MoshpitEventKind.Room ? new MoshpitRoom(Data) : null;
+
         /// <summary>Of <c>gap</c>: how many events were lost at most; null where the server can't know.</summary>
         public long? Missed { get; }
 
@@ -463,6 +565,9 @@ namespace Moshpit.Client
         public T? Read<T>(JsonSerializerOptions? options = null) => JsonSerializer.Deserialize<T>(Data, options);
 #endif
 
+        private string? Member(string name) =>
+            Kind == MoshpitEventKind.Signal || Kind == MoshpitEventKind.Other ? null : Json.Members(Data, name)[0];
+
         private static MoshpitEventKind KindOf(string name)
         {
             switch (name)
@@ -475,9 +580,90 @@ namespace Moshpit.Client
                 case "leave": return MoshpitEventKind.Leave;
                 case "away": return MoshpitEventKind.Away;
                 case "back": return MoshpitEventKind.Back;
+                case "owner": return MoshpitEventKind.Owner;
+                case "room": return MoshpitEventKind.Room;
+                case "count": return MoshpitEventKind.Count;
                 default: return MoshpitEventKind.Other;
             }
         }
+    }
+
+    /// <summary>How a channel is set. Immutable.</summary>
+    sealed partial class MoshpitRoom
+    {
+        internal MoshpitRoom(string json)
+        {
+            string?[] members = Json.Members(json, "locked", "max", "publish", "keep");
+            IsLocked = members[0] == "true";
+            Max = Json.AsInt(members[1]) ?? 0;
+            Publish = Json.AsString(members[2]) == "owner" ? MoshpitPublish.Owner : MoshpitPublish.All;
+            Keep = members[3] == "true";
+        }
+
+        /// <summary>No peer may join.</summary>
+        public bool IsLocked { get; }
+
+        /// <summary>Its most peers; 0: there is no limit of its own.</summary>
+        public int Max { get; }
+
+        /// <summary>Which peers may send to all.</summary>
+        public MoshpitPublish Publish { get; }
+
+        /// <summary>It outlives its owner.</summary>
+        public bool Keep { get; }
+    }
+
+    /// <summary>The peers of a channel, as the server told them at one moment. Immutable.</summary>
+    sealed partial class MoshpitRoster
+    {
+        internal MoshpitRoster(string json)
+        {
+            string?[] members = Json.Members(json, "count", "peers");
+            Count = Json.AsInt(members[0]) ?? throw NotUnderstood();
+            Peers = Read(members[1] ?? throw NotUnderstood());
+        }
+
+        internal MoshpitRoster(int count, IReadOnlyList<MoshpitRosterEntry> peers)
+        {
+            Count = count;
+            Peers = peers;
+        }
+
+        /// <summary>How many peers the channel has, those away and those not told included.</summary>
+        public int Count { get; }
+
+        /// <summary>By their numbers; as many as fit into an answer.</summary>
+        public IReadOnlyList<MoshpitRosterEntry> Peers { get; }
+
+        internal static IReadOnlyList<MoshpitRosterEntry> Read(string json) =>
+            Json.Elements(json).Select(entry => new MoshpitRosterEntry(entry)).ToArray();
+
+        private static MoshpitException NotUnderstood() => new MoshpitException("The server's answer has no count and peers.");
+    }
+
+    /// <summary>A peer of a channel, as the server told it. Immutable.</summary>
+    sealed partial class MoshpitRosterEntry
+    {
+        internal MoshpitRosterEntry(string json)
+        {
+            string?[] members = Json.Members(json, "cid", "n", "away", "meta");
+            Cid = Json.AsString(members[0]) ?? "";
+            Number = Json.AsInt(members[1]) ?? 0;
+            IsAway = members[2] == "true";
+            Meta = members[3];
+        }
+
+        /// <summary>Its name for messages.</summary>
+        public string Cid { get; }
+
+        /// <summary>Its number in the channel, in the order of joining.</summary>
+        public int Number { get; }
+
+        /// <summary>It has no stream at the moment.</summary>
+        public bool IsAway { get; }
+
+        /// <summary>What it tells about itself, as JSON; null if that is nothing. It is a stranger's text: show it as text only.</summary>
+        public string? Meta { get; }
     }
 
     /// <summary>Which peers get a message. A cid converts to it; null stands for all, the sender included.</summary>
@@ -520,6 +706,9 @@ namespace Moshpit.Client
         private readonly string _answer; // read when it is asked for: most programs never do
 
         internal MoshpitReceipt(string answer) => _answer = answer;
+
+        /// <summary>As the server gave it.</summary>
+        internal string Answer => _answer;
 
         /// <summary>The id of its event; null where the server does not say.</summary>
         public string? Event => Json.AsString(Member("event"));
@@ -636,7 +825,7 @@ namespace Moshpit.Client
         internal MoshpitPeer(Endpoint start, MoshpitClientOptions options, MoshpitPeerOptions own, CancellationToken cancellationToken)
         {
             own = own.CheckedCopy();
-            _start = start;
+            _start = own.ToQuery() is { Length: > 0 } query ? start.Resolve(query) : start;
             _options = options;
             _secret = own.Session ?? (options.ReconnectWithin == TimeSpan.Zero ? "" : NewSecret());
             _lastEventId = own.LastEventId ?? "";
@@ -707,7 +896,7 @@ namespace Moshpit.Client
             string data = Json.TakeOutCid(json ?? throw new ArgumentNullException(nameof(json)), out string? cid);
             if (cid != null && to != null)
                 throw new ArgumentException("There is a _cid in the object, and recipients beside it. Say it once.", nameof(to));
-            return _outbox.Add(new OutgoingMessage(data, (to ?? cid)?.Members ?? "", cancellationToken));
+            return _outbox.Add(OutgoingMessage.Signal(data, (to ?? cid)?.Members ?? "", cancellationToken));
         }
 
         /// <summary>Sends <paramref name="text"/> as a JSON string.</summary>
@@ -740,6 +929,70 @@ namespace Moshpit.Client
             Write(JsonSerializer.Serialize(value), to, cancellationToken);
 #endif
 
+        /// <summary>Asks for the peers of the channel, as many as fit into an answer (64 KiB).</summary>
+        /// <param name="from">The least number of those wanted.</param>
+        /// <param name="cancellationToken">Stops waiting.</param>
+        /// <returns>The answer. It comes in order with what is written, waits as that does, and fails as that does: so with all methods
+        /// below. A server without rooms refuses (400).</returns>
+        public async Task<MoshpitRoster> Peers(int from = 1, CancellationToken cancellationToken = default)
+        {
+            string members = from > 1 ? ",\"from\":" + from.ToString(CultureInfo.InvariantCulture) : "";
+            return new MoshpitRoster((await Do("peers", members, cancellationToken).ConfigureAwait(false)).Answer);
+        }
+
+        /// <summary>Asks for all peers of the channel, with as many requests as that takes. A peer that joins or leaves meanwhile may be
+        /// there or not.</summary>
+        /// <param name="cancellationToken">Stops waiting.</param>
+        public async Task<MoshpitRoster> AllPeers(CancellationToken cancellationToken = default)
+        {
+            var all = new List<MoshpitRosterEntry>();
+            while (true)
+            {
+                int from = all.Count == 0 ? 1 : all[all.Count - 1].Number + 1;
+                MoshpitRoster part = await Peers(from, cancellationToken).ConfigureAwait(false);
+                int before = all.Count;
+                all.AddRange(part.Peers.Where(entry => entry.Number >= from));
+                if (all.Count == before || part.Peers.Count == part.Count)
+                    return new MoshpitRoster(part.Count, all);
+            }
+        }
+
+        /// <summary>Throws the peer <paramref name="cid"/> out of the channel. For the owner alone: another peer is refused (403). A peer
+        /// that is not there is an error (404). Unless the channel is locked, it may join anew.</summary>
+        /// <exception cref="ArgumentException">Thrown by the call: the cid is empty.</exception>
+        public Task Kick(string cid, CancellationToken cancellationToken = default) =>
+            Do("kick", MemberOf(cid), cancellationToken, doneStatus: 404);
+
+        /// <summary>Makes the peer <paramref name="cid"/> the owner of the channel. For the owner alone (else 403). A peer that is away,
+        /// or has no session, can't own (409).</summary>
+        /// <exception cref="ArgumentException">Thrown by the call: the cid is empty.</exception>
+        public Task HandOver(string cid, CancellationToken cancellationToken = default) =>
+            Do("owner", MemberOf(cid), cancellationToken, doneStatus: 403);
+
+        /// <summary>Changes the channel, of which all peers with a session hear <c>room</c>. For the owner alone (else 403).</summary>
+        /// <param name="isLocked">No peer may join.</param>
+        /// <param name="max">Most peers; 0: no limit. One below the present count throws no peer out.</param>
+        /// <param name="publish">Which peers may send to all.</param>
+        /// <param name="keep">It outlives its owner.</param>
+        /// <param name="cancellationToken">As for a message.</param>
+        /// <exception cref="ArgumentException">Thrown by the call: there is no change, or <paramref name="max"/> is negative.</exception>
+        public Task ChangeRoom(bool? isLocked = null, int? max = null, MoshpitPublish? publish = null, bool? keep = null,
+            CancellationToken cancellationToken = default)
+        {
+            if (max < 0)
+                throw new ArgumentOutOfRangeException(nameof(max), max, "It is a number of peers, or 0 for no limit.");
+            string changes = (isLocked is { } locked ? ",\"locked\":" + (locked ? "true" : "false") : "") +
+                (max is { } most ? ",\"max\":" + most.ToString(CultureInfo.InvariantCulture) : "") +
+                (publish is { } which ? ",\"publish\":" + (which == MoshpitPublish.Owner ? "\"owner\"" : "\"all\"") : "") +
+                (keep is { } kept ? ",\"keep\":" + (kept ? "true" : "false") : "");
+            if (changes.Length == 0)
+                throw new ArgumentException("There is nothing to change. Give one of isLocked, max, publish and keep.");
+            return Do("room", changes, cancellationToken);
+        }
+
+        /// <summary>Ends the channel for all peers, this one included. For the owner alone (else 403).</summary>
+        public Task CloseRoom(CancellationToken cancellationToken = default) => Do("close", "", cancellationToken);
+
         /// <summary>Leaves the channel at once: the enumeration ends, messages that wait are not sent, and the server is told. Twice does
         /// no harm.</summary>
         public void Dispose() => Leave(null);
@@ -751,6 +1004,13 @@ namespace Moshpit.Client
             Dispose();
             await _running.ConfigureAwait(false);
         }
+
+        private Task<MoshpitReceipt> Do(string verb, string members, CancellationToken cancellationToken, int doneStatus = 0) =>
+            _outbox.Add(OutgoingMessage.Verb("\"do\":\"" + verb + "\"" + members, doneStatus, cancellationToken));
+
+        private static string MemberOf(string cid) => !string.IsNullOrEmpty(cid)
+            ? ",\"cid\":" + Json.Quote(cid)
+            : throw new ArgumentException("The cid is empty.", nameof(cid));
 
         private async IAsyncEnumerator<MoshpitEvent> EnumerateAsync(CancellationToken cancellationToken)
         {
@@ -1427,7 +1687,7 @@ namespace Moshpit.Client
                     else
                         _failedTries = 0;
                     message.IsUnknown |= answer.IsFromGateway;
-                    if (answer.IsSuccess)
+                    if (answer.IsSuccess || message.WasDone(answer.Status))
                         Finish(message, null, reply);
                     else if (_hasUnknownToken || isRefusalForNow || TryRedirect(message, target, answer, reply))
                         again.Add(message);
@@ -1499,8 +1759,9 @@ namespace Moshpit.Client
             int length = 0;
             foreach (OutgoingMessage message in begun)
             {
-                string number = message.Number == 0 ? "" : "\"seq\":" + message.Number.ToString(CultureInfo.InvariantCulture) + ",";
-                string body = _bodyStart + number + message.Recipients + "\"data\":" + message.Data + "}";
+                bool isNumbered = message.Number > 0 && !message.IsVerb;
+                string number = isNumbered ? "\"seq\":" + message.Number.ToString(CultureInfo.InvariantCulture) + "," : "";
+                string body = _bodyStart + number + message.Members + (message.IsVerb ? "" : "\"data\":") + message.Data + "}";
                 int bodySize = Encoding.UTF8.GetByteCount(body);
                 string start = head + bodySize.ToString(CultureInfo.InvariantCulture) + "\r\n\r\n"; // in ASCII
                 int end = length + start.Length + bodySize;
@@ -1685,22 +1946,30 @@ namespace Moshpit.Client
 
         private readonly Promise<MoshpitReceipt> _done = new Promise<MoshpitReceipt>();
 
-        public OutgoingMessage(string data, string recipients, CancellationToken cancellationToken)
+        private readonly int _doneStatus;
+
+        private OutgoingMessage(string data, string members, bool isVerb, int doneStatus, CancellationToken cancellationToken)
         {
             Data = data;
-            Recipients = recipients;
+            Members = members;
+            IsVerb = isVerb;
+            _doneStatus = doneStatus;
             CancellationToken = cancellationToken;
         }
 
+        /// <summary>What it says to peers, as JSON; empty for a verb.</summary>
         public string Data { get; }
 
-        /// <summary>The members of the request that name the peers that get it; empty: all do.</summary>
-        public string Recipients { get; }
+        /// <summary>What else the request says, but for the token and the number: the peers that get it, or the verb.</summary>
+        public string Members { get; }
+
+        /// <summary>It tells the server to do something, which is told no number.</summary>
+        public bool IsVerb { get; }
 
         public CancellationToken CancellationToken { get; }
 
         /// <summary>Its characters, and some for its objects.</summary>
-        public int Size => Overhead + Data.Length + Recipients.Length;
+        public int Size => Overhead + Data.Length + Members.Length;
 
         public Task<MoshpitReceipt> Task => _done.Task;
 
@@ -1721,6 +1990,23 @@ namespace Moshpit.Client
 
         /// <summary>It was sent, wholly or in part, and the server has not said what became of it.</summary>
         public bool IsUnknown { get; set; }
+
+        /// <summary>A message for peers.</summary>
+        /// <param name="data">What it says, as JSON.</param>
+        /// <param name="recipients">The members that name the peers that get it; empty: all do.</param>
+        /// <param name="cancellationToken">The caller's.</param>
+        public static OutgoingMessage Signal(string data, string recipients, CancellationToken cancellationToken) =>
+            new OutgoingMessage(data, recipients, isVerb: false, doneStatus: 0, cancellationToken);
+
+        /// <summary>Something for the server to do.</summary>
+        /// <param name="members">The verb and its details.</param>
+        /// <param name="doneStatus">The status that says, when it is sent again, that it was done before; 0: none says so.</param>
+        /// <param name="cancellationToken">The caller's.</param>
+        public static OutgoingMessage Verb(string members, int doneStatus, CancellationToken cancellationToken) =>
+            new OutgoingMessage("", members, isVerb: true, doneStatus, cancellationToken);
+
+        /// <summary>It was done when it was sent before, says this status of an answer to it.</summary>
+        public bool WasDone(int status) => IsUnknown && status == _doneStatus;
 
         public void Complete(Exception? failure, string answer = "")
         {
@@ -2123,11 +2409,12 @@ namespace Moshpit.Client
     {
         private const int MaxHeadSize = 32 * 1024; // characters of a head, or of all trailers
         private const int MaxHeadLines = 256; // and its lines: joining those that are repeated costs their number times their length
-        private const int MaxReplySize = 4096;
+        private const int MaxReplySize = 4096; // of a refusal
+        private const int MaxAnswerSize = 128 * 1024; // of a success: a receipt for 100 peers, or 64 KiB of peers and what is around them
 
         private readonly Stream _stream;
         private readonly byte[] _buffer = new byte[8192];
-        private byte[]? _reply;
+        private byte[] _reply = Array.Empty<byte>();
         private readonly StringBuilder _line = new StringBuilder();
         private int _start; // _buffer[_start.._end] was received and not yet read
         private int _end;
@@ -2210,22 +2497,25 @@ namespace Moshpit.Client
             return bytes;
         }
 
-        /// <summary>The first 4 KiB of the body as text; of a success only if that is JSON. The status has said what happened: a body that
-        /// is cut off can't change that, but then <see cref="IsBodyRead"/> is false.</summary>
+        /// <summary>The first 4 KiB of the body as text; of a success only if that is JSON, and then 128 KiB. The status has said what
+        /// happened: a body that is cut off can't change that, but then <see cref="IsBodyRead"/> is false.</summary>
         /// <param name="head">The head before the body.</param>
-        /// <param name="mayStop">Asked after 4 KiB: no response behind this one is wanted.</param>
+        /// <param name="mayStop">Asked after so much: no response behind this one is wanted.</param>
         public async Task<string> ReadReplyAsync(HttpHead head, Func<bool> mayStop)
         {
             bool isText = !head.IsSuccess || head.IsJson;
+            int most = head.IsSuccess && head.IsJson ? MaxAnswerSize : MaxReplySize;
             int length = 0;
             try
             {
                 ReadOnlyMemory<byte> bytes;
-                while ((length < MaxReplySize || !mayStop()) && !(bytes = await ReadBodyAsync()).IsEmpty)
+                while ((length < most || !mayStop()) && !(bytes = await ReadBodyAsync()).IsEmpty)
                 {
-                    int count = Math.Min(MaxReplySize - length, bytes.Length);
+                    int count = Math.Min(most - length, bytes.Length);
+                    if (isText && length + count > _reply.Length)
+                        Array.Resize(ref _reply, Math.Min(MaxAnswerSize, Math.Max(MaxReplySize, 2 * (length + count))));
                     if (isText)
-                        bytes.Span.Slice(0, count).CopyTo((_reply ??= new byte[MaxReplySize]).AsSpan(length));
+                        bytes.Span.Slice(0, count).CopyTo(_reply.AsSpan(length));
                     length += count;
                 }
             }
@@ -2233,7 +2523,7 @@ namespace Moshpit.Client
             {
             }
 
-            return isText && length > 0 ? Encoding.UTF8.GetString(_reply!, 0, length).Trim() : "";
+            return isText && length > 0 ? Encoding.UTF8.GetString(_reply, 0, length).Trim() : "";
         }
 
         /// <summary>How the body is delimited: RFC 9112, 6.3, for responses to GET and POST.</summary>
@@ -2807,7 +3097,9 @@ namespace Moshpit.Client
     /// </summary>
     internal static class Json
     {
-        private const int MaxDepth = 63; // a Moshpit server takes 64, the request's own object included; and it bounds the recursion here
+        // A bound of the recursion. A Moshpit server takes 64, the request's own object included, and puts what it took into its own.
+        private const int MaxWrittenDepth = 63;
+        private const int MaxReadDepth = 128;
 
         private static readonly string[] Words = { "true", "false", "null" };
 
@@ -2816,17 +3108,7 @@ namespace Moshpit.Client
         public static string TakeOutCid(string json, out string? cid)
         {
             cid = null;
-            List<Member> members;
-            try
-            {
-                _ = new UTF8Encoding(false, true).GetByteCount(json); // half a surrogate pair can't be sent
-                members = ReadMembers(json);
-            }
-            catch (Exception e) when (e is FormatException || e is EncoderFallbackException)
-            {
-                throw new ArgumentException("Not one JSON value: " + e.Message + " For plain text there is WriteText.", nameof(json), e);
-            }
-
+            List<Member> members = Check(json, nameof(json), " For plain text there is WriteText.");
             if (!members.Exists(m => m.Name == "_cid"))
                 return json;
             foreach (Member member in members.FindAll(m => m.Name == "_cid"))
@@ -2841,6 +3123,21 @@ namespace Moshpit.Client
 
             cid = string.IsNullOrEmpty(cid) ? null : cid;
             return WithoutCid(json, members);
+        }
+
+        /// <summary>Checks that a text to be sent is one value; with the members that it has.</summary>
+        /// <exception cref="ArgumentException">It is not.</exception>
+        public static List<Member> Check(string json, string name, string advice = "")
+        {
+            try
+            {
+                _ = new UTF8Encoding(false, true).GetByteCount(json); // half a surrogate pair can't be sent
+                return ReadMembers(json, MaxWrittenDepth);
+            }
+            catch (Exception e) when (e is FormatException || e is EncoderFallbackException)
+            {
+                throw new ArgumentException("Not one JSON value: " + e.Message + advice, name, e);
+            }
         }
 
         /// <summary>The text, without the members <c>_cid</c> if it is an object.</summary>
@@ -2862,8 +3159,11 @@ namespace Moshpit.Client
         }
 
         /// <summary>The values of an object's members, as they are written; none if it is no object.</summary>
-        public static IEnumerable<string> Values(string json) =>
-            TryReadMembers(json)?.Select(m => json.Substring(m.ValueStart, m.End - m.ValueStart)) ?? Array.Empty<string>();
+        public static IEnumerable<string> Values(string json, char opening = '{') =>
+            TryReadMembers(json, opening)?.Select(m => json.Substring(m.ValueStart, m.End - m.ValueStart)) ?? Array.Empty<string>();
+
+        /// <summary>The elements of an array, as they are written; none if it is no array.</summary>
+        public static IEnumerable<string> Elements(string json) => Values(json, '[');
 
         /// <summary>What a value that is a string stands for; null if it is none.</summary>
         public static string? AsString(string? value)
@@ -2913,11 +3213,11 @@ namespace Moshpit.Client
         }
 
         /// <summary>As ReadMembers, but null if it is not one JSON value.</summary>
-        private static List<Member>? TryReadMembers(string json)
+        private static List<Member>? TryReadMembers(string json, char opening = '{')
         {
             try
             {
-                return ReadMembers(json);
+                return ReadMembers(json, MaxReadDepth, opening);
             }
             catch (FormatException)
             {
@@ -2925,20 +3225,22 @@ namespace Moshpit.Client
             }
         }
 
-        /// <summary>The members of the object that the text is; none if it is another value.</summary>
-        /// <exception cref="FormatException">It is not one JSON value.</exception>
-        private static List<Member> ReadMembers(string s)
+        /// <summary>The members of the object that the text is, or the elements, without names, of the array; none if it does not begin
+        /// so.</summary>
+        /// <exception cref="FormatException">It is not one JSON value, or is nested deeper.</exception>
+        private static List<Member> ReadMembers(string s, int maxDepth, char opening = '{')
         {
             var members = new List<Member>();
-            int end = SkipSpace(s, SkipValue(s, SkipSpace(s, 0), 0, members));
+            int start = SkipSpace(s, 0);
+            int end = SkipSpace(s, SkipValue(s, start, maxDepth, CharAt(s, start) == opening ? members : null));
             return end == s.Length ? members : throw Unexpected(s, end);
         }
 
-        private static int SkipValue(string s, int at, int depth, List<Member>? members = null)
+        private static int SkipValue(string s, int at, int levels, List<Member>? members = null)
         {
             char first = CharAt(s, at);
             if (first == '{' || first == '[')
-                return SkipContainer(s, at, depth + 1, first == '{' ? members : null);
+                return SkipContainer(s, at, levels - 1, members);
             if (first == '"')
                 return SkipString(s, at);
             foreach (string word in Words)
@@ -2947,10 +3249,10 @@ namespace Moshpit.Client
             return SkipNumber(s, at);
         }
 
-        private static int SkipContainer(string s, int at, int depth, List<Member>? members)
+        private static int SkipContainer(string s, int at, int levels, List<Member>? members)
         {
-            if (depth > MaxDepth)
-                throw new FormatException("It is nested deeper than " + MaxDepth + ".");
+            if (levels < 0)
+                throw new FormatException("It is nested too deep: more than " + MaxWrittenDepth + " levels can't be sent.");
             char close = s[at] == '{' ? '}' : ']';
             at = SkipSpace(s, at + 1);
             if (CharAt(s, at) == close)
@@ -2969,7 +3271,7 @@ namespace Moshpit.Client
                 }
 
                 int valueStart = at;
-                at = SkipValue(s, at, depth);
+                at = SkipValue(s, at, levels);
                 members?.Add(new Member(Unquote(s, start, nameEnd), start, valueStart, at));
                 at = SkipSpace(s, at);
                 char next = CharAt(s, at);
@@ -3066,7 +3368,7 @@ namespace Moshpit.Client
             new FormatException(at < s.Length ? "There is something unexpected at position " + at + "." : "It ends too early.");
 
         /// <summary>A member of an object, from its name's quote at Start to End.</summary>
-        private sealed class Member
+        internal sealed class Member
         {
             public Member(string name, int start, int valueStart, int end)
             {

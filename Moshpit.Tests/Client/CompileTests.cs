@@ -79,7 +79,8 @@ public class CompileTests
     [TestCase("", new[]
     {
         "MoshpitClient", "MoshpitClientOptions", "MoshpitEvent", "MoshpitEventKind", "MoshpitException", "MoshpitPeer",
-        "MoshpitPeerOptions", "MoshpitPeerState", "MoshpitReceipt", "MoshpitRecipients",
+        "MoshpitPeerOptions", "MoshpitPeerState", "MoshpitPublish", "MoshpitReceipt", "MoshpitRecipients", "MoshpitRoom", "MoshpitRoster",
+        "MoshpitRosterEntry",
     })]
     [TestCase(Internal, new string[0])]
     public void The_file_exports_its_surface_or_with_the_symbol_for_it_nothing(string visibility, string[] exported)
