@@ -1,8 +1,4 @@
-using System.Reflection;
-using System.Runtime.Loader;
 using System.Text.RegularExpressions;
-using Microsoft.CodeAnalysis;
-using Microsoft.CodeAnalysis.CSharp;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests;
@@ -15,7 +11,7 @@ public sealed class ReadmeTests
     public async Task The_client_example_prints_what_it_says()
     {
         await using TestServer server = await TestServer.StartAsync();
-        string output = await RunAsync(Example("using Moshpit.Client;"), $"http://127.0.0.1:{server.Port}");
+        string output = await DocumentedCode.RunAsync(Example("using Moshpit.Client;"), $"http://127.0.0.1:{server.Port}");
         Assert.That(output.Trim(), Is.EqualTo("{\"ball\":\"pong\"}"));
         await server.WhenIdleAsync();
     }
@@ -26,7 +22,7 @@ public sealed class ReadmeTests
         await using TestServer server = await TestServer.StartAsync();
         using var relay = new ResettingRelay(server.Port);
         relay.CutBefore("{\"ball\":\"ping\"}", "{\"ball\":\"pong\"}");
-        string output = await RunAsync(Example("using Moshpit.Client;"), $"http://127.0.0.1:{relay.Port}");
+        string output = await DocumentedCode.RunAsync(Example("using Moshpit.Client;"), $"http://127.0.0.1:{relay.Port}");
         Assert.That(output.Trim(), Is.EqualTo("{\"ball\":\"pong\"}"));
         Assert.That(relay.Cuts, Is.EqualTo(2));
     }
@@ -37,7 +33,7 @@ public sealed class ReadmeTests
         await using TestServer server = await TestServer.StartAsync();
         using var relay = new ResettingRelay(server.Port);
         relay.CutBefore("\"first\"");
-        string output = await RunAsync(
+        string output = await DocumentedCode.RunAsync(
             $$"""
             using Moshpit.Client;
             await using MoshpitPeer peer = new MoshpitClient(args[0]).Open();
@@ -55,12 +51,12 @@ public sealed class ReadmeTests
 
     [Test]
     public async Task The_embedding_example_listens() =>
-        Assert.That((await RunAsync(Example("using Moshpit.Server;"))).Trim(), Does.Match("^listening on [0-9]+$"));
+        Assert.That((await DocumentedCode.RunAsync(Example("using Moshpit.Server;"))).Trim(), Does.Match("^listening on [0-9]+$"));
 
     [Test]
     public void The_options_are_those_that_help_shows()
     {
-        string readme = Folded(File.ReadAllText(RepositoryFile("README.md")));
+        string readme = Folded(File.ReadAllText(Path.Combine(Repository.Root, "README.md")));
         using var help = new StringWriter();
         new Server.CommandLine().Build(_ => Task.FromResult(0)).Parse("--help").Invoke(new() { Output = help });
         string[] options = [.. help.ToString().Split('\n').Select(line => line.Trim()).Where(line => line.StartsWith('-'))];
@@ -72,7 +68,7 @@ public sealed class ReadmeTests
     [Test]
     public void The_table_of_options_has_each_with_its_variable_its_property_and_its_default()
     {
-        string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md"))
+        string[] rows = [.. File.ReadAllLines(Path.Combine(Repository.Root, "README.md"))
             .Where(line => line.StartsWith("| `--") || line.StartsWith("|  |  |"))];
         var defaults = new Server.MoshpitServerOptions();
         IEnumerable<Server.Setting> unnamed = Server.MoshpitServerOptions.Settings.Where(setting => setting.Name is null);
@@ -85,12 +81,12 @@ public sealed class ReadmeTests
     [Test]
     public void The_table_of_limits_names_properties_that_the_table_of_options_has_with_their_options_and_variables()
     {
-        string security = File.ReadAllText(RepositoryFile("SECURITY.md"));
+        string security = File.ReadAllText(Path.Combine(Repository.Root, "SECURITY.md"));
         Assert.That(security, Does.Contain("(README.md#options)"));
         string[] properties = [.. Regex.Matches(security, "^\\| [^|]+ \\| `(\\w+)` \\| [^|]+ \\|$", RegexOptions.Multiline)
             .Select(row => row.Groups[1].Value)];
         Assert.That(properties, Is.Unique);
-        string[] rows = [.. File.ReadAllLines(RepositoryFile("README.md")).Where(line => line.StartsWith('|'))];
+        string[] rows = [.. File.ReadAllLines(Path.Combine(Repository.Root, "README.md")).Where(line => line.StartsWith('|'))];
         int options = 0;
         foreach (string property in properties)
         {
@@ -108,58 +104,6 @@ public sealed class ReadmeTests
     /// <summary>The columns of a table, however wide they are.</summary>
     private static string Folded(string text) => Regex.Replace(text, " +", " ");
 
-    private static string RepositoryFile(string name)
-    {
-        DirectoryInfo? folder = new(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder.FullName, "moshpit.sln")))
-            folder = folder.Parent ?? throw new FileNotFoundException($"{name} is in no folder above the tests.");
-        return Path.Combine(folder.FullName, name);
-    }
-
     /// <summary>The README's C# block that begins with <paramref name="firstLine"/>.</summary>
-    private static string Example(string firstLine)
-    {
-        string readme = File.ReadAllText(RepositoryFile("README.md"));
-        int start = readme.IndexOf($"```csharp\n{firstLine}", StringComparison.Ordinal) + "```csharp\n".Length;
-        return readme[start..readme.IndexOf("```", start, StringComparison.Ordinal)];
-    }
-
-    /// <summary>Compiles a program as <c>dotnet new console</c> would, runs it in this process, and returns what it printed.</summary>
-    private static async Task<string> RunAsync(string source, params string[] args)
-    {
-        const string ImplicitUsings = """
-            global using System; global using System.Collections.Generic; global using System.IO; global using System.Linq;
-            global using System.Net.Http; global using System.Threading; global using System.Threading.Tasks;
-            """;
-        string[] assemblies = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator);
-        CSharpCompilation program = CSharpCompilation.Create(
-            "Example",
-            [CSharpSyntaxTree.ParseText(source), CSharpSyntaxTree.ParseText(ImplicitUsings)],
-            assemblies.Select(path => MetadataReference.CreateFromFile(path)),
-            new CSharpCompilationOptions(OutputKind.ConsoleApplication, nullableContextOptions: NullableContextOptions.Enable));
-        using var image = new MemoryStream();
-        Assert.That(program.Emit(image).Diagnostics.Where(d => d.Severity >= DiagnosticSeverity.Warning), Is.Empty);
-
-        MethodInfo main = new AssemblyLoadContext("example", isCollectible: true).LoadFromStream(Rewound(image)).EntryPoint!;
-        TextWriter console = Console.Out;
-        using var output = new StringWriter();
-        Console.SetOut(output);
-        try
-        {
-            // The entry point waits for its task, on a thread of its own here.
-            await Task.Run(() => main.Invoke(null, [args])).WaitAsync(RawConnection.Patience);
-        }
-        finally
-        {
-            Console.SetOut(console);
-        }
-
-        return output.ToString();
-    }
-
-    private static MemoryStream Rewound(MemoryStream stream)
-    {
-        stream.Position = 0;
-        return stream;
-    }
+    private static string Example(string firstLine) => DocumentedCode.Block("README.md", "csharp", firstLine);
 }

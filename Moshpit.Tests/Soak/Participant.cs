@@ -142,7 +142,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
             for (int events = 0; await stream.TryReadUntilAsync("\n\n") is { } text; events++)
             {
                 Note(text);
-                if (!text.StartsWith(':') && await TakeAsync(SessionEvent.Parse(text)) is { } isOver)
+                if (!text.StartsWith(':') && await TakeAsync(SessionEvent.Parse(text), cut) is { } isOver)
                     return isOver;
                 if (events < handsOverAfter)
                     continue;
@@ -171,7 +171,7 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
     private string Target => index == 0 && (!Connected.IsCompleted || random.Next(2) == 0) ? "/" : "/" + room.Id;
 
     /// <summary>Null: the stream goes on. True: the session is over.</summary>
-    private async Task<bool?> TakeAsync(SessionEvent next)
+    private async Task<bool?> TakeAsync(SessionEvent next, Cut cut)
     {
         Letter? letter = Inbox.Take(next);
         switch (next.Name)
@@ -182,7 +182,10 @@ internal sealed class Participant(SessionRoom room, int index, string secret, Ra
                 Assert.That(next.Number("seq"), Is.InRange(_acceptedBefore, Sender!.Highest));
                 Assert.That(next.Text("owner"), Is.EqualTo(room.CidOf(0)));
                 _connected.TrySetResult();
-                await EndOldAsync();
+
+                // A stream that the server saw die at once has replaced none: the next one does that.
+                if (!cut.Breaks || !cut.IsArmed)
+                    await EndOldAsync();
                 return null;
             case "gap":
                 Interlocked.Increment(ref room.Counts.Gaps);

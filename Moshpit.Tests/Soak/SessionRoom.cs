@@ -94,7 +94,7 @@ internal sealed class SessionRoom
         }
         catch (Exception e)
         {
-            throw new AssertionException($"{this}: {e.Message}", e);
+            throw new AssertionException($"{this}: {e}", e);
         }
 
         Interlocked.Increment(ref Counts.Rounds);

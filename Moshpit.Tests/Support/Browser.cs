@@ -19,7 +19,8 @@ internal sealed class Browser : IDisposable
 
     /// <summary>Starts the browser and has it load <paramref name="page"/>.</summary>
     /// <param name="page">A document in HTML.</param>
-    public Browser(string page)
+    /// <param name="arguments">For the browser, beside the usual ones.</param>
+    public Browser(string page, params string[] arguments)
     {
         string chromium = Counterpart.Program("chromium", "chromium", "google-chrome");
         string driver = Counterpart.Program("chromedriver (chromium-driver in Debian)", "chromedriver");
@@ -35,6 +36,7 @@ internal sealed class Browser : IDisposable
         var options = new ChromeOptions { BinaryLocation = chromium };
         options.AddArguments(
             "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", $"--user-data-dir={_profile["profile"]}");
+        options.AddArguments(arguments);
         try
         {
             _driver = new ChromeDriver(_service, options, TimeSpan.FromMinutes(1));
