@@ -6,22 +6,31 @@ using Moshpit.Server.Sse;
 
 namespace Moshpit.Benchmarks.Micro;
 
-/// <summary>Messages published in a channel whose peers only count what they are given, spread over so many shards.</summary>
+/// <summary>
+/// Messages published in a channel whose peers only count what they are given, spread over so many shards: a plain channel, or a room with
+/// all that there is, whose peers have sessions and hear of all others.
+/// </summary>
 [MemoryDiagnoser]
 public class PublishBenchmarks
 {
     private const int PeersPerShard = 256;
     private const int Messages = 1000;
+    private const int MessageLength = 200;
+    private const int OpeningLength = 1024;
+
+    private static readonly RoomSettings FullRoom = new(Max: 1_000_000, OwnerPublishes: true, IsKept: true);
 
     private readonly FramePool _frames = new();
     private readonly List<CountingSink> _sinks = [];
     private Channel _channel = null!;
     private Peer _sender = null!;
-    private SharedFrame _message = null!;
     private long _published;
 
     [Params(1, 8, 64)]
     public int Shards { get; set; }
+
+    [Params(false, true)]
+    public bool IsRoom { get; set; }
 
     [GlobalSetup]
     public void Fill()
@@ -32,34 +41,33 @@ public class PublishBenchmarks
             MaxPeersPerChannel = int.MaxValue,
             MaxShards = Shards,
             PendingLimit = 1024 * 1024,
-            History = new HistoryBudget(limit: 0, total: 0, time: 0),
-            Away = new AwayPeers(grace: 0, () => 0),
+            History = new HistoryBudget(limit: 256 * 1024, total: 64 * 1024 * 1024, time: 120_000),
+            Away = new AwayPeers(grace: 30_000, () => 0),
             Now = () => 0,
             OwnerNews = new OwnerNews(_frames),
-            SessionEvents = new SessionEvents(_frames, grace: 0, heartbeatSeconds: 0),
+            SessionEvents = new SessionEvents(_frames, grace: 30_000, heartbeatSeconds: 25),
             Frames = _frames,
             Logger = NullLogger.Instance,
         };
         Span<HexId> ids = stackalloc HexId[2];
         HexId.Fill(ids);
-        _channel = registry.Create(new ChannelId(ids[0]), RoomSettings.Default)
+        _channel = registry.Create(new ChannelId(ids[0]), IsRoom ? FullRoom : RoomSettings.Default)
             ?? throw new InvalidOperationException("There is room for a channel.");
-        SharedFrame nothing = _frames.Rent(1);
         for (int n = 0; n < Shards * PeersPerShard; n++)
         {
             HexId.Fill(ids);
             var sink = new CountingSink();
-            var peer = new Peer(_channel, new PeerId(ids[0]), new Token(ids[1]));
-            Check.That(peer.Join(sink, nothing) == JoinOutcome.Joined, "A peer could not join.");
+            Session? session = IsRoom ? new Session(new SessionKey(ids[1]), null, default, hearsAll: true) : null;
+            var peer = new Peer(_channel, new PeerId(ids[0]), new Token(ids[1]), session: session);
+            SharedFrame opening = _frames.Rent(OpeningLength);
+            Check.That(peer.Join(sink, opening) == JoinOutcome.Joined, "A peer could not join.");
+            opening.Release();
             _sender ??= peer;
             _sinks.Add(sink);
         }
 
-        nothing.Release();
-        _message = _frames.Rent(100);
-        EventWriter.BeginSignal(_message);
-        _message.Append("\"................................................................\""u8);
-        EventWriter.EndSignal(_message);
+        _channel.Drain();
+        Arrive();
         foreach (CountingSink sink in _sinks)
             sink.Bytes = 0;
     }
@@ -89,10 +97,15 @@ public class PublishBenchmarks
 
     private void Publish()
     {
-        ValueTask<Delivery> publishing = _channel.PublishAsync(new Publication(_sender, null, _message));
+        SharedFrame message = _frames.Rent(MessageLength);
+        EventWriter.BeginSignal(message);
+        message.Append("\"................................................................\""u8);
+        EventWriter.EndSignal(message);
+        ValueTask<Delivery> publishing = _channel.PublishAsync(new Publication(_sender, null, message));
         _channel.Drain();
         Check.That(IsDelivered(publishing.IsCompleted ? publishing.Result : publishing.AsTask().Result), "The channel closed.");
-        _published += _message.Length;
+        _published += message.Length;
+        message.Release();
     }
 
     private static bool IsDelivered(Delivery delivery) => delivery.Outcome == DeliveryOutcome.Delivered;
