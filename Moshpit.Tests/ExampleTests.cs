@@ -5,7 +5,7 @@ using Moshpit.Tests.Support;
 namespace Moshpit.Tests;
 
 /// <summary>The examples of docs/EXAMPLES.md are run as they stand there, so that they can't rot.</summary>
-[NonParallelizable]
+[Parallelizable(ParallelScope.All)]
 public sealed class ExampleTests
 {
     private const string Examples = "docs/EXAMPLES.md";
@@ -49,7 +49,9 @@ public sealed class ExampleTests
         await server.WhenIdleAsync();
     }
 
+    /// <summary>Not beside other tests: the program reads and writes this process's console.</summary>
     [Test]
+    [NonParallelizable]
     public async Task Viewers_of_a_dashboard_see_the_last_line_although_they_came_before_or_after_it()
     {
         await using TestServer server = await TestServer.StartAsync();
