@@ -110,7 +110,7 @@ public sealed class PresenceTests
             crowd.Add(await _server.JoinAsync("room"));
         int joins = 0;
         SessionEvent next;
-        while ((next = await owner.ReadAsync()).Name == "join")
+        while ((next = await owner.ReadAsync().WaitAsync(RawConnection.Patience)).Name == "join")
             joins++;
         Assert.That((joins, next.Name), Is.EqualTo((999, "count")), "with the owner 1,000 peers are told one by one");
         while (next.Number("count") < 1011)
