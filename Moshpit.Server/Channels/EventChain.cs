@@ -27,6 +27,12 @@ internal class EventChain(FramePool frames)
     /// <summary>Events of <see cref="First"/> that were dropped.</summary>
     private int _droppedOfFirst;
 
+    /// <summary>Which peers got the newest broadcast that was dropped.</summary>
+    private Audience _droppedFor;
+
+    /// <summary>The newest dropped broadcast with another audience. A peer that did not get the newest one got this.</summary>
+    private long _droppedForOthers;
+
     /// <summary>The offset after the last byte. May be read at any time.</summary>
     public long End => Volatile.Read(ref _end);
 
@@ -66,7 +72,7 @@ internal class EventChain(FramePool frames)
     /// </summary>
     public long SequenceBefore(long offset, Reader reader)
     {
-        long sequence = DroppedForAll;
+        long sequence = _droppedFor.IsBroadcastFor(reader) ? DroppedForAll : _droppedForOthers;
         for (EventSegment? segment = First; segment is not null && segment.Start < offset; segment = segment.Next)
         {
             ReadOnlySpan<EventEntry> entries = segment.Entries;
@@ -128,8 +134,7 @@ internal class EventChain(FramePool frames)
     {
         EventSegment segment = First!;
         EventEntry entry = segment.Entries[_droppedOfFirst++];
-        if (entry.Audience.IsBroadcast)
-            DroppedForAll = entry.Sequence;
+        OnDropped(entry);
         if (_droppedOfFirst == segment.Entries.Length)
             FreeFirst();
     }
@@ -182,14 +187,19 @@ internal class EventChain(FramePool frames)
         if (First is null)
             _last = null;
         foreach (EventEntry entry in segment.Entries[_droppedOfFirst..])
-        {
-            if (entry.Audience.IsBroadcast)
-                DroppedForAll = entry.Sequence;
-        }
-
+            OnDropped(entry);
         _droppedOfFirst = 0;
         segment.Free();
         _spare = segment;
+    }
+
+    private void OnDropped(in EventEntry entry)
+    {
+        if (!entry.Audience.IsBroadcast)
+            return;
+        if (entry.Audience != _droppedFor)
+            _droppedForOthers = DroppedForAll;
+        (DroppedForAll, _droppedFor) = (entry.Sequence, entry.Audience);
     }
 
     /// <summary>Adds a segment for <paramref name="frame"/> and what follows it, or for a long one alone.</summary>
