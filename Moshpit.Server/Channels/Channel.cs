@@ -446,7 +446,7 @@ internal sealed partial class Channel : ISlotted
     /// </summary>
     internal void OnLeft(Peer peer, Shard shard, LeaveReason reason, bool wasAway)
     {
-        bool ends, isVacant = false;
+        bool ends, isOver, isVacant = false;
         lock (_gate)
         {
             // Before the removal: a request that finds no peer of the session must find that the session is over.
@@ -467,12 +467,16 @@ internal sealed partial class Channel : ISlotted
                 CloseForGood();
             else if (!_closed)
                 Watched()?.TellLeave(peer, reason);
+
+            // The end of the channel is no leave of its peers.
+            isOver = _ending != DisconnectReason.None;
         }
 
         shard.Remove(peer);
         if (wasAway)
             peer.Session!.Usage?.RemoveStream();
-        OwnerNews.TellOfLeave(peer);
+        if (!isOver)
+            OwnerNews.TellOfLeave(peer);
         if (ends)
         {
             _registry.Remove(this);
