@@ -457,7 +457,9 @@ internal sealed partial class Channel : ISlotted
             if (peer == _owner && Settings.IsKept)
             {
                 Volatile.Write(ref _owner, null);
-                _vacancy = (peer.Cid, reason);
+
+                // An owner that kicks itself has left: an owner event has no reason "kicked".
+                _vacancy = (peer.Cid, reason == LeaveReason.Kicked ? LeaveReason.Left : reason);
                 isVacant = true;
             }
 
