@@ -1,51 +1,12 @@
 namespace Moshpit.Tests.Properties;
 
-/// <summary>A participant of a <see cref="SessionModel"/>; its secret is null if it is a plain one.</summary>
-internal sealed class ModelPeer(string? secret, int number, ModelEvent joined)
-{
-    public string? Secret => secret;
-
-    public int Number => number;
-
-    public ModelEvent Joined => joined;
-
-    public SortedSet<long> Accepted { get; } = [];
-
-    public int Streams { get; set; }
-
-    /// <summary>Null: the peer is away.</summary>
-    public ModelStream? Stream { get; set; }
-
-    /// <summary>Learnt from its first <c>connect</c>.</summary>
-    public string? Cid { get; set; }
-
-    public string? Token { get; set; }
-}
-
-/// <summary>Something that took a number in its channel, at a time.</summary>
-internal sealed class ModelEvent(string text, int sender, ModelPeer[] to, double at)
-{
-    public string Text => text;
-
-    public int Sender => sender;
-
-    /// <summary>The peers for which it is kept.</summary>
-    public ModelPeer[] To => to;
-
-    public double At => at;
-
-    /// <summary>Learnt where it is first told.</summary>
-    public long Seq { get; set; }
-
-    /// <summary>Bytes of it that count against the history.</summary>
-    public int Length { get; set; }
-}
-
-/// <summary>An event of a stream. In its <paramref name="Id"/>, {0} stands for the number of <paramref name="Event"/>.</summary>
+/// <summary>
+/// An event of a stream. In its <paramref name="Id"/>, {0} stands for the number of <paramref name="Event"/>, or of the last one that came.
+/// </summary>
 internal sealed record ModelItem(string Text, ModelEvent? Event, string Id)
 {
     public ModelItem(string text, ModelEvent happened)
-        : this(text, happened, $"{{0}}.{happened.Sender}")
+        : this(text, happened, happened.Id)
     {
     }
 
@@ -53,50 +14,55 @@ internal sealed record ModelItem(string Text, ModelEvent? Event, string Id)
     public bool IsMissed { get; init; }
 
     public bool IsKept { get; init; }
+
+    /// <summary>The peer sent it and wanted no echo: it is not told, but a gap may stand for it.</summary>
+    public bool IsUntold { get; init; }
 }
 
 /// <summary>What is told on one stream.</summary>
-internal sealed class ModelStream
+internal sealed class ModelStream(ModelPeer peer, ModelEvent? after)
 {
     private readonly List<ModelItem> _items = [];
-    private ModelEvent? _last;
 
-    public ModelStream(ModelPeer peer, ModelEvent? after, string connect)
-    {
-        Peer = peer;
-        After = after;
-        _last = after;
-        Add(new ModelItem(connect, after, peer.Secret is null ? "" : after is null ? "0.0" : "{0}.0"));
-        if (peer.Secret is not null && after is null)
-            Add(new ModelItem("gap", peer.Joined));
-    }
-
-    public ModelPeer Peer { get; }
+    public ModelPeer Peer => peer;
 
     /// <summary>The last event that its client has had; null: there is none that is usable.</summary>
-    public ModelEvent? After { get; }
+    public ModelEvent? After { get; } = after;
+
+    /// <summary>The last event that came on this stream.</summary>
+    public ModelEvent? Written { get; private set; } = after;
 
     public bool HasEnded { get; private set; }
 
-    /// <summary>The next event, or null.</summary>
-    public ModelItem? Next => _items.FirstOrDefault();
+    /// <summary>The next event that must come, or null.</summary>
+    public ModelItem? Next => _items.Find(item => !item.IsUntold);
 
-    public void Add(ModelItem item)
+    /// <summary>Adds the first events.</summary>
+    public void Begin(string connect)
     {
-        _items.Add(item);
-        _last = item.Event ?? _last;
+        Add(new ModelItem(connect, After, peer.Secret is null ? "" : After is null ? "0.0" : "{0}.0"));
+        if (peer.Secret is not null && After is null)
+            Add(new ModelItem("gap", peer.Joined));
     }
+
+    public void Add(ModelItem item) => _items.Add(item);
 
     public void End(string reason)
     {
         string id = reason switch { "replaced" => "-{0}.0", "stopping" => "{0}.0", _ => "-1" };
-        if (Peer.Secret is not null)
-            _items.Add(new ModelItem($"bye {reason}", _last, id));
+        if (peer.Secret is not null)
+            Add(new ModelItem($"bye {reason}", null, id));
         HasEnded = true;
-        Peer.Stream = null;
+        peer.Stream = null;
     }
 
-    public void RemoveNext() => _items.RemoveAt(0);
+    /// <summary>Removes the next event, which came.</summary>
+    public void RemoveNext()
+    {
+        int next = _items.IndexOf(Next!);
+        Written = _items[next].Event ?? Written;
+        _items.RemoveRange(0, next + 1);
+    }
 
     /// <summary>
     /// A gap up to the event with the number <paramref name="seq"/> came. False: it must not. What it stands for is not expected any more.
@@ -109,11 +75,12 @@ internal sealed class ModelStream
         ModelItem[] lost = [.. _items.TakeWhile(item => item.IsMissed && item.Event!.Seq <= seq)];
         if (lost.Length == 0)
         {
-            Peer.Joined.Seq = Peer.Joined.Seq == 0 ? seq : Peer.Joined.Seq;
-            return isRequired && seq == Peer.Joined.Seq;
+            peer.Joined.Seq = peer.Joined.Seq == 0 ? seq : peer.Joined.Seq;
+            return isRequired && seq == peer.Joined.Seq;
         }
 
         _items.RemoveRange(0, lost.Length);
-        return seq == lost[^1].Event!.Seq && !lost.Any(item => item.IsKept);
+        Written = lost[^1].Event;
+        return seq == Written!.Seq && !lost.Any(item => item.IsKept);
     }
 }

@@ -47,7 +47,8 @@ internal sealed class SessionLink(RawConnection connection, ModelStream stream)
             Any.RequireSame(text, item.Text);
             if (item.Event is { Seq: 0 } told && item.Id.Contains("{0}"))
                 told.Seq = next.Sequence;
-            Any.RequireSame(next.Id ?? "", string.Format(System.Globalization.CultureInfo.InvariantCulture, item.Id, item.Event?.Seq));
+            long? seq = (item.Event ?? stream.Written)?.Seq;
+            Any.RequireSame(next.Id ?? "", string.Format(System.Globalization.CultureInfo.InvariantCulture, item.Id, seq));
         }
 
         if (next.Name != "bye" && next.Id is not null)

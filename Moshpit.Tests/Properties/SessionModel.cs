@@ -1,26 +1,35 @@
 namespace Moshpit.Tests.Properties;
 
 /// <summary>
-/// What PROTOCOL.md, 3.1 to 3.5, says of the channels of one owner, one after the other: without sockets, threads and bytes. The numbers of
-/// events are not predicted, but learnt where they are first told. Time is in seconds; what is due comes to pass with a whole second.
+/// What PROTOCOL.md, part 3, says of the channels of one name or of one owner, one after the other: without sockets, threads and bytes. The
+/// numbers of events are not predicted, but learnt where they are first told. Time is in seconds; what is due comes to pass with a whole
+/// second. Rooms (3.6) are in the other file.
 /// </summary>
-internal sealed class SessionModel(double grace, int historyLimit)
+internal sealed partial class SessionModel(double grace, int historyLimit)
 {
     private const double HistoryTime = 120, Remembered = 120;
     private readonly Dictionary<(string Secret, string Channel), double> _ended = [];
     private readonly List<(double At, ModelPeer Peer, int Streams, bool Leaves)> _due = [];
     private readonly List<ModelEvent> _events = [];
-    private readonly List<ModelPeer> _peers = []; // the owner is the first
+    private readonly List<ModelPeer> _peers = []; // in the order of joining
     private double _now;
     private int _numbers;
+
+    /// <summary>The channel has or had a session peer.</summary>
+    private bool _hasIds;
 
     /// <summary>The id of the newest channel, told once it is known.</summary>
     public string Channel { get; set; } = "";
 
-    /// <summary>A GET of "/" or of a channel. The status, and a stream if it is 200.</summary>
-    public (int Status, ModelStream? Stream) Open(string? secret, string channel, string? last)
+    /// <summary>Null: the channel is gone, or all of its session peers are away.</summary>
+    public ModelPeer? Owner { get; private set; }
+
+    /// <summary>The status, and a stream if it is 200.</summary>
+    public (int Status, ModelStream? Stream) Open(ModelRequest request)
     {
-        bool isHere = _peers.Count > 0 && (channel == "/" || channel == Channel);
+        (string? secret, string path, string? last) = (request.Secret, request.Channel, request.Last);
+        bool isHere = _peers.Count > 0 && (path == "/" || path == Channel);
+        string channel = path == "/" ? Channel : path;
         ModelPeer? known = isHere && secret is not null ? _peers.Find(each => each.Secret == secret) : null;
         if (last == "-1" || (last?[0] == '-' && known?.Stream is not null))
             return (204, null);
@@ -28,13 +37,17 @@ internal sealed class SessionModel(double grace, int historyLimit)
             return (200, Resume(known, last?.TrimStart('-').Split('.')[0]));
         if (last is not null && _ended.TryGetValue((secret!, channel), out double at) && _now - at < Remembered)
             return (204, null);
-        if (!isHere && channel != "/")
-            return (404, null);
-        _numbers = isHere ? _numbers + 1 : 1;
-        var peer = new ModelPeer(secret, _numbers, Happen("", 0));
+        if ((isHere ? JoinRefusal() : CreateRefusal(request)) is { } status)
+            return (status, null);
+        if (!isHere)
+            (_numbers, _hasIds, Room) = (0, false, request.Room!);
+        _hasIds |= secret is not null;
+        var peer = new ModelPeer(request, ++_numbers, Happen("", 0));
         _ended.Remove((secret ?? "", channel));
         _peers.Add(peer);
-        Tell($"join {peer.Number}", peer);
+        if (peer.Number == 1 || IsHeir(peer))
+            Owner = peer;
+        Tell("join", peer, $" n={peer.Number}{(peer.Meta is null ? "" : $" meta={peer.Meta}")}");
         return (200, Begin(peer, last is null ? peer.Joined : null, isResumed: false));
     }
 
@@ -47,23 +60,30 @@ internal sealed class SessionModel(double grace, int historyLimit)
         bool isPlain = stream.Peer.Secret is null;
         _due.Add((_now + (isPlain ? 0 : grace), stream.Peer, stream.Peer.Streams, Leaves: false));
         if (!isPlain)
-            Tell($"away {stream.Peer.Number}", stream.Peer);
+            Tell("away", stream.Peer);
         Pass(0);
     }
 
     /// <summary>A POST with data. A status with the rest of the receipt, and the event if there is one.</summary>
-    public (string Answer, ModelEvent? Signal) Post(ModelPeer peer, string channel, string data, long seq, ModelPeer? to)
+    public (string Answer, ModelEvent? Signal) Post(ModelPeer peer, string channel, ModelMessage message)
     {
+        (ModelPeer[]? to, long seq) = (message.To?.Distinct().ToArray(), message.Seq);
         string? refusal = Refusal(peer, channel)
             ?? (peer.Secret is null ? null : seq <= peer.Accepted.Max - 64 ? "409" : peer.Accepted.Contains(seq) ? "200 duplicate" : null)
-            ?? (to is null || _peers.Contains(to) ? null : "404");
+            ?? (Room.OwnerPublishes && peer != Owner && to is not { Length: 1 } ? "403" : null)
+            ?? (to is null || to.Any(_peers.Contains) ? null : "404");
         if (refusal is not null)
             return (refusal, null);
         peer.Accepted.Add(seq);
-        ModelPeer[] all = to is null ? [.. _peers] : [to];
-        ModelEvent signal = Happen($"signal {data}", peer.Number, all);
-        Array.ForEach(all, each => each.Stream?.Add(new ModelItem(signal.Text, signal)));
-        return ($"200 to {all.Length} away {all.Count(each => each.Stream is null)}", signal);
+        ModelPeer[] all = [.. (to ?? _peers.AsEnumerable()).Where(_peers.Contains)];
+        ModelEvent signal = Happen($"signal {message.Data}", peer.Number, all, untold: message.HasNoEcho ? peer : null);
+        ModelPeer[] told = [.. all.Where(each => each != signal.Untold)];
+        Array.ForEach(told, each => each.Stream?.Add(new ModelItem(signal.Text, signal)));
+        return (message.HasArray
+            ? $"200 to {string.Join(' ', to!.Select(each => $"{each.Cid}:{StateOf(each)}").Order())}"
+            : $"200 to {told.Length} away {told.Count(each => each.Stream is null)}", signal);
+
+        string StateOf(ModelPeer each) => !_peers.Contains(each) ? "gone" : each.Stream is null ? "away" : "sent";
     }
 
     /// <summary>A POST with do=leave. It may name a stream (0: none) and for how many seconds it is to be put off.</summary>
@@ -94,6 +114,7 @@ internal sealed class SessionModel(double grace, int historyLimit)
         _peers.ForEach(peer => peer.Stream?.End("stopping"));
         _peers.Clear();
         _ended.Clear();
+        Owner = null;
     }
 
     private string? Refusal(ModelPeer peer, string channel) =>
@@ -102,49 +123,69 @@ internal sealed class SessionModel(double grace, int historyLimit)
     private ModelStream Resume(ModelPeer peer, string? last)
     {
         bool wasAway = peer.Stream is null;
+        if (IsHeir(peer))
+            Owner = peer;
         peer.Stream?.End("replaced");
         ModelEvent? after = last is null ? peer.Joined : _events.Find(each => each.Seq > 0 && $"{each.Seq}" == last);
         bool isUsable = after is not null && _events.IndexOf(after) >= _events.IndexOf(peer.Joined);
         ModelStream stream = Begin(peer, isUsable ? after : null, isUsable);
         int next = _events.IndexOf(isUsable ? after! : peer.Joined) + 1;
         foreach (ModelEvent missed in _events.Skip(next).Where(each => each.To.Contains(peer)))
-            stream.Add(new ModelItem(missed.Text, missed) { IsMissed = true, IsKept = IsKept(missed) });
+            stream.Add(new ModelItem(missed.Text, missed) { IsMissed = true, IsKept = IsKept(missed), IsUntold = missed.Untold == peer });
         if (wasAway)
-            Tell($"back {peer.Number}", peer);
+            Tell("back", peer);
         return stream;
     }
 
     private ModelStream Begin(ModelPeer peer, ModelEvent? after, bool isResumed)
     {
-        string more = $"{isResumed} n={peer.Number} count={_peers.Count} stream={++peer.Streams} seq={peer.Accepted.Max}";
-        return peer.Stream = new ModelStream(peer, after, peer.Secret is null ? "connect" : $"connect {more}");
+        ModelStream stream = peer.Stream = new ModelStream(peer, after);
+        peer.Streams++;
+        stream.Begin($"connect cid=#{peer.Number}" + (peer.Secret is null ? ""
+            : $" resumed={(isResumed ? "true" : "false")} n={peer.Number} owner=#{Owner!.Number} count={_peers.Count}"
+                + $" stream={peer.Streams} seq={peer.Accepted.Max}{Room.Differences}{(Watches(peer) ? Roster() : "")}"));
+        return stream;
     }
 
     private bool IsKept(ModelEvent signal) => _now - signal.At < HistoryTime
         && _events.SkipWhile(each => each != signal).Sum(each => each.Length) <= historyLimit;
 
-    private ModelEvent Happen(string text, int sender, params ModelPeer[] to)
+    private ModelEvent Happen(string text, int sender, ModelPeer[]? to = null, ModelPeer? untold = null)
     {
-        _events.Add(new ModelEvent(text, sender, to, _now));
+        _events.Add(new ModelEvent(text, _hasIds ? $"{{0}}.{sender}" : "", to ?? [], _now) { Untold = untold });
         return _events[^1];
-    }
-
-    private void Tell(string news, ModelPeer about)
-    {
-        if (_peers[0] != about && _peers[0].Stream is { } stream)
-            stream.Add(new ModelItem(news, Happen(news, 0)));
     }
 
     private void Leave(ModelPeer peer, string reason)
     {
-        ModelPeer[] gone = peer == _peers[0] ? [.. _peers] : [peer];
-        foreach (ModelPeer each in gone.Where(each => each != peer || reason == "left"))
+        if (reason != "lost")
+            End(peer, reason);
+        _peers.Remove(peer);
+        bool wasOwner = peer == Owner;
+        Owner = wasOwner ? null : Owner;
+        if (Owner is null && !(Room.IsKept && _peers.Exists(each => each.Secret is not null)))
         {
-            each.Stream?.End(each == peer ? "left" : "closed");
-            _ended[(each.Secret ?? "", Channel)] = _ended[(each.Secret ?? "", "/")] = _now;
+            EndAll();
+            return;
         }
 
-        Tell($"leave {peer.Number} {reason}", peer);
-        _peers.RemoveAll(gone.Contains);
+        Tell("leave", peer, $" n={peer.Number} reason={reason}");
+        if (wasOwner && _peers.Find(each => each is { Secret: not null, Stream: not null }) is { } heir)
+            MakeOwner(heir, peer, reason == "lost" ? "lost" : "left");
+    }
+
+    private void EndAll()
+    {
+        _peers.ForEach(each => End(each, "closed"));
+        _peers.Clear();
+        Owner = null;
+    }
+
+    /// <summary>A peer's session is over for good.</summary>
+    private void End(ModelPeer peer, string reason)
+    {
+        peer.Stream?.End(reason);
+        if (peer.Secret is not null)
+            _ended[(peer.Secret, Channel)] = _now;
     }
 }

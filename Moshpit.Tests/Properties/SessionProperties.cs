@@ -4,8 +4,8 @@ using CsCheck;
 namespace Moshpit.Tests.Properties;
 
 /// <summary>
-/// Whatever happens to the streams of sessions, each is told exactly what a model says that was written from the protocol alone. Steps come
-/// one after the other and time is not real, so a schedule that fails fails again; it is made smaller, and printed.
+/// Whatever happens to sessions and in rooms, each stream is told exactly what a model says that was written from the protocol alone. Steps
+/// come one after the other and time is not real, so a schedule that fails fails again; it is made smaller, and printed.
 /// </summary>
 [Parallelizable]
 public sealed class SessionProperties
@@ -18,20 +18,33 @@ public sealed class SessionProperties
     private static readonly Gen<SessionStep> AnyStep = Gen.Select(
         Gen.Frequency(
             (16, SessionStepKind.Open), (6, SessionStepKind.OpenLate), (3, SessionStepKind.Reload), (8, SessionStepKind.Cut),
-            (6, SessionStepKind.Reset), (6, SessionStepKind.Silence), (5, SessionStepKind.EndGhosts), (14, SessionStepKind.Broadcast),
-            (10, SessionStepKind.Direct), (5, SessionStepKind.Repeat), (3, SessionStepKind.SkipNumber), (4, SessionStepKind.Reorder),
-            (5, SessionStepKind.FarNumber), (4, SessionStepKind.Flood), (3, SessionStepKind.Leave), (2, SessionStepKind.LeaveLate),
-            (3, SessionStepKind.LeaveLater), (5, SessionStepKind.Pass), (3, SessionStepKind.PassGrace), (1, SessionStepKind.PassHistory),
-            (1, SessionStepKind.Restart)),
-        Gen.Int[0, 5],
-        Gen.Int[0, 60],
+            (6, SessionStepKind.Reset), (6, SessionStepKind.Silence), (5, SessionStepKind.EndGhosts), (2, SessionStepKind.CutAll),
+            (12, SessionStepKind.Broadcast), (8, SessionStepKind.Direct), (6, SessionStepKind.Several), (6, SessionStepKind.NoEcho),
+            (5, SessionStepKind.Repeat), (3, SessionStepKind.SkipNumber), (4, SessionStepKind.Reorder), (7, SessionStepKind.FarNumber),
+            (4, SessionStepKind.Flood), (3, SessionStepKind.Leave), (2, SessionStepKind.LeaveLate), (3, SessionStepKind.LeaveLater),
+            (3, SessionStepKind.OwnerLeaves), (4, SessionStepKind.List), (4, SessionStepKind.Kick), (6, SessionStepKind.HandOver),
+            (8, SessionStepKind.Change), (1, SessionStepKind.Close), (5, SessionStepKind.Pass), (3, SessionStepKind.PassGrace),
+            (1, SessionStepKind.PassHistory), (1, SessionStepKind.Restart)),
+        Gen.Int[0, 7],
+        Gen.Int[0, 63],
         (kind, client, number) => new SessionStep(kind, client, number));
+
+    private static readonly Gen<SessionRoom> AnyRoom = Gen.Int[0, (int)SessionRoom.All].Select(room => (SessionRoom)room);
+
+    private static readonly Gen<SessionSchedule> AnySchedule = Gen.Select(
+        AnyRoom,
+        AnyRoom.Select(rarely => rarely | ~(SessionRoom.OwnerPublishes | SessionRoom.IsSmall)),
+        AnyStep.Array[1, LongestSchedule],
+        (room, rarely, steps) => new SessionSchedule(room & rarely, steps));
 
     /// <summary>What schedules must come by, since they would say little of it otherwise.</summary>
     private static readonly string[] WhatIsSeen =
     [
         "resumed", "not resumed", "new", "known loss", "unknown loss", "replaced", "left", "closed", "stopping", "away", "back", "join",
         "leave", "signal", "204", "404", "refused for now", "POST 200", "POST 200 duplicate", "POST 401", "POST 404", "POST 409",
+        "owner left", "owner lost", "owner given", "owner by coming", "leave left", "leave lost", "leave kicked", "kicked", "room",
+        "403", "503", "400", "POST 403", "some are gone", "List 200", "Kick 200", "Kick 403", "Kick 404", "HandOver 200", "HandOver 403",
+        "HandOver 404", "HandOver 409", "Change 200", "Change 400", "Change 403", "Close 200",
     ];
 
     [Test]
@@ -39,19 +52,19 @@ public sealed class SessionProperties
     {
         SessionServer server = await SessionServer.StartAsync();
         Dictionary<string, int> seen = [];
-        (SessionStep[] Steps, Exception Failure)? found = null;
-        await AnyStep.Array[1, LongestSchedule].SampleAsync(
-            async steps =>
+        (SessionSchedule Schedule, Exception Failure)? found = null;
+        await AnySchedule.SampleAsync(
+            async schedule =>
             {
-                if (found is null && await FailureAsync(server, steps, seen) is { } failure)
-                    found = (steps, failure);
+                if (found is null && await FailureAsync(server, schedule, seen) is { } failure)
+                    found = (schedule, failure);
             },
             iter: Schedules,
             threads: 1);
         if (found is { } first)
         {
-            (SessionStep[] smallest, Exception failure) = await MinimizeAsync(first.Steps, first.Failure);
-            Assert.Fail($"{string.Join(' ', first.Steps)}\nMade smaller:\n{string.Join(' ', smallest)}\n{failure}");
+            (SessionSchedule smallest, Exception failure) = await MinimizeAsync(first.Schedule, first.Failure);
+            Assert.Fail($"{first.Schedule}\nMade smaller:\n{smallest}\n{failure}");
         }
 
         await server.DisposeAsync();
@@ -61,12 +74,12 @@ public sealed class SessionProperties
     }
 
     /// <summary>Null: all was as the model says. Otherwise the server may be in any state.</summary>
-    private static async Task<Exception?> FailureAsync(SessionServer server, SessionStep[] steps, Dictionary<string, int> seen)
+    private static async Task<Exception?> FailureAsync(SessionServer server, SessionSchedule schedule, Dictionary<string, int> seen)
     {
         using var run = new SessionRun(server, seen);
         try
         {
-            await run.RunAsync(steps);
+            await run.RunAsync(schedule);
             return null;
         }
         catch (Exception e)
@@ -75,22 +88,29 @@ public sealed class SessionProperties
         }
     }
 
-    /// <summary>Leaves out steps, many and then few at a time, without which it still fails.</summary>
-    private static async Task<(SessionStep[] Smallest, Exception Failure)> MinimizeAsync(SessionStep[] steps, Exception failure)
+    /// <summary>Leaves out steps, many and then few at a time, and wishes for the room, without which it still fails.</summary>
+    private static async Task<(SessionSchedule Smallest, Exception Failure)> MinimizeAsync(SessionSchedule schedule, Exception failure)
     {
         var clock = Stopwatch.StartNew();
-        for (int length = steps.Length / 2; length > 0; length /= 2)
+        for (int length = schedule.Steps.Length / 2; length > 0; length /= 2)
         {
-            for (int start = 0; start + length <= steps.Length && clock.Elapsed < TimeToMinimize;)
+            for (int start = 0; start + length <= schedule.Steps.Length;)
             {
-                SessionStep[] smaller = [.. steps[..start], .. steps[(start + length)..]];
-                if (await FailureAsync(await SessionServer.StartAsync(), smaller, []) is { } again)
-                    (steps, failure) = (smaller, again);
-                else
+                if (!await TryAsync(schedule with { Steps = [.. schedule.Steps[..start], .. schedule.Steps[(start + length)..]] }))
                     start += length;
             }
         }
 
-        return (steps, failure);
+        foreach (SessionRoom wish in Enum.GetValues<SessionRoom>()[1..])
+            await TryAsync(schedule with { Room = schedule.Room & ~wish });
+        return (schedule, failure);
+
+        async Task<bool> TryAsync(SessionSchedule smaller)
+        {
+            if (clock.Elapsed > TimeToMinimize || await FailureAsync(await SessionServer.StartAsync(), smaller, []) is not { } again)
+                return false;
+            (schedule, failure) = (smaller, again);
+            return true;
+        }
     }
 }

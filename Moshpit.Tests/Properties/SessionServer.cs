@@ -15,8 +15,8 @@ internal sealed class SessionServer : IAsyncDisposable
     /// <summary>Milliseconds: half of a third of the grace.</summary>
     public const int ShortestRetry = 5000;
 
-    /// <summary>Bytes. So few, so that a history, which has room for four bodies, is soon full.</summary>
-    public const int BodyLimit = 160;
+    /// <summary>Bytes: enough for four cids. So few, so that a history, which has room for four bodies, is soon full.</summary>
+    public const int BodyLimit = 256;
 
     private readonly FakeTimeProvider _clock = new();
     private TestServer _server = null!;

@@ -1,5 +1,39 @@
 namespace Moshpit.Tests.Properties;
 
+/// <summary>A room, and what happens there.</summary>
+internal sealed record SessionSchedule(SessionRoom Room, SessionStep[] Steps)
+{
+    public override string ToString() => $"[{Room}] {string.Join(' ', Steps)}";
+}
+
+/// <summary>How clients ask for their channel.</summary>
+[Flags]
+internal enum SessionRoom
+{
+    None = 0,
+
+    /// <summary>By its name; the owner creates it.</summary>
+    IsNamed = 1,
+
+    IsKept = 2,
+
+    OwnerPublishes = 4,
+
+    /// <summary>Not all clients have room.</summary>
+    IsSmall = 8,
+
+    /// <summary>Every client says <c>create=1</c>.</summary>
+    AllCreate = 16,
+
+    /// <summary>A plain stream creates the channel, if it has a name.</summary>
+    BeginsPlain = 32,
+
+    /// <summary>All clients are there when it begins.</summary>
+    BeginsFull = 64,
+
+    All = 127,
+}
+
 /// <summary>One thing that happens to a client. Both numbers are taken modulo what there is, so any numbers make sense.</summary>
 internal readonly record struct SessionStep(SessionStepKind Kind, int Client, int Number)
 {
@@ -30,11 +64,20 @@ internal enum SessionStepKind
     /// <summary>The server sees the end of streams that have no client any more.</summary>
     EndGhosts,
 
+    /// <summary>The streams of all sessions end.</summary>
+    CutAll,
+
     /// <summary>Sends to all, with the next seq.</summary>
     Broadcast,
 
     /// <summary>Sends to one, with the next seq.</summary>
     Direct,
+
+    /// <summary>Sends to several, of whom some may be gone, with the next seq.</summary>
+    Several,
+
+    /// <summary>Sends to all but itself, with the next seq.</summary>
+    NoEcho,
 
     /// <summary>Sends with the seq of the message before, whose answer was lost.</summary>
     Repeat,
@@ -58,6 +101,24 @@ internal enum SessionStepKind
 
     /// <summary>Says leave for in some seconds.</summary>
     LeaveLater,
+
+    /// <summary>The owner says leave.</summary>
+    OwnerLeaves,
+
+    /// <summary>Asks which peers there are.</summary>
+    List,
+
+    /// <summary>The owner, or one that believes it is, throws another out.</summary>
+    Kick,
+
+    /// <summary>The owner, or one that believes it is, hands over to another.</summary>
+    HandOver,
+
+    /// <summary>The owner, or one that believes it is, changes the room.</summary>
+    Change,
+
+    /// <summary>The owner, or one that believes it is, ends the channel.</summary>
+    Close,
 
     Pass,
 
