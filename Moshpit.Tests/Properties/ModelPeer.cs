@@ -20,6 +20,9 @@ internal sealed class ModelPeer(ModelRequest first, int number, ModelEvent joine
 
     public int Streams { get; set; }
 
+    /// <summary>When its streams were opened.</summary>
+    public List<double> Opens { get; } = [];
+
     /// <summary>Null: the peer is away.</summary>
     public ModelStream? Stream { get; set; }
 

@@ -57,7 +57,7 @@ internal sealed class SessionClient(ModelRequest wishes, bool isByQuery)
     /// <summary>Takes in up to <paramref name="count"/> more events of its stream.</summary>
     public void Take(int count)
     {
-        foreach (string? id in Link!.Take(count))
+        foreach (string? id in Link?.Take(count) ?? [])
         {
             Earlier.Add(Last);
             Last = id;

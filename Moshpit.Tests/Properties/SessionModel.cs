@@ -7,7 +7,8 @@ namespace Moshpit.Tests.Properties;
 /// </summary>
 internal sealed partial class SessionModel(double grace, int historyLimit)
 {
-    private const double HistoryTime = 120, Remembered = 120;
+    private const double HistoryTime = 120, Remembered = 120, OpensTime = 10;
+    private const int MostOpens = 10;
     private readonly Dictionary<(string Secret, string Channel), double> _ended = [];
     private readonly List<(double At, ModelPeer Peer, int Streams, bool Leaves)> _due = [];
     private readonly List<ModelEvent> _events = [];
@@ -33,6 +34,12 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
         ModelPeer? known = isHere && secret is not null ? _peers.Find(each => each.Secret == secret) : null;
         if (last == "-1" || (last?[0] == '-' && known?.Stream is not null))
             return (204, null);
+        if (known is not null && known.Opens.Count(opened => _now - opened < OpensTime) >= MostOpens)
+        {
+            RenewGrace(known);
+            return (429, null);
+        }
+
         if (known is not null)
             return (200, Resume(known, last?.TrimStart('-').Split('.')[0]));
         if (last is not null && _ended.TryGetValue((secret!, channel), out double at) && _now - at < Remembered)
@@ -117,6 +124,12 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
         Owner = null;
     }
 
+    private void RenewGrace(ModelPeer peer)
+    {
+        if (_due.RemoveAll(due => due.Peer == peer && due.Streams == peer.Streams && !due.Leaves) > 0)
+            _due.Add((_now + grace, peer, peer.Streams, Leaves: false));
+    }
+
     private string? Refusal(ModelPeer peer, string channel) =>
         _peers.Count == 0 || channel != Channel ? "404" : _peers.Contains(peer) ? null : "401";
 
@@ -141,6 +154,7 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
     {
         ModelStream stream = peer.Stream = new ModelStream(peer, after);
         peer.Streams++;
+        peer.Opens.Add(_now);
         stream.Begin($"connect cid=#{peer.Number}" + (peer.Secret is null ? ""
             : $" resumed={(isResumed ? "true" : "false")} n={peer.Number} owner=#{Owner!.Number} count={_peers.Count}"
                 + $" stream={peer.Streams} seq={peer.Accepted.Max}{Room.Differences}{(Watches(peer) ? Roster() : "")}"));

@@ -15,6 +15,8 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
     private const int FloodSize = 9;
     private const int FewSeconds = 5;
     private const int MostNamed = 3;
+    private const int MostOpens = 10;
+    private const int OpensTime = 10;
 
     private readonly SessionModel _model = new(SessionServer.Grace, HistoryLimit);
     private readonly List<SessionLink> _links = [];
@@ -65,7 +67,7 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
             new SessionClient(owns with { Meta = """{"a":"b:\u0020c"}""" }, isByQuery: false),
             new SessionClient(joins with { Secret = shared, HearsAll = true, Meta = "1" }, isByQuery: false),
             new SessionClient(joins with { Secret = SessionPeer.NewSecret(), HearsAll = true }, isByQuery: true),
-            new SessionClient(joins with { Secret = shared, Room = null, Meta = "3" }, isByQuery: true),
+            new SessionClient(joins with { Secret = shared, Room = null, Meta = "3", Creates = name.Length > 0 }, isByQuery: true),
             new SessionClient(owns with { HearsAll = true }, isByQuery: true),
             new SessionClient(joinsPlain, isByQuery: false),
             new SessionClient(
@@ -91,6 +93,16 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
                 break;
             case SessionStepKind.OpenLate:
                 await OpenAsync(client, client.Earlier[step.Number % client.Earlier.Count], isLate: true);
+                break;
+            case SessionStepKind.Storm when client.Link is not null && client.Secret is not null:
+                await PassAsync(OpensTime);
+                for (int opens = 0; opens < MostOpens; opens++)
+                    await OpenAsync(client, client.Last, isAtOnce: true);
+                client.Take(int.MaxValue);
+                if (step.Number % 2 > 0 && client.Link is not null)
+                    await CutAsync(client, step, isAtOnce: true);
+                await OpenAsync(client, client.Last, isAtOnce: true);
+                await PassAsync(OpensTime);
                 break;
             case SessionStepKind.Cut or SessionStepKind.Reset or SessionStepKind.Silence when client.Link is not null:
                 await CutAsync(client, step);
@@ -129,7 +141,9 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
                 await PostAsync(client, Math.Max(1, client.Sent - step.Number % 4), null);
                 break;
             case SessionStepKind.FarNumber:
-                await PostAsync(client, step.Number % 2 == 0 ? client.Sent += 62 + step.Number % 5 : Math.Max(1, client.Sent - 65), null);
+                await PostAsync(client, client.Sent += 62 + step.Number % 5, null);
+                if (step.Number % 2 > 0)
+                    await PostAsync(client, Math.Max(1, client.Sent - 65 + step.Number % 4), null);
                 break;
             case SessionStepKind.Flood:
                 for (int n = 0; n < FloodSize; n++)
@@ -161,10 +175,8 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
                 await server.RestartAsync(ReadAsync);
                 break;
             case SessionStepKind.Pass or SessionStepKind.PassGrace or SessionStepKind.PassHistory:
-                int seconds = step.Kind == SessionStepKind.Pass ? 1 + step.Number % FewSeconds
-                    : step.Kind == SessionStepKind.PassGrace ? (int)SessionServer.Grace : SessionServer.LongTime;
-                for (; seconds > 0; seconds--)
-                    await TickAsync();
+                await PassAsync(step.Kind == SessionStepKind.Pass ? 1 + step.Number % FewSeconds
+                    : step.Kind == SessionStepKind.PassGrace ? (int)SessionServer.Grace : SessionServer.LongTime);
                 break;
         }
 
@@ -183,13 +195,14 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
         return [.. named, .. named.Take(1)];
     }
 
-    private async Task OpenAsync(SessionClient client, string? last, bool isLate = false)
+    private async Task OpenAsync(SessionClient client, string? last, bool isLate = false, bool isAtOnce = false)
     {
         if (client.Channel.Length == 0)
             client.Channel = _model.Channel;
 
         // A second for each: a session may open ten streams within ten seconds.
-        await TickAsync();
+        if (!isAtOnce)
+            await TickAsync();
         ModelRequest request = client.Request(last);
         bool hasOwner = _model.Owner is not null;
         (int status, ModelStream? stream) = _model.Open(request);
@@ -209,9 +222,9 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
             return;
         }
 
-        bool isForNow = status == 404 && client.Secret is not null && server.Age < SessionServer.Grace;
+        bool isForNow = status == 429 || (status == 404 && client.Secret is not null && server.Age < SessionServer.Grace);
         bool isReconnect = isForNow && client.IsReconnect(last);
-        See(isReconnect ? "refused for now" : $"{status}");
+        See(isReconnect ? $"{status} as 200" : $"{status}");
         Any.RequireSame((response.Status, response["Retry-After"] is not null), (isReconnect ? 200 : status, isForNow));
         connection.Dispose();
         if (isLate)
@@ -220,6 +233,12 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
             client.Channel = _model.Channel;
         else if (status == 204)
             client.Last = null;
+    }
+
+    private async Task PassAsync(int seconds)
+    {
+        for (; seconds > 0; seconds--)
+            await TickAsync();
     }
 
     /// <summary>A second passes, so that no two things are due at the same time.</summary>
@@ -231,16 +250,16 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
     }
 
     /// <summary>The client takes in some events more, and gives its stream up.</summary>
-    private async Task CutAsync(SessionClient client, SessionStep step)
+    private async Task CutAsync(SessionClient client, SessionStep step, bool isAtOnce = false)
     {
         SessionLink link = client.Link!;
         client.Take(step.Number % (link.Waiting + 1));
         client.Link = null;
         if (step.Kind != SessionStepKind.Silence)
-            await EndAsync(link, isReset: step.Kind == SessionStepKind.Reset);
+            await EndAsync(link, isReset: step.Kind == SessionStepKind.Reset, isAtOnce);
     }
 
-    private async Task EndAsync(SessionLink link, bool isReset)
+    private async Task EndAsync(SessionLink link, bool isReset, bool isAtOnce = false)
     {
         _links.Remove(link);
         if (isReset)
@@ -250,8 +269,8 @@ internal sealed partial class SessionRun(SessionServer server, Dictionary<string
         await server.WhenStreamsAsync(_links.Count);
         _model.Lose(link.Stream);
         await ReadAsync();
-
-        await TickAsync();
+        if (!isAtOnce)
+            await TickAsync();
     }
 
     private void See(string what) => seen[what] = seen.GetValueOrDefault(what) + 1;

@@ -52,6 +52,9 @@ internal enum SessionStepKind
     /// <summary>The client forgets what it knew, and opens a stream.</summary>
     Reload,
 
+    /// <summary>Opens more streams than a session may within some seconds, and may have lost the last one that it got.</summary>
+    Storm,
+
     /// <summary>The stream ends by a FIN after so many more events.</summary>
     Cut,
 
@@ -88,7 +91,7 @@ internal enum SessionStepKind
     /// <summary>Sends with a seq a little below the highest.</summary>
     Reorder,
 
-    /// <summary>Sends with a seq that is much higher than any, or far below that.</summary>
+    /// <summary>Sends with a seq that is much higher than any, and perhaps then with one that is far below that.</summary>
     FarNumber,
 
     /// <summary>Sends so much that the oldest events are not kept.</summary>
