@@ -361,7 +361,14 @@ internal sealed class OpenStream : IHandler
         if (isIn)
         {
             if (session is { } joined)
+            {
                 Channels.Ended.Remove(joined.Asked);
+
+                // It is the session that created this channel: it is remembered by that key too.
+                if (channel.Creator is { } creator && creator.Equals(SessionKey.OfCreator(joined.Secret)))
+                    Channels.Ended.Remove(creator);
+            }
+
             Start(exchange, peer, stream);
         }
 
