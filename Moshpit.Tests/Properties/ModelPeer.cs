@@ -50,6 +50,9 @@ internal sealed class ModelEvent(string text, string id, ModelPeer[] to, double 
     /// <summary>One of <see cref="To"/> that sent it and wanted no echo.</summary>
     public ModelPeer? Untold { get; init; }
 
+    /// <summary>It is a message to all, but for its sender if that wanted no echo.</summary>
+    public bool IsBroadcast { get; set; }
+
     /// <summary>Learnt where it is first told.</summary>
     public long Seq { get; set; }
 

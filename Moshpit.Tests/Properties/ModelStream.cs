@@ -15,7 +15,7 @@ internal sealed record ModelItem(string Text, ModelEvent? Event, string Id)
 
     public bool IsKept { get; init; }
 
-    /// <summary>The peer sent it and wanted no echo: it is not told, but a gap may stand for it.</summary>
+    /// <summary>The peer sent it and wanted no echo: it is not told, and whether a gap stands for it is not known.</summary>
     public bool IsUntold { get; init; }
 }
 

@@ -19,6 +19,9 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
     /// <summary>The channel has or had a session peer.</summary>
     private bool _hasIds;
 
+    /// <summary>The newest broadcast of which a gap has told that it is not kept; the older ones are not kept either.</summary>
+    private ModelEvent? _lost;
+
     /// <summary>The id of the newest channel, told once it is known.</summary>
     public string Channel { get; set; } = "";
 
@@ -34,12 +37,8 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
         ModelPeer? known = isHere && secret is not null ? _peers.Find(each => each.Secret == secret) : null;
         if (last == "-1" || (last?[0] == '-' && known?.Stream is not null))
             return (204, null);
-        if (known is not null && known.Opens.Count(opened => _now - opened < OpensTime) >= MostOpens)
-        {
-            RenewGrace(known);
+        if (known?.Opens.Count(opened => _now - opened < OpensTime) >= MostOpens)
             return (429, null);
-        }
-
         if (known is not null)
             return (200, Resume(known, last?.TrimStart('-').Split('.')[0]));
         if (last is not null && _ended.TryGetValue((secret!, channel), out double at) && _now - at < Remembered)
@@ -84,6 +83,7 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
         peer.Accepted.Add(seq);
         ModelPeer[] all = [.. (to ?? _peers.AsEnumerable()).Where(_peers.Contains)];
         ModelEvent signal = Happen($"signal {message.Data}", peer.Number, all, untold: message.HasNoEcho ? peer : null);
+        signal.IsBroadcast = to is null;
         ModelPeer[] told = [.. all.Where(each => each != signal.Untold)];
         Array.ForEach(told, each => each.Stream?.Add(new ModelItem(signal.Text, signal)));
         return (message.HasArray
@@ -101,6 +101,14 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
             _due.Add((_now + after, peer, peer.Streams, Leaves: true));
         Pass(0);
         return answer;
+    }
+
+    /// <summary>A gap told that a peer has lost what happened up to the event with the number <paramref name="seq"/>.</summary>
+    public void Miss(long seq)
+    {
+        ModelEvent? last = _events.FindLast(each => each.Seq == seq);
+        if (last is { IsBroadcast: true } && _events.IndexOf(last) > _events.IndexOf(_lost!))
+            _lost = last;
     }
 
     /// <summary>So much time passes.</summary>
@@ -124,12 +132,6 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
         Owner = null;
     }
 
-    private void RenewGrace(ModelPeer peer)
-    {
-        if (_due.RemoveAll(due => due.Peer == peer && due.Streams == peer.Streams && !due.Leaves) > 0)
-            _due.Add((_now + grace, peer, peer.Streams, Leaves: false));
-    }
-
     private string? Refusal(ModelPeer peer, string channel) =>
         _peers.Count == 0 || channel != Channel ? "404" : _peers.Contains(peer) ? null : "401";
 
@@ -144,7 +146,14 @@ internal sealed partial class SessionModel(double grace, int historyLimit)
         ModelStream stream = Begin(peer, isUsable ? after : null, isUsable);
         int next = _events.IndexOf(isUsable ? after! : peer.Joined) + 1;
         foreach (ModelEvent missed in _events.Skip(next).Where(each => each.To.Contains(peer)))
-            stream.Add(new ModelItem(missed.Text, missed) { IsMissed = true, IsKept = IsKept(missed), IsUntold = missed.Untold == peer });
+        {
+            bool isLost = missed.IsBroadcast && _events.IndexOf(missed) <= _events.IndexOf(_lost!);
+            stream.Add(new ModelItem(missed.Text, missed)
+            {
+                IsMissed = true, IsKept = IsKept(missed), IsUntold = missed.Untold == peer && !isLost,
+            });
+        }
+
         if (wasAway)
             Tell("back", peer);
         return stream;

@@ -51,6 +51,7 @@ internal sealed partial class SessionRun
                 string lost = link.Stream.After is { } after
                     ? $"\"after\":{after.Seq},\"missed\":{told.Sequence - after.Seq}" : "\"after\":null,\"missed\":null";
                 Any.RequireSame(told.Data.GetRawText(), $"{{\"id\":\"{_model.Channel}\",{lost}}}");
+                _model.Miss(told.Sequence);
                 return "gap";
             default:
                 Any.RequireSame(told.Text("id"), _model.Channel);
