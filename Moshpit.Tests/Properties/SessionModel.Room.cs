@@ -64,7 +64,7 @@ internal sealed partial class SessionModel
         return request.Channel != "/" && !(request.Creates && isName) ? 404 : request.Room is null ? 400 : null;
     }
 
-    /// <summary>It is the first that comes to a kept channel all of whose session peers are away.</summary>
+    /// <summary>By coming, the peer becomes the owner: all session peers of the kept channel are away.</summary>
     private bool IsHeir(ModelPeer peer) => Owner is null && peer.Secret is not null;
 
     private void MakeOwner(ModelPeer heir, ModelPeer former, string reason)
@@ -75,7 +75,7 @@ internal sealed partial class SessionModel
         heir.Stream!.Add(new ModelItem($"{news.Text} count={_peers.Count}{Roster()}", news));
     }
 
-    /// <summary>It is told which peers there are, and what becomes of them.</summary>
+    /// <summary>The peer is told of all others.</summary>
     private bool Watches(ModelPeer peer) => peer.HearsAll || (peer.Secret is not null && peer == Owner);
 
     private string Roster(int from = 1) => $" peers=[{string.Join(", ", _peers.Where(each => each.Number >= from).Select(
@@ -87,7 +87,10 @@ internal sealed partial class SessionModel
             each.Stream?.Add(new ModelItem(news.Text, news));
     }
 
-    /// <summary>Tells of a peer those that are to hear of others. Of joins and leaves a plain owner is told with their cid alone.</summary>
+    /// <summary>
+    /// Tells the peers that hear of others what became of <paramref name="about"/>. A plain owner hears of joins and leaves only, and only
+    /// the cid.
+    /// </summary>
     private void Tell(string name, ModelPeer about, string more = "")
     {
         ModelEvent? news = name == "join" ? about.Joined : null;

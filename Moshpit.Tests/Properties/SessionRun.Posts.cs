@@ -46,7 +46,7 @@ internal sealed partial class SessionRun
         Any.RequireSame($"{(await AskAsync(peer, $"\"do\":\"leave\"{more}")).Status}", expected);
     }
 
-    /// <summary>Asks for something that is no message, and for the owner alone to ask for but <see cref="SessionStepKind.List"/>.</summary>
+    /// <summary>Posts a verb: <see cref="SessionStepKind.List"/>, which any peer may use, or one of those for the owner alone.</summary>
     private async Task AskForAsync(SessionStep step, SessionClient client)
     {
         if (client.Peer is not { } peer || PeerOf(step.Number) is not { } other)

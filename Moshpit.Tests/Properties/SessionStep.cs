@@ -76,7 +76,7 @@ internal enum SessionStepKind
     /// <summary>Sends to one, with the next seq.</summary>
     Direct,
 
-    /// <summary>Sends to several, of whom some may be gone, with the next seq.</summary>
+    /// <summary>Sends to several peers, with the next seq. Some of them may be gone.</summary>
     Several,
 
     /// <summary>Sends to all but itself, with the next seq.</summary>
@@ -111,16 +111,16 @@ internal enum SessionStepKind
     /// <summary>Asks which peers there are.</summary>
     List,
 
-    /// <summary>The owner, or one that believes it is, throws another out.</summary>
+    /// <summary>The owner, or now and then another peer, throws a peer out.</summary>
     Kick,
 
-    /// <summary>The owner, or one that believes it is, hands over to another.</summary>
+    /// <summary>The owner, or now and then another peer, hands over to a peer.</summary>
     HandOver,
 
-    /// <summary>The owner, or one that believes it is, changes the room.</summary>
+    /// <summary>The owner, or now and then another peer, changes the room.</summary>
     Change,
 
-    /// <summary>The owner, or one that believes it is, ends the channel.</summary>
+    /// <summary>The owner, or now and then another peer, ends the channel.</summary>
     Close,
 
     Pass,
