@@ -299,6 +299,8 @@ namespace Moshpit.Client
     /// <summary>What is particular to one peer.</summary>
     sealed partial class MoshpitPeerOptions
     {
+        private const int LongestMeta = 512; // bytes, says the protocol
+
         /// <summary>The secret of the peer's session. A program that is started again with the same one is the same peer again, as long as
         /// the server keeps it. 22 to 64 ASCII letters, digits, <c>-</c> and <c>_</c>, such as 16 random bytes in hex. Never take one from
         /// a link: whoever has chosen it can speak as this peer. Default: null, a new secret.</summary>
@@ -326,8 +328,8 @@ namespace Moshpit.Client
         /// and <see cref="MoshpitEvent.Peers"/> with its <c>connect</c>. Default: false.</summary>
         public bool Presence { get; set; }
 
-        /// <summary>What the peer tells the others about itself: one JSON value, of at most 512 bytes for the server. Default: null,
-        /// nothing.</summary>
+        /// <summary>What the peer tells the others about itself: one JSON value, nested at most 63 deep and of at most 512 bytes in UTF-8.
+        /// Default: null, nothing.</summary>
         public string? Meta { get; set; }
 
         internal MoshpitPeerOptions CheckedCopy()
@@ -336,6 +338,8 @@ namespace Moshpit.Client
                 throw new ArgumentOutOfRangeException(nameof(Max), Max, "Max is a number of peers, or 0 for no limit.");
             if (Meta != null)
                 Json.Check(Meta, nameof(Meta));
+            if (Meta != null && Encoding.UTF8.GetByteCount(Meta) > LongestMeta)
+                throw new ArgumentException("Meta has more than " + LongestMeta + " bytes in UTF-8. Tell the rest in a message.");
             if (Session != null && !(Session.Length >= 22 && Session.Length <= 64 && Text.IsName(Session)))
                 throw new ArgumentException("A session is 22 to 64 ASCII letters, digits, '-' and '_'.");
             if (LastEventId != null && !Text.IsFieldValue(LastEventId))
@@ -477,8 +481,8 @@ namespace Moshpit.Client
         public MoshpitEventKind Kind { get; }
 
         /// <summary><c>connect</c> (the first), <c>signal</c> (a message), <c>join</c>, <c>leave</c>, <c>away</c> and <c>back</c> (told to
-        /// the owner), <c>owner</c>, <c>room</c>, <c>count</c>, <c>gap</c>, <c>bye</c>, or what else the server calls it;
-        /// <c>message</c> where it gives no name; <c>lost</c>, of
+        /// the owner, and with <see cref="MoshpitPeerOptions.Presence"/>), <c>owner</c>, <c>room</c>, <c>count</c>, <c>gap</c>,
+        /// <c>bye</c>, or what else the server calls it; <c>message</c> where it gives no name; <c>lost</c>, of
         /// <see cref="MoshpitEventKind.Lost"/>.</summary>
         public string Name { get; }
 
@@ -540,7 +544,7 @@ namespace Moshpit.Client
 
         /// <summary>The peers that there are, by their numbers, this one included: of <c>connect</c> and <c>count</c> of a peer that hears
         /// of all others, and of <c>owner</c> of the new one. It may lack those with the highest numbers: see
-        /// <see cref="MoshpitPeer.AllPeers"/>. Null where the event does not say.</summary>
+        /// <see cref="MoshpitPeer.AllPeers"/>. Null where the event does not say. Each call reads them anew.</summary>
         public IReadOnlyList<MoshpitRosterEntry>? Peers => Member("peers") is { } peers ? MoshpitRoster.Read(peers) : null;
 
         /// <summary>Of <c>connect</c> and <c>room</c>: how the channel is set; else null.</summary>
@@ -703,12 +707,7 @@ namespace Moshpit.Client
     /// <summary>What the server says about a message that it has taken.</summary>
     sealed partial class MoshpitReceipt
     {
-        private readonly string _answer; // read when it is asked for: most programs never do
-
-        internal MoshpitReceipt(string answer) => _answer = answer;
-
-        /// <summary>As the server gave it.</summary>
-        internal string Answer => _answer;
+        internal MoshpitReceipt(string answer) => Answer = answer;
 
         /// <summary>The id of its event; null where the server does not say.</summary>
         public string? Event => Json.AsString(Member("event"));
@@ -732,7 +731,10 @@ namespace Moshpit.Client
         private static int Count(string states, string state) =>
             Json.Values(states).Count(value => Json.AsString(value) == state);
 
-        private string? Member(string name) => Json.Members(_answer, name)[0];
+        /// <summary>As the server gave it. It is read when it is asked for: most programs never do.</summary>
+        internal string Answer { get; }
+
+        private string? Member(string name) => Json.Members(Answer, name)[0];
     }
 
     /// <summary>What went wrong between this client and the server: refused, lost, late, or not understood.</summary>
@@ -932,8 +934,8 @@ namespace Moshpit.Client
         /// <summary>Asks for the peers of the channel, as many as fit into an answer (64 KiB).</summary>
         /// <param name="from">The least number of those wanted.</param>
         /// <param name="cancellationToken">Stops waiting.</param>
-        /// <returns>The answer. It comes in order with what is written, waits as that does, and fails as that does: so with all methods
-        /// below. A server without rooms refuses (400).</returns>
+        /// <returns>The answer. It comes in order with what is written, waits as that does, and fails as that does. A server without rooms
+        /// refuses (400).</returns>
         public async Task<MoshpitRoster> Peers(int from = 1, CancellationToken cancellationToken = default)
         {
             string members = from > 1 ? ",\"from\":" + from.ToString(CultureInfo.InvariantCulture) : "";
@@ -943,12 +945,13 @@ namespace Moshpit.Client
         /// <summary>Asks for all peers of the channel, with as many requests as that takes. A peer that joins or leaves meanwhile may be
         /// there or not.</summary>
         /// <param name="cancellationToken">Stops waiting.</param>
+        /// <returns>The answers, in one. They fail as that of <see cref="Peers"/>.</returns>
         public async Task<MoshpitRoster> AllPeers(CancellationToken cancellationToken = default)
         {
             var all = new List<MoshpitRosterEntry>();
             while (true)
             {
-                int from = all.Count == 0 ? 1 : all[all.Count - 1].Number + 1;
+                int from = all.Count == 0 ? 1 : all.Max(entry => entry.Number) + 1;
                 MoshpitRoster part = await Peers(from, cancellationToken).ConfigureAwait(false);
                 int before = all.Count;
                 all.AddRange(part.Peers.Where(entry => entry.Number >= from));
@@ -959,12 +962,18 @@ namespace Moshpit.Client
 
         /// <summary>Throws the peer <paramref name="cid"/> out of the channel. For the owner alone: another peer is refused (403). A peer
         /// that is not there is an error (404). Unless the channel is locked, it may join anew.</summary>
+        /// <param name="cid">The peer.</param>
+        /// <param name="cancellationToken">As for a message.</param>
+        /// <returns>A task that completes when it is done, in order with what is written, and fails as that does.</returns>
         /// <exception cref="ArgumentException">Thrown by the call: the cid is empty.</exception>
         public Task Kick(string cid, CancellationToken cancellationToken = default) =>
             Do("kick", MemberOf(cid), cancellationToken, doneStatus: 404);
 
         /// <summary>Makes the peer <paramref name="cid"/> the owner of the channel. For the owner alone (else 403). A peer that is away,
         /// or has no session, can't own (409).</summary>
+        /// <param name="cid">The peer.</param>
+        /// <param name="cancellationToken">As for a message.</param>
+        /// <returns>As of <see cref="Kick"/>.</returns>
         /// <exception cref="ArgumentException">Thrown by the call: the cid is empty.</exception>
         public Task HandOver(string cid, CancellationToken cancellationToken = default) =>
             Do("owner", MemberOf(cid), cancellationToken, doneStatus: 403);
@@ -975,6 +984,7 @@ namespace Moshpit.Client
         /// <param name="publish">Which peers may send to all.</param>
         /// <param name="keep">It outlives its owner.</param>
         /// <param name="cancellationToken">As for a message.</param>
+        /// <returns>As of <see cref="Kick"/>.</returns>
         /// <exception cref="ArgumentException">Thrown by the call: there is no change, or <paramref name="max"/> is negative.</exception>
         public Task ChangeRoom(bool? isLocked = null, int? max = null, MoshpitPublish? publish = null, bool? keep = null,
             CancellationToken cancellationToken = default)
@@ -991,6 +1001,9 @@ namespace Moshpit.Client
         }
 
         /// <summary>Ends the channel for all peers, this one included. For the owner alone (else 403).</summary>
+        /// <param name="cancellationToken">As for a message.</param>
+        /// <returns>As of <see cref="Kick"/>. If the answer is lost, the outcome is unknown: the channel, and with it the session, is over
+        /// when it is asked again.</returns>
         public Task CloseRoom(CancellationToken cancellationToken = default) => Do("close", "", cancellationToken);
 
         /// <summary>Leaves the channel at once: the enumeration ends, messages that wait are not sent, and the server is told. Twice does

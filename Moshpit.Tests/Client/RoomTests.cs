@@ -22,7 +22,7 @@ public sealed class RoomTests
     }
 
     [Test]
-    public async Task Whoever_comes_first_creates_a_named_room_as_it_wants_it_and_others_join_it()
+    public async Task The_first_peer_creates_a_named_room_as_it_wants_it_and_others_join_it()
     {
         const string Meta = "{\"a\":\"ä&=+ \"}";
         (MoshpitPeer owner, MoshpitEvent first) = await OpenAsync(
@@ -46,7 +46,7 @@ public sealed class RoomTests
     [Test]
     public async Task A_name_without_a_room_is_an_error_unless_it_is_to_be_created()
     {
-        MoshpitPeer peer = Open("nobody", new MoshpitPeerOptions());
+        MoshpitPeer peer = Open("missing", new MoshpitPeerOptions());
         Assert.That((await FailureOf(peer.Connected)).Status, Is.EqualTo(404));
     }
 
@@ -154,9 +154,20 @@ public sealed class RoomTests
     [TestCase("")]
     [TestCase("{")]
     [TestCase("1,2")]
-    [TestCase("nobody")]
+    [TestCase("word")]
     public void What_a_peer_tells_about_itself_must_be_one_JSON_value(string meta) =>
         Assert.That(() => Open("lobby", new MoshpitPeerOptions { Meta = meta }), Throws.ArgumentException.With.Message.Contains("JSON"));
+
+    [Test]
+    public async Task What_a_peer_tells_about_itself_has_a_limit()
+    {
+        string longest = $"\"{new string('ä', 255)}\"";
+        (_, MoshpitEvent connect) = await OpenAsync("lobby", new MoshpitPeerOptions { Create = true, Meta = longest });
+        Assert.That(connect.Peers!.Single().Meta, Is.EqualTo(longest));
+        Assert.That(
+            () => Open("lobby", new MoshpitPeerOptions { Meta = longest + " " }),
+            Throws.ArgumentException.With.Message.Contains("512 bytes"));
+    }
 
     [Test]
     public async Task A_call_that_makes_no_sense_is_refused_at_once()
