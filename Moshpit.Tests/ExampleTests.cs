@@ -19,12 +19,13 @@ public sealed class ExampleTests
         Type lobby = await BuildLobbyAsync(folder);
         await using TestServer server = await TestServer.StartAsync();
         dynamic[] players = new dynamic[Count];
+        var running = new Task[Count];
         var moves = new ConcurrentQueue<string>();
         for (int i = 0; i < Count; i++)
         {
             players[i] = Activator.CreateInstance(lobby, $"http://127.0.0.1:{server.Port}", "game")!;
             players[i].Moved += (Action<string, string>)((_, move) => moves.Enqueue(move));
-            _ = players[i].RunAsync();
+            running[i] = players[i].RunAsync();
             if (i == 0)
                 await Eventually.AsyncTrue(() => players[0].Players.Count == 1);
         }
@@ -46,6 +47,7 @@ public sealed class ExampleTests
         Assert.That(moves, Is.All.EqualTo("{\"x\":1}"));
         foreach (dynamic player in rest)
             await player.DisposeAsync();
+        await Task.WhenAll(running);
         await server.WhenIdleAsync();
     }
 
@@ -112,24 +114,14 @@ public sealed class ExampleTests
     /// <summary>The lobby, built with the client's file in a project for netstandard2.1 and C# 9.</summary>
     private static async Task<Type> BuildLobbyAsync(TempFolder folder)
     {
-        File.Copy(Path.Combine(Repository.Root, "Moshpit.Client", "MoshpitClient.cs"), folder["MoshpitClient.cs"]);
-        File.Copy(Path.Combine(Repository.Root, "global.json"), folder["global.json"]);
         File.WriteAllText(folder["Lobby.cs"], DocumentedCode.Block(Examples, "csharp", "using System;"));
-        File.WriteAllText(folder["Directory.Build.props"], "<Project />");
-        File.WriteAllText(folder["lobby.csproj"], """
-            <Project Sdk="Microsoft.NET.Sdk">
-              <PropertyGroup>
-                <TargetFramework>netstandard2.1</TargetFramework>
-                <LangVersion>9.0</LangVersion>
-                <Nullable>enable</Nullable>
-                <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
-                <NuGetAudit>false</NuGetAudit>
-              </PropertyGroup>
-            </Project>
+        ProgramRun build = await AdopterProject.BuildAsync(folder, TimeSpan.FromMinutes(2), $"""
+            <TargetFramework>netstandard2.1</TargetFramework>
+            <Nullable>enable</Nullable>
+            <AssemblyName>lobby</AssemblyName>
+            <OutputPath>{folder["out"]}</OutputPath>
+            <AppendTargetFrameworkToOutputPath>false</AppendTargetFrameworkToOutputPath>
             """);
-        ProgramRun build = await ProgramRun.ToEndAsync(
-            TimeSpan.FromMinutes(2), folder[""], Counterpart.Program("the .NET SDK", "dotnet"),
-            "build", "-o", folder["out"], "-nologo", "-nodeReuse:false", "-p:UseSharedCompilation=false");
         Assert.That(build.Status, Is.Zero, build.Output + build.Errors);
         using var image = new MemoryStream(await File.ReadAllBytesAsync(Path.Combine(folder["out"], "lobby.dll")));
         return new AssemblyLoadContext("lobby", isCollectible: true).LoadFromStream(image).GetType("Lobby", throwOnError: true)!;

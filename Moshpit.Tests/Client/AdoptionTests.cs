@@ -44,33 +44,18 @@ public sealed class AdoptionTests
     private static async Task BuildAsync(string outputType, string targets, string nullable, string symbol)
     {
         using var folder = new TempFolder();
-        File.Copy(Path.Combine(Repository.Root, "Moshpit.Client", "MoshpitClient.cs"), folder["MoshpitClient.cs"]);
-        File.Copy(Path.Combine(Repository.Root, "global.json"), folder["global.json"]);
         if (outputType == "Exe")
             File.WriteAllText(folder["Program.cs"], Program);
-        File.WriteAllText(folder["Directory.Build.props"], "<Project />");
-        File.WriteAllText(folder["adopter.csproj"], $"""
-            <Project Sdk="Microsoft.NET.Sdk">
-              <PropertyGroup>
-                <OutputType>{outputType}</OutputType>
-                <TargetFrameworks>{targets}</TargetFrameworks>
-                <LangVersion>9.0</LangVersion>
-                <Nullable>{nullable}</Nullable>
-                <DefineConstants>$(DefineConstants);{symbol}</DefineConstants>
-                <EnableNETAnalyzers>true</EnableNETAnalyzers>
-                <AnalysisLevel>latest-all</AnalysisLevel>
-                <AnalysisMode>All</AnalysisMode>
-                <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
-                <GenerateDocumentationFile>true</GenerateDocumentationFile>
-                <NuGetAudit>false</NuGetAudit>
-              </PropertyGroup>
-            </Project>
+        ProgramRun build = await AdopterProject.BuildAsync(folder, Patience, $"""
+            <OutputType>{outputType}</OutputType>
+            <TargetFrameworks>{targets}</TargetFrameworks>
+            <Nullable>{nullable}</Nullable>
+            <DefineConstants>$(DefineConstants);{symbol}</DefineConstants>
+            <EnableNETAnalyzers>true</EnableNETAnalyzers>
+            <AnalysisLevel>latest-all</AnalysisLevel>
+            <AnalysisMode>All</AnalysisMode>
+            <GenerateDocumentationFile>true</GenerateDocumentationFile>
             """);
-
-        // Servers of the compiler and of MSBuild would outlive the test and keep its outputs open.
-        ProgramRun build = await ProgramRun.ToEndAsync(
-            Patience, folder[""], Counterpart.Program("the .NET SDK", "dotnet"),
-            "build", "-c", "Release", "-nologo", "-clp:NoSummary", "-nodeReuse:false", "-p:UseSharedCompilation=false");
         string[] lines = build.Output.Split('\n');
         Assert.That(lines.Where(line => line.Contains(": error ") || line.Contains(": warning ")), Is.Empty);
         Assert.That(build.Status, Is.Zero, build.Output + build.Errors);
