@@ -48,6 +48,27 @@ public sealed class SessionProperties
         "Close 200",
     ];
 
+    /// <summary>Schedules that once found a fault of the server, made smaller.</summary>
+    private static readonly SessionSchedule[] Found =
+    [
+        // A plain owner that closed its room was told that a peer that was away had left.
+        new(SessionRoom.IsNamed | SessionRoom.BeginsPlain,
+            [new(SessionStepKind.OpenLate, 6, 16), new(SessionStepKind.EndGhosts, 2, 59), new(SessionStepKind.Close, 3, 61)]),
+
+        // An owner that kicked itself was succeeded for a reason that no client knows.
+        new(SessionRoom.IsKept, [new(SessionStepKind.OpenLate, 3, 27), new(SessionStepKind.Kick, 7, 48)]),
+
+        // The last event of a stream bore the number of a message that was not told there.
+        new(SessionRoom.None, [new(SessionStepKind.NoEcho, 0, 25), new(SessionStepKind.Restart, 4, 54)]),
+
+        // A session that had left its channel and joined it anew was taken for over when it asked for a new channel.
+        new(SessionRoom.IsKept,
+        [
+            new(SessionStepKind.Open, 6, 0), new(SessionStepKind.OwnerLeaves, 1, 51), new(SessionStepKind.Open, 4, 57),
+            new(SessionStepKind.Reset, 4, 51), new(SessionStepKind.PassGrace, 0, 44), new(SessionStepKind.OwnerLeaves, 3, 46),
+        ]),
+    ];
+
     [Test]
     public async Task Whatever_happens_to_its_streams_a_session_is_told_what_the_protocol_says()
     {
@@ -73,27 +94,6 @@ public sealed class SessionProperties
         foreach (string what in WhatIsSeen)
             Assert.That(seen.GetValueOrDefault(what), Is.GreaterThan(Schedules / 200), $"schedules hardly come by '{what}'");
     }
-
-    /// <summary>Schedules that once found a fault of the server, made smaller.</summary>
-    private static readonly SessionSchedule[] Found =
-    [
-        // A plain owner that closed its room was told that a peer that was away had left.
-        new(SessionRoom.IsNamed | SessionRoom.BeginsPlain,
-            [new(SessionStepKind.OpenLate, 6, 16), new(SessionStepKind.EndGhosts, 2, 59), new(SessionStepKind.Close, 3, 61)]),
-
-        // An owner that kicked itself was succeeded for a reason that no client knows.
-        new(SessionRoom.IsKept, [new(SessionStepKind.OpenLate, 3, 27), new(SessionStepKind.Kick, 7, 48)]),
-
-        // The last event of a stream bore the number of a message that was not told there.
-        new(SessionRoom.None, [new(SessionStepKind.NoEcho, 0, 25), new(SessionStepKind.Restart, 4, 54)]),
-
-        // A session that had left its channel and joined it anew was taken for over when it asked for a new channel.
-        new(SessionRoom.IsKept,
-        [
-            new(SessionStepKind.Open, 6, 0), new(SessionStepKind.OwnerLeaves, 1, 51), new(SessionStepKind.Open, 4, 57),
-            new(SessionStepKind.Reset, 4, 51), new(SessionStepKind.PassGrace, 0, 44), new(SessionStepKind.OwnerLeaves, 3, 46),
-        ]),
-    ];
 
     [Test]
     public async Task The_faults_that_schedules_have_found_stay_mended()

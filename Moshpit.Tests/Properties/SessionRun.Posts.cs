@@ -81,7 +81,7 @@ internal sealed partial class SessionRun
         3 => ("\"publish\":\"owner\"", room with { OwnerPublishes = true }),
         4 when room.IsKept => ("\"keep\":false,\"max\":0", room with { IsKept = false, Max = 0 }),
         4 or 5 => ("\"keep\":true", room with { IsKept = true }),
-        6 => ("\"publish\":\"nobody\"", null),
+        6 => ("\"publish\":\"some\"", null),
         _ => ("\"locked\":false", room with { IsLocked = false }),
     };
 

@@ -1,4 +1,4 @@
-using System.Net;
+using System.Diagnostics;
 using Moshpit.Tests.Support;
 
 namespace Moshpit.Tests.Spec;
@@ -14,21 +14,17 @@ public sealed class StormTests
     /// <summary>Peers in a channel up to which each of them is told by an event of its own.</summary>
     private const int MostTold = 1_000;
 
-    /// <summary>A line's worth of receive buffer: what is beyond it waits in the server.</summary>
-    private const int ReceiveBuffer = 32 * 1024;
-
     [Test]
     public async Task Five_thousand_peers_join_while_fifty_hear_of_all_and_the_owner_reads_at_one_megabit()
     {
         await using TestServer server = await TestServer.StartAsync();
-        var line = RawConnection.Connect(
-            new IPEndPoint(IPAddress.Loopback, server.Port), socket => socket.ReceiveBufferSize = ReceiveBuffer);
         using SessionPeer owner = await SessionPeer.OpenAsync(
-            line, "/storm?create=1", SessionPeer.FieldsOf(SessionPeer.NewSecret()));
-        line.BytesPerSecond = OneMegabit;
+            server.ConnectNarrow(), "/storm?create=1", SessionPeer.FieldsOf(SessionPeer.NewSecret()));
+        owner.Stream.BytesPerSecond = OneMegabit;
         List<SessionPeer> all = [owner];
         for (int n = 0; n < Watchers; n++)
             all.Add(await SessionPeer.OpenAsync(server, "/storm?presence=all", SessionPeer.NewSecret()));
+        var clock = Stopwatch.StartNew();
         Task<(int Joins, int Counts)>[] heard = [.. all.Select(ListenAsync)];
 
         RawPeer[][] crowd = await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ =>
@@ -42,7 +38,7 @@ public sealed class StormTests
         {
             (int joins, int counts) = await heard[n];
             Assert.That(joins, Is.EqualTo(MostTold - n - 1), "each that came after it, up to the limit");
-            Assert.That(counts, Is.InRange(1, 30), "one a second");
+            Assert.That(counts, Is.InRange(1, clock.Elapsed.TotalSeconds + 1), "at most one a second");
         }
 
         foreach (RawPeer peer in crowd.SelectMany(part => part))
